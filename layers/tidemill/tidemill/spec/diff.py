@@ -1,0 +1,124 @@
+"""What an apply changes, and what follows from it; in the words of model.yaml."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from tidemill.spec.compiled import Spec
+from tidemill.spec.durations import format_duration
+from tidemill.spec.metrics import find_metric
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One key whose meaning changed; `before` and `after` are as people write them."""
+
+    path: str
+    before: str | None  # None: the key had no value
+    after: str | None
+    effect: str
+    breaking: bool = False  # existing versions of the model forbid it
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.before or 'none'} → {self.after or 'none'}"
+
+
+#: What compiled keys are called in model.yaml, where the two differ.
+_WRITTEN_AS = {
+    "approve.mode": "approve",
+    "delivery.max_wait_seconds": "delivery.max_wait",
+    "delivery.quiet_seconds": "delivery.quiet",
+    "prepare.test": "prepare.split.test",
+    "prepare.validation": "prepare.split.validation",
+    "train.compute.max_runtime_seconds": "train.compute.max_runtime",
+}
+
+_REFUSED = "refused once versions exist: {}; give the spec another model name instead"
+
+#: The longest prefix of a key decides.
+_EFFECTS = {
+    "project": _REFUSED.format("versions stay with the project that made them"),
+    "model": _REFUSED.format("versions stay with the model that they belong to"),
+    "data.format": _REFUSED.format("the uploads before the change could not be read any more"),
+    "data.target": _REFUSED.format("they predict another column"),
+    "train.problem": _REFUSED.format("their answers and scores mean something else"),
+    "data.id": "the next run assigns rows to train, validation and test anew",
+    "data.timestamp": "the next run retrains with this column as a time",
+    "data.exclude": "the next run retrains with other input columns",
+    "delivery": "holds from the next delivery on",
+    "prepare": "the next run assigns rows to train, validation and test anew: scores before and "
+    "after are not of the same rows",
+    "train.compute": "the next run's jobs run on it",
+    "train.algorithm": "the next run retrains with {after}",
+    "train.hyperparameters": "the next run retrains with {key} {after}",
+    "evaluate.metric": "the next run is judged by {after}; registered versions are not judged anew",
+    "evaluate.direction": "follows from the metric",
+    "evaluate.minimum": "the next run must reach {after}; registered versions are not judged anew",
+    "approve": "holds from the next version on",
+    "deploy": "changes the endpoint at the next rollout",
+}
+#: What stands for {after} when the key's value was taken away.
+_UNSET = {"train.hyperparameters": "at the trainer's default", "evaluate.minimum": "no minimum"}
+_BREAKING = frozenset(path for path, effect in _EFFECTS.items() if effect.startswith("refused"))
+
+
+def diff(old: Spec | None, new: Spec) -> list[Change]:
+    """
+    Return what *new* changes, in the order of model.yaml; equal specs differ in nothing.
+
+    Args:
+        old: The applied spec; None when the model is new: then every key counts as changed.
+        new: The spec to apply.
+    """
+    before = {} if old is None else _flat(old)
+    after = _flat(new)
+    return [
+        _change(path, before.get(path), after.get(path), known=old is not None)
+        for path in dict.fromkeys((*after, *before))
+        if before.get(path) != after.get(path)
+    ]
+
+
+def breaking_changes(old: Spec, new: Spec) -> list[Change]:
+    """Return the changes that must be refused when the model has versions."""
+    return [change for change in diff(old, new) if change.breaking]
+
+
+def render(changes: list[Change]) -> list[str]:
+    """Return a line per change, in columns, for a terminal."""
+    width = max((len(str(change)) for change in changes), default=0)
+    return [f"{'!' if c.breaking else '~'} {c!s:<{width}}  {c.effect}" for c in changes]
+
+
+def _change(path: str, before: str | None, after: str | None, *, known: bool) -> Change:
+    if not known:
+        return Change(path, None, after, "a new model")
+    rule = path
+    while rule not in _EFFECTS:
+        rule = rule.rpartition(".")[0]
+    key = path.rpartition(".")[2]
+    effect = _EFFECTS[rule].format(key=key, after=after or _UNSET.get(rule, "none"))
+    return Change(path, before, after, effect, breaking=rule in _BREAKING)
+
+
+def _flat(spec: Spec) -> dict[str, str]:
+    leaves: dict[str, str] = {}
+    document = asdict(spec)
+    del document["version"]  # of the document's shape, which no one writes
+    _gather(document, "", leaves)
+    metric = find_metric(spec.train.problem, spec.evaluate.metric)
+    if metric is not None and spec.evaluate.minimum == metric.worst:
+        del leaves["evaluate.minimum"]  # how "none" is compiled
+    return leaves
+
+
+def _gather(value: Any, path: str, leaves: dict[str, str]) -> None:
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            _gather(item, f"{path}.{key}" if path else key, leaves)
+    elif isinstance(value, tuple):
+        if value:
+            leaves[path] = f"[{', '.join(value)}]"
+    elif value is not None:
+        written = format_duration(value) if path.endswith("_seconds") else str(value)
+        leaves[_WRITTEN_AS.get(path, path)] = written
