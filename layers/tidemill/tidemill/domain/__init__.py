@@ -1,0 +1,1 @@
+"""Pure decisions: no AWS, no environment, no clock, no log."""

@@ -1,0 +1,66 @@
+"""The verdict on one upload: accept, duplicate, quarantine or ignore, always with a reason."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from tidemill.domain.placement import OWN_ZONES, Placement
+
+VerdictName = Literal["accept", "duplicate", "quarantine", "ignore"]
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectVersion:
+    """One S3 object version. *uploaded* is S3's LastModified, in seconds since 1970."""
+
+    bucket: str
+    key: str
+    version_id: str
+    etag: str
+    size: int
+    uploaded: float
+    sequencer: str  # S3's order of events of one key; empty when a sweep found the version
+
+    @property
+    def uri(self) -> str:
+        """`s3://bucket/key`."""
+        return f"s3://{self.bucket}/{self.key}"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What was decided of an upload. *rule* names the check a quarantined upload failed."""
+
+    name: VerdictName
+    reason: str
+    rule: str = ""
+    next_step: str = ""
+
+
+def misplaced(key: str, placement: Placement | None) -> Verdict:
+    """Say why an upload that no model's prefix takes is ignored."""
+    zone = key.partition("/")[0]
+    if zone in OWN_ZONES:
+        return Verdict("ignore", f"{zone}/ is written by Tidemill itself; nothing is started")
+    if placement is None:
+        return Verdict(
+            "ignore",
+            "outside every model's prefix; uploads go to raw/<project>/<model>/<file>",
+            next_step="upload it again with `tidemill upload PROJECT/MODEL FILE`",
+        )
+    return Verdict(
+        "ignore",
+        f"there is no model {placement.ref}",
+        next_step="write its model.yaml and run `tidemill apply`; "
+        f"what already lies under raw/{placement.ref}/ is then admitted by the next sweep",
+    )
+
+
+def repeated(version: ObjectVersion, previous: ObjectVersion | None) -> Verdict | None:
+    """
+    Return a duplicate's verdict when *previous*, the newest accepted version of the key, is equal.
+
+    Only the newest counts: going back to older bytes is a change, and datasets must see it.
+    """
+    if previous is None or (previous.etag, previous.size) != (version.etag, version.size):
+        return None
+    return Verdict("duplicate", "the same bytes as the version accepted before; not used twice")

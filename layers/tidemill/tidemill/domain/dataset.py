@@ -1,0 +1,63 @@
+"""What a run trains on: an immutable list of object versions, named by its hash."""
+
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from tidemill.domain.admission import ObjectVersion
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """Object versions in key order."""
+
+    project: str
+    model: str
+    objects: tuple[ObjectVersion, ...]
+
+    @property
+    def hash(self) -> str:
+        """The first 16 hex digits of the SHA-256 over keys and versions."""
+        listed = [(item.uri, item.version_id) for item in self.objects]
+        return hashlib.sha256(json.dumps(listed).encode()).hexdigest()[:16]
+
+    @property
+    def bytes(self) -> int:
+        """The objects' sizes as stored, summed."""
+        return sum(item.size for item in self.objects)
+
+    def to_document(self) -> dict[str, Any]:
+        """Return the JSON document that Prepare reads."""
+        return {
+            "version": 1,
+            "project": self.project,
+            "model": self.model,
+            "hash": self.hash,
+            "objects": [
+                {
+                    "uri": item.uri,
+                    "version_id": item.version_id,
+                    "etag": item.etag,
+                    "size": item.size,
+                    "uploaded": item.uploaded,
+                }
+                for item in self.objects
+            ],
+        }
+
+
+def newest_of_each_key(accepted: Iterable[ObjectVersion]) -> tuple[ObjectVersion, ...]:
+    """Keep the newest version of each key, in key order; S3's sequencer breaks ties of time."""
+    newest: dict[str, ObjectVersion] = {}
+    for item in accepted:
+        held = newest.get(item.key)
+        if held is None or _age(item) > _age(held):
+            newest[item.key] = item
+    return tuple(newest[key] for key in sorted(newest))
+
+
+def _age(item: ObjectVersion) -> tuple[float, str, str]:
+    # Sequencers are hex of varying width; S3 says: pad the shorter with zeros before comparing.
+    return item.uploaded, item.sequencer.rjust(64, "0"), item.version_id

@@ -1,0 +1,36 @@
+"""Where an S3 key belongs: the lake's zones and whose prefix a key lies under."""
+
+import re
+from dataclasses import dataclass
+
+RAW = "raw"
+#: Zones that Tidemill itself writes; the loop guard refuses triggers from them.
+OWN_ZONES = ("quarantine", "prepared", "batch", "scored", "truth", "capture", "watch")
+
+_NAME = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """A key under a model's prefix."""
+
+    project: str
+    model: str
+    name: str  # the rest of the key; never empty
+
+    @property
+    def ref(self) -> str:
+        """`project/model`."""
+        return f"{self.project}/{self.model}"
+
+
+def place(key: str) -> Placement | None:
+    """Return whose upload *key* is, or None when it lies outside `raw/<project>/<model>/`."""
+    zone, _, rest = key.partition("/")
+    project, _, rest = rest.partition("/")
+    model, _, name = rest.partition("/")
+    if zone != RAW or not name or name.endswith("/"):
+        return None
+    if not (_NAME.fullmatch(project) and _NAME.fullmatch(model)):
+        return None
+    return Placement(project, model, name)
