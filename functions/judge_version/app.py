@@ -1,0 +1,63 @@
+"""
+Approve or reject a version, with a reason.
+
+Called by `statemachines/retrain.asl.json`, state Approve, and by `tidemill approve|reject`.
+SageMaker's own event then starts the rollout, whoever approved.
+"""
+
+import time
+from typing import Any
+
+import boto3
+from aws_lambda_powertools import Logger
+
+from tidemill.adapters.bus import Bus
+from tidemill.adapters.ledger import Entry
+from tidemill.adapters.registry import Registry
+from tidemill.adapters.stores import Stores
+from tidemill.contracts import JudgeVersion
+from tidemill.errors import InvalidInputError
+from tidemill.names import aws_name
+from tidemill.settings import JudgeVersionSettings
+from tidemill.times import iso
+
+logger = Logger()
+settings = JudgeVersionSettings.from_env()
+stores = Stores(
+    boto3.client("dynamodb"), state_table=settings.state_table, ledger_table=settings.ledger_table
+)
+registry = Registry(boto3.client("sagemaker"))
+bus = Bus(boto3.client("events"), settings.bus_name)
+
+
+@logger.inject_lambda_context
+def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ARG001  # Lambda passes both
+    request = JudgeVersion.parse(event)
+    if not request.why.strip():
+        raise InvalidInputError("an approval or rejection needs a reason: --why")
+    group = aws_name(settings.stack_name, request.project, request.model)
+    found = registry.version(group, request.version)
+    now = time.time()
+    status = "Approved" if request.verdict == "approve" else "Rejected"
+    stores.ledger.append(
+        Entry(
+            request.ref,
+            f"approval#{request.version}#{iso(now)}",
+            now,
+            "approval",
+            f"version {request.version}",
+            request.verdict,
+            f"{request.why} (by {request.by})",
+            {"version": request.version, "package": found["package"], "by": request.by},
+        )
+    )
+    registry.approve(found["package"], status, request.why)
+    bus.put(
+        "Version Approved" if status == "Approved" else "Version Rejected",
+        request.ref,
+        number=request.version,
+        why=request.why,
+        by=request.by,
+    )
+    logger.info("version_judged", extra={"version": request.version, "verdict": request.verdict})
+    return {"version": request.version, "status": status}

@@ -1,0 +1,48 @@
+"""
+Read how the pipeline ended: a registered version, a gate that refused, or a failure.
+
+Called by `statemachines/retrain.asl.json`, state ReadOutcome. It also gives files that Prepare left
+out their verdict, since only Prepare has read them whole.
+"""
+
+import time
+from typing import Any
+
+import boto3
+from aws_lambda_powertools import Logger
+
+from tidemill.adapters.bus import Bus
+from tidemill.adapters.jobs import Jobs
+from tidemill.adapters.lake import Lake
+from tidemill.adapters.outcomes import Outcomes
+from tidemill.adapters.registry import Registry
+from tidemill.adapters.stores import Stores
+from tidemill.contracts import ReadOutcome
+from tidemill.settings import ReadOutcomeSettings
+
+logger = Logger()
+settings = ReadOutcomeSettings.from_env()
+sagemaker = boto3.client("sagemaker")
+stores = Stores(
+    boto3.client("dynamodb"), state_table=settings.state_table, ledger_table=settings.ledger_table
+)
+outcomes = Outcomes(stores, Jobs(sagemaker), Registry(sagemaker), Lake(boto3.client("s3")))
+bus = Bus(boto3.client("events"), settings.bus_name)
+
+
+@logger.inject_lambda_context
+def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ARG001  # Lambda passes both
+    request = ReadOutcome.parse(event)
+    now = time.time()
+    outcomes.judge_files(request, now)
+    outcome = outcomes.read(request, now)
+    if outcome["status"] == "registered":
+        bus.put(
+            "Version Registered",
+            request.ref,
+            run=request.run,
+            number=outcome["version"],
+            package=outcome["package"],
+        )
+    logger.info("outcome_read", extra={"run": request.run, "status": outcome["status"]})
+    return outcome

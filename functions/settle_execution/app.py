@@ -1,0 +1,53 @@
+"""
+Record how a workflow ended that could not do it itself: it was stopped, or timed out.
+
+Called by the rule on Step Functions' FAILED, TIMED_OUT and ABORTED. A workflow that recorded its
+own failure comes by too; then nothing changes.
+"""
+
+import json
+import time
+from typing import Any
+
+import boto3
+from aws_lambda_powertools import Logger
+
+from tidemill.adapters.bus import Bus, Queue
+from tidemill.adapters.closing import Closing
+from tidemill.adapters.jobs import Jobs
+from tidemill.adapters.runs import GOING, Ended
+from tidemill.adapters.stores import Stores
+from tidemill.contracts import ExecutionChanged, RolloutRef, RunRef
+from tidemill.domain.failure import interrupted
+from tidemill.settings import CloseRunSettings
+
+logger = Logger()
+settings = CloseRunSettings.from_env()
+stores = Stores(
+    boto3.client("dynamodb"), state_table=settings.state_table, ledger_table=settings.ledger_table
+)
+jobs = Jobs(boto3.client("sagemaker"))
+closing = Closing(
+    stores,
+    Queue(boto3.client("sqs"), settings.trigger_queue_url),
+    Bus(boto3.client("events"), settings.bus_name),
+)
+
+
+@logger.inject_lambda_context
+def handler(event: dict[str, Any], context: Any) -> None:  # noqa: ARG001  # Lambda passes both
+    changed = ExecutionChanged.parse(event["detail"])
+    document = json.loads(changed.input or "{}")
+    reason = interrupted(changed.status, changed.error or "", changed.cause or "")
+    now = time.time()
+    if "run" in document:
+        request = RunRef.parse(document)
+        record = stores.runs.get(request.ref, request.run)
+        if record["status"] in GOING and record.get("pipeline"):
+            jobs.stop_pipeline(record["pipeline"])  # nobody waits for it any more
+        status = "stopped" if changed.status == "ABORTED" else "failed"
+        done = closing.run(request.ref, request.run, Ended(status, reason), now)
+    else:
+        rollout = RolloutRef.parse(document)
+        done = closing.rollout(rollout.ref, changed.name, rollout.version, reason, now)
+    logger.info("execution_settled", extra={"execution": changed.name, "recorded": done})

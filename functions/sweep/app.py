@@ -1,0 +1,58 @@
+"""
+Find what events missed, and set going again what stopped.
+
+Called by a schedule, and by the local cloud at its start. Everything it does is safe to repeat:
+uploads that have a verdict keep it, messages are hints, and what has ended stays ended.
+"""
+
+import time
+from typing import Any
+
+import boto3
+from aws_lambda_powertools import Logger
+
+from tidemill.adapters.bus import Bus, Queue
+from tidemill.adapters.closing import Closing
+from tidemill.adapters.endpoints import Endpoints
+from tidemill.adapters.jobs import Jobs
+from tidemill.adapters.lake import Lake
+from tidemill.adapters.parking import Parking
+from tidemill.adapters.reconciliation import Queues, Reconciliation
+from tidemill.adapters.stores import Stores
+from tidemill.adapters.workflows import Workflows
+from tidemill.settings import SweepSettings
+
+logger = Logger()
+settings = SweepSettings.from_env()
+stores = Stores(
+    boto3.client("dynamodb"), state_table=settings.state_table, ledger_table=settings.ledger_table
+)
+sqs, workflows, sagemaker = (boto3.client(name) for name in ("sqs", "stepfunctions", "sagemaker"))
+triggers = Queue(sqs, settings.trigger_queue_url)
+reconciliation = Reconciliation(
+    stores,
+    Lake(boto3.client("s3")),
+    Queues(
+        intake=Queue(sqs, settings.intake_queue_url),
+        deliveries=Queue(sqs, settings.delivery_queue_url),
+        triggers=triggers,
+    ),
+    retrain=Workflows(workflows, settings.retrain_arn),
+    rollout=Workflows(workflows, settings.rollout_arn),
+    closing=Closing(stores, triggers, Bus(boto3.client("events"), settings.bus_name)),
+)
+parking = Parking(stores.state, workflows, Jobs(sagemaker), Endpoints(sagemaker))
+
+
+@logger.inject_lambda_context
+def handler(event: dict[str, Any], context: Any) -> dict[str, int]:  # noqa: ARG001  # Lambda passes both
+    now = time.time()
+    found = {
+        "answered": parking.settle(),
+        "settled": reconciliation.executions(now),
+        "armed": reconciliation.deliveries(now),
+        "woken": reconciliation.triggers(now),
+        "missed": reconciliation.uploads(settings.lake_bucket),
+    }
+    logger.info("swept", extra=found)
+    return found

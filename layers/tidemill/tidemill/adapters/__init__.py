@@ -1,0 +1,1 @@
+"""The only callers of boto3, one module per fact owned."""

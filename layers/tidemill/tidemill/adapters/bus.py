@@ -1,0 +1,60 @@
+"""Domain events on the bus `tidemill`, and hints on queues. Anyone may subscribe."""
+
+import json
+import math
+from typing import TYPE_CHECKING, Any
+
+from tidemill.contracts import DomainEvent
+
+if TYPE_CHECKING:
+    from mypy_boto3_events import EventBridgeClient
+    from mypy_boto3_sqs import SQSClient
+
+SOURCE = "tidemill"
+LONGEST_DELAY_SECONDS = 900
+
+
+class Bus:
+    """Puts events; their shapes are `events/schemas/`. A retried caller may put one twice."""
+
+    def __init__(self, client: "EventBridgeClient", name: str) -> None:
+        self._client = client
+        self._name = name
+
+    def put(self, event: DomainEvent) -> None:
+        """
+        Put one event.
+
+        Raises:
+            ConnectionError: The bus refused it; the caller's retry sends it again.
+        """
+        answer = self._client.put_events(
+            Entries=[
+                {
+                    "Source": SOURCE,
+                    "DetailType": event.detail_type,
+                    "Detail": json.dumps(event.to_detail()),
+                    "EventBusName": self._name,
+                }
+            ]
+        )
+        if answer["FailedEntryCount"]:
+            raise ConnectionError(
+                f"the bus {self._name} refused {event.detail_type}: {answer['Entries']}"
+            )
+
+
+class Queue:
+    """One SQS queue of JSON messages."""
+
+    def __init__(self, client: "SQSClient", url: str) -> None:
+        self._client = client
+        self._url = url
+
+    def send(self, message: dict[str, Any], delay_seconds: float = 0) -> None:
+        """Send *message*; it arrives after at most 900 s, whatever delay was asked."""
+        self._client.send_message(
+            QueueUrl=self._url,
+            MessageBody=json.dumps(message),
+            DelaySeconds=min(LONGEST_DELAY_SECONDS, max(0, math.ceil(delay_seconds))),
+        )

@@ -1,0 +1,133 @@
+"""One upload from its event to its verdict: ask S3, ask the rules, write the answer."""
+
+from tidemill.adapters.bus import Bus, Queue
+from tidemill.adapters.lake import Lake
+from tidemill.adapters.ledger import UNPLACED, upload_entry
+from tidemill.adapters.stores import Stores
+from tidemill.contracts import ObjectCreated
+from tidemill.domain.admission import ObjectVersion, Verdict, misplaced, repeated
+from tidemill.domain.delivery import manifest_names
+from tidemill.domain.finding import Finding, NeedMore
+from tidemill.domain.placement import Placement, place
+from tidemill.domain.preflight import SAMPLE_BYTES, Sample, inspect
+from tidemill.spec.compiled import Spec
+
+LARGEST_MARKER_BYTES = 8 * 1024 * 1024
+
+
+class Intake:
+    """Safe to repeat: an upload that has a verdict keeps it."""
+
+    def __init__(self, stores: Stores, lake: Lake, deliveries: Queue, bus: Bus) -> None:
+        self._stores = stores
+        self._lake = lake
+        self._queue = deliveries
+        self._bus = bus
+
+    def admit(self, upload: ObjectCreated, now: float) -> str:
+        """Judge one upload at *now* (seconds since 1970) and return the verdict's name."""
+        placement = place(upload.key)
+        spec = self._stores.specs.find(placement.ref) if placement else None
+        ref = placement.ref if placement and spec else UNPLACED
+        seen = self._stores.ledger.upload(ref, upload.key, upload.version_id)
+        if seen is not None:
+            self._arm(ref, spec, seen["facts"].get("delivery"))
+            return str(seen["verdict"])
+        version = self._lake.look(upload.bucket, upload.key, upload.version_id, upload.sequencer)
+        if version is None:
+            version = ObjectVersion(
+                upload.bucket, upload.key, upload.version_id, "", 0, now, upload.sequencer
+            )
+            verdict = Verdict("ignore", "deleted for good before it was read")
+        elif placement is None or spec is None:
+            verdict = misplaced(upload.key, placement)
+        elif placement.name == spec.delivery.marker:
+            verdict = self._mark(spec, version, now)
+        else:
+            verdict = self._judge(spec, version)
+            if verdict.name == "accept":
+                return self._accept(spec, placement, version, verdict, now)
+        if verdict.name == "quarantine" and spec is not None:
+            self._set_aside(spec, version, verdict)
+        self._stores.ledger.append(upload_entry(ref, version, verdict, now))
+        return verdict.name
+
+    def _judge(self, spec: Spec, version: ObjectVersion) -> Verdict:
+        previous = self._stores.ledger.newest_accepted(spec.ref, version.key)
+        duplicate = repeated(version, previous)
+        if duplicate is not None:
+            return duplicate
+        finding = self._inspect(spec, version)
+        if finding is not None:
+            return Verdict("quarantine", finding.reason, finding.rule, finding.next_step)
+        again = "replaces the version before" if previous else "new"
+        return Verdict(
+            "accept", f"{again}; the first {SAMPLE_BYTES // 1024} KiB look as they should"
+        )
+
+    def _inspect(self, spec: Spec, version: ObjectVersion) -> Finding | None:
+        head = self._lake.read(version, 0, SAMPLE_BYTES)
+        wanted = SAMPLE_BYTES
+        while True:
+            tail = self._lake.read(version, max(0, version.size - wanted), wanted)
+            found = inspect(Sample(version.key, version.size, head, tail), spec.data)
+            if not isinstance(found, NeedMore):
+                return found
+            if found.bytes <= wanted:
+                raise AssertionError(f"preflight asks for {found.bytes} bytes and had {wanted}")
+            wanted = found.bytes
+
+    def _accept(
+        self, spec: Spec, placement: Placement, version: ObjectVersion, verdict: Verdict, now: float
+    ) -> str:
+        name = placement.name if spec.delivery.marker else None
+        delivery = self._stores.deliveries.take(spec.ref, version, verdict, now, name=name)
+        self._arm(spec.ref, spec, delivery)
+        return verdict.name
+
+    def _arm(self, ref: str, spec: Spec | None, delivery: str | None) -> None:
+        """Send the message that will close *delivery*, unless one is under way."""
+        if spec is None or delivery is None or self._stores.deliveries.armed(ref, delivery):
+            return
+        message = {"project": spec.project, "model": spec.model, "delivery": delivery}
+        self._queue.send(message, spec.delivery.quiet_seconds)
+        self._stores.deliveries.set_armed(ref, delivery)
+
+    def _mark(self, spec: Spec, version: ObjectVersion, now: float) -> Verdict:
+        """Tell the open delivery that its marker came."""
+        open_delivery = self._stores.deliveries.open(spec.ref)
+        if version.size > LARGEST_MARKER_BYTES:
+            return Verdict("quarantine", "a marker of more than 8 MiB", "marker_too_large")
+        try:
+            expected = manifest_names(self._lake.read(version, 0, version.size))
+        except ValueError as error:
+            return Verdict("quarantine", str(error), "marker_malformed", "write it again")
+        if open_delivery is None:
+            return Verdict("ignore", "a marker, but no delivery is open")
+        if not self._stores.deliveries.mark(spec.ref, open_delivery.id, now, expected):
+            return Verdict("ignore", f"a marker, but {open_delivery.id} was closed meanwhile")
+        message = {"project": spec.project, "model": spec.model, "delivery": open_delivery.id}
+        self._queue.send(message)
+        return Verdict("ignore", f"the marker of {open_delivery.id}; not data")
+
+    def _set_aside(self, spec: Spec, version: ObjectVersion, verdict: Verdict) -> None:
+        """Tag the version and write why beside it; the bytes stay where they are."""
+        self._lake.tag(version, **{"tidemill:verdict": "quarantine", "tidemill:rule": verdict.rule})
+        name = f"{version.etag[:12]}-{version.version_id}.json"
+        self._lake.put_json(
+            f"s3://{version.bucket}/quarantine/{spec.ref}/{name}",
+            {
+                "uri": version.uri,
+                "version_id": version.version_id,
+                "rule": verdict.rule,
+                "reason": verdict.reason,
+                "next_step": verdict.next_step,
+            },
+        )
+        self._bus.put(
+            "Upload Quarantined",
+            spec.ref,
+            key=version.key,
+            rule=verdict.rule,
+            reason=verdict.reason,
+        )

@@ -1,0 +1,93 @@
+"""Objects in S3: exact versions of uploads, and the documents that automation writes."""
+
+import json
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+from tidemill.domain.admission import ObjectVersion
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+
+class Lake:
+    """Reads by version, writes JSON."""
+
+    def __init__(self, client: "S3Client") -> None:
+        self._client = client
+
+    def look(self, bucket: str, key: str, version_id: str, sequencer: str) -> ObjectVersion | None:
+        """Return what S3 says of an object version, or None when it has been deleted for good."""
+        try:
+            head = self._client.head_object(Bucket=bucket, Key=key, VersionId=version_id)
+        except ClientError as error:
+            if error.response["Error"]["Code"] in ("404", "NoSuchKey", "NoSuchVersion", "NotFound"):
+                return None
+            raise
+        return ObjectVersion(
+            bucket=bucket,
+            key=key,
+            version_id=version_id,
+            etag=head["ETag"].strip('"'),
+            size=head["ContentLength"],
+            uploaded=head["LastModified"].timestamp(),
+            sequencer=sequencer,
+        )
+
+    def read(self, version: ObjectVersion, first: int, count: int) -> bytes:
+        """Return up to *count* bytes from offset *first* of an object version."""
+        if count <= 0 or first >= version.size:
+            return b""
+        answer = self._client.get_object(
+            Bucket=version.bucket,
+            Key=version.key,
+            VersionId=version.version_id,
+            Range=f"bytes={first}-{min(first + count, version.size) - 1}",
+        )
+        return answer["Body"].read()
+
+    def tag(self, version: ObjectVersion, **tags: str) -> None:
+        """Set an object version's tags; its bytes and place stay as they are."""
+        self._client.put_object_tagging(
+            Bucket=version.bucket,
+            Key=version.key,
+            VersionId=version.version_id,
+            Tagging={"TagSet": [{"Key": name, "Value": value} for name, value in tags.items()]},
+        )
+
+    def put_json(self, uri: str, document: Any) -> None:
+        """Write *document* at an `s3://` URI."""
+        self.put_text(uri, json.dumps(document, sort_keys=True, separators=(",", ":")))
+
+    def put_text(self, uri: str, text: str) -> None:
+        """Write JSON that is text already at an `s3://` URI."""
+        bucket, key = split(uri)
+        self._client.put_object(
+            Bucket=bucket, Key=key, Body=text.encode(), ContentType="application/json"
+        )
+
+    def get_json(self, uri: str) -> Any | None:
+        """Return the JSON document at an `s3://` URI, or None when there is none."""
+        bucket, key = split(uri)
+        try:
+            body = self._client.get_object(Bucket=bucket, Key=key)["Body"].read()
+        except self._client.exceptions.NoSuchKey:
+            return None
+        return json.loads(body)
+
+    def versions(self, bucket: str, prefix: str) -> Iterator[tuple[str, str]]:
+        """Yield (key, version id) of every object version under *prefix*."""
+        pages = self._client.get_paginator("list_object_versions").paginate(
+            Bucket=bucket, Prefix=prefix
+        )
+        for page in pages:
+            for item in page.get("Versions", []):
+                yield item["Key"], item["VersionId"]
+
+
+def split(uri: str) -> tuple[str, str]:
+    """Return bucket and key of an `s3://` URI."""
+    bucket, _, key = uri.removeprefix("s3://").partition("/")
+    return bucket, key

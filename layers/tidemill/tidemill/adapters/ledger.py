@@ -1,0 +1,190 @@
+"""
+The ledger: every upload, trigger, verdict, approval and rollout, append-only.
+
+Conditional puts only: an entry that exists is never replaced, so a repeated write is no write.
+An entry's key is its identity; the index `by_time` gives the order people read.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+from tidemill.adapters.items import marshal, unmarshal, values
+from tidemill.domain.admission import ObjectVersion, Verdict
+from tidemill.times import iso
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
+
+Kind = Literal[
+    "spec", "upload", "delivery", "trigger", "run", "version", "approval", "rollout", "model"
+]
+#: Uploads that no model's prefix takes are kept under this name.
+UNPLACED = "unplaced"
+BY_TIME = "by_time"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """
+    One line of the ledger.
+
+    Args:
+        ref: The model, `project/model`, or UNPLACED.
+        key: The entry's identity within the model, such as `delivery#d-…`.
+        at: Seconds since 1970.
+        kind: What it is about.
+        subject: What people call it: a file, a run, `version 3`.
+        verdict: The outcome in one word.
+        reason: A sentence.
+        facts: What the verdict rested on; plain JSON.
+    """
+
+    ref: str
+    key: str
+    at: float
+    kind: Kind
+    subject: str
+    verdict: str
+    reason: str
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+def upload_entry(
+    ref: str,
+    version: ObjectVersion,
+    verdict: Verdict,
+    at: float,
+    *,
+    delivery: str | None = None,
+    stage: str = "",
+) -> Entry:
+    """Return the entry of one object version; *stage* tells a later verdict from admission's."""
+    return Entry(
+        ref=ref,
+        key=_upload_key(version.key, version.version_id) + (f"#{stage}" if stage else ""),
+        at=at,
+        kind="upload",
+        subject=version.key,
+        verdict=verdict.name,
+        reason=verdict.reason,
+        facts={
+            "bucket": version.bucket,
+            "key": version.key,
+            "version_id": version.version_id,
+            "etag": version.etag,
+            "size": version.size,
+            "uploaded": version.uploaded,
+            "sequencer": version.sequencer,
+            "delivery": delivery,
+            "rule": verdict.rule or None,
+            "next_step": verdict.next_step or None,
+        },
+    )
+
+
+def _upload_key(key: str, version_id: str = "") -> str:
+    return f"upload#{hashlib.sha256(key.encode()).hexdigest()[:16]}#{version_id}"
+
+
+class Ledger:
+    """Reads and appends entries."""
+
+    def __init__(self, client: "DynamoDBClient", table: str) -> None:
+        self._client = client
+        self._table = table
+
+    def append(self, entry: Entry) -> bool:
+        """Write *entry* unless it exists; say whether it was new."""
+        put = self.put(entry)["Put"]
+        try:
+            self._client.put_item(**put)
+        except self._client.exceptions.ConditionalCheckFailedException:
+            return False
+        return True
+
+    def put(self, entry: Entry) -> "TransactWriteItemTypeDef":
+        """Return the conditional put of *entry*, for a transaction."""
+        item = {
+            "model": entry.ref,
+            "entry": entry.key,
+            "at": f"{iso(entry.at)}#{entry.key}",
+            "kind": entry.kind,
+            "subject": entry.subject,
+            "verdict": entry.verdict,
+            "reason": entry.reason,
+            "facts": entry.facts,
+        }
+        return {
+            "Put": {
+                "TableName": self._table,
+                "Item": marshal(item),
+                "ConditionExpression": "attribute_not_exists(#entry)",
+                "ExpressionAttributeNames": {"#entry": "entry"},
+            }
+        }
+
+    def upload(self, ref: str, key: str, version_id: str) -> dict[str, Any] | None:
+        """Return admission's entry of an object version, or None when it was never seen."""
+        answer = self._client.get_item(
+            TableName=self._table,
+            Key=marshal({"model": ref, "entry": _upload_key(key, version_id)}),
+            ConsistentRead=True,
+        )
+        return unmarshal(answer["Item"]) if "Item" in answer else None
+
+    def newest_accepted(self, ref: str, key: str) -> ObjectVersion | None:
+        """Return the newest accepted version of *key*, or None."""
+        accepted = _accepted(self._query(ref, _upload_key(key)))
+        return max(accepted, key=lambda item: (item.uploaded, item.sequencer), default=None)
+
+    def accepted(self, ref: str) -> list[ObjectVersion]:
+        """Return every accepted and not later quarantined object version of a model."""
+        return _accepted(self._query(ref, "upload#"))
+
+    def entries(self, ref: str, *, since: float | None = None) -> Iterator[dict[str, Any]]:
+        """Yield entries oldest first, as plain JSON with `at` in ISO 8601."""
+        pages = self._client.get_paginator("query").paginate(
+            TableName=self._table,
+            IndexName=BY_TIME,
+            KeyConditionExpression="model = :model AND #at >= :since",
+            ExpressionAttributeNames={"#at": "at"},
+            ExpressionAttributeValues=values(model=ref, since=iso(since or 0.0)),
+        )
+        for page in pages:
+            for raw in page["Items"]:
+                item = unmarshal(raw)
+                yield {**item, "at": item["at"].partition("#")[0]}
+
+    def _query(self, ref: str, prefix: str) -> list[dict[str, Any]]:
+        pages = self._client.get_paginator("query").paginate(
+            TableName=self._table,
+            KeyConditionExpression="model = :model AND begins_with(entry, :prefix)",
+            ExpressionAttributeValues=values(model=ref, prefix=prefix),
+            ConsistentRead=True,
+        )
+        return [unmarshal(item) for page in pages for item in page["Items"]]
+
+
+def _accepted(entries: list[dict[str, Any]]) -> list[ObjectVersion]:
+    """Object versions whose every verdict is `accept`: a later quarantine takes one out."""
+    out: set[tuple[str, str]] = set()
+    found: dict[tuple[str, str], ObjectVersion] = {}
+    for entry in entries:
+        facts = entry["facts"]
+        identity = (facts["key"], facts["version_id"])
+        if entry["verdict"] == "accept":
+            found[identity] = ObjectVersion(
+                bucket=facts["bucket"],
+                key=facts["key"],
+                version_id=facts["version_id"],
+                etag=facts["etag"],
+                size=facts["size"],
+                uploaded=facts["uploaded"],
+                sequencer=facts["sequencer"],
+            )
+        elif entry["verdict"] == "quarantine":
+            out.add(identity)
+    return [version for identity, version in found.items() if identity not in out]

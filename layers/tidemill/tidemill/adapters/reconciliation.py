@@ -1,0 +1,120 @@
+"""The sweep's parts: compare what there is with what is written, and hint at the difference."""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from tidemill.adapters.bus import Queue
+from tidemill.adapters.closing import Closing
+from tidemill.adapters.lake import Lake
+from tidemill.adapters.ledger import UNPLACED
+from tidemill.adapters.runs import GOING, Ended
+from tidemill.adapters.stores import Stores
+from tidemill.adapters.workflows import Workflows
+from tidemill.contracts import ObjectCreated
+from tidemill.domain.failure import interrupted
+from tidemill.domain.placement import RAW, place
+
+#: A delivery's message may be this late before the sweep sends another.
+OVERDUE_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Queues:
+    """Where the hints go."""
+
+    intake: Queue
+    deliveries: Queue
+    triggers: Queue
+
+
+class Reconciliation:
+    """Each method returns how many differences it found."""
+
+    def __init__(
+        self,
+        stores: Stores,
+        lake: Lake,
+        queues: Queues,
+        *,
+        retrain: Workflows,
+        rollout: Workflows,
+        closing: Closing,
+    ) -> None:
+        self._stores = stores
+        self._lake = lake
+        self._queues = queues
+        self._retrain = retrain
+        self._rollout = rollout
+        self._closing = closing
+
+    def uploads(self, bucket: str) -> int:
+        """Send every object version under raw/ that has no verdict through intake again."""
+        missed = 0
+        models = set(self._stores.specs.refs())
+        for key, version_id in self._lake.versions(bucket, f"{RAW}/"):
+            placement = place(key)
+            ref = placement.ref if placement and placement.ref in models else UNPLACED
+            if self._stores.ledger.upload(ref, key, version_id) is None:
+                self._queues.intake.send(ObjectCreated(bucket, key, version_id, "").to_event())
+                missed += 1
+        return missed
+
+    def executions(self, now: float) -> int:
+        """End every run whose workflow has ended without saying so."""
+        settled = 0
+        for ref in self._stores.specs.refs():
+            for run in self._stores.runs.of(ref):
+                ended = self._ended(run["run"]) if run["status"] in GOING else None
+                if ended is not None:
+                    settled += self._closing.run(ref, run["run"], ended, now)
+            settled += self._settle_rollout(ref, now)
+        return settled
+
+    def deliveries(self, now: float) -> int:
+        """Send the closing message again of every open delivery that should have been looked at."""
+        armed = 0
+        for ref in self._stores.specs.refs():
+            delivery = self._stores.deliveries.open(ref)
+            spec = self._stores.specs.find(ref)
+            if delivery is None or spec is None:
+                continue
+            if now >= delivery.last_arrival + spec.delivery.quiet_seconds + OVERDUE_SECONDS:
+                message = {"project": spec.project, "model": spec.model, "delivery": delivery.id}
+                self._queues.deliveries.send(message)
+                armed += 1
+        return armed
+
+    def triggers(self, now: float) -> int:
+        """Have every model decided that has pending triggers, or an unstarted run, and is free."""
+        woken = 0
+        for ref in self._stores.specs.refs():
+            lease = self._stores.leases.read(ref, "run")
+            free = lease is None or lease.expires_at <= now
+            unstarted = any(run["status"] == "starting" for run in self._stores.runs.of(ref))
+            if (free and self._stores.triggers.pending(ref)) or unstarted:
+                project, _, model = ref.partition("/")
+                self._queues.triggers.send({"project": project, "model": model})
+                woken += 1
+        return woken
+
+    def _settle_rollout(self, ref: str, now: float) -> int:
+        lease = self._stores.leases.read(ref, "rollout")
+        described = self._rollout.find(lease.holder) if lease and lease.holder else None
+        if lease is None or described is None or described["status"] == "RUNNING":
+            return 0
+        version = json.loads(described["input"])["version"]
+        return self._closing.rollout(ref, lease.holder, version, _reason(described), now)
+
+    def _ended(self, run: str) -> Ended | None:
+        described = self._retrain.find(run)
+        if described is None or described["status"] == "RUNNING":
+            return None
+        reason = _reason(described)
+        return Ended("stopped" if described["status"] == "ABORTED" else "failed", reason)
+
+
+def _reason(described: dict[str, Any]) -> str:
+    return interrupted(
+        described["status"], described.get("error") or "", described.get("cause") or ""
+    )

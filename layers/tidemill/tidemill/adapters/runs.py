@@ -1,0 +1,184 @@
+"""Runs: what was started, how far it is, how it ended."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from tidemill.adapters.items import ConditionFailedError, transact, values
+from tidemill.adapters.leases import Leases
+from tidemill.adapters.ledger import Entry, Ledger
+from tidemill.adapters.state import RUN, State
+from tidemill.adapters.triggers import Triggers
+from tidemill.domain.trigger import Decision, Lease
+from tidemill.errors import NotFoundError
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
+
+Status = Literal["starting", "running", "succeeded", "refused", "failed", "stopped"]
+GOING = ("starting", "running")
+#: Longer than the retrain machine's own limit, so that a live run never loses its lease.
+LEASE_SECONDS = 26 * 3600.0
+# A transaction takes 100 writes; each trigger needs two, the lease, run and ledger one each.
+MOST_TRIGGERS = 45
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a run ended: the final status and one clear sentence."""
+
+    status: Status
+    reason: str
+
+
+class Runs:
+    """One item per run under its model; a final status never changes."""
+
+    def __init__(self, state: State, ledger: Ledger, leases: Leases, triggers: Triggers) -> None:
+        self._state = state
+        self._ledger = ledger
+        self._leases = leases
+        self._triggers = triggers
+
+    def get(self, ref: str, run: str) -> dict[str, Any]:
+        """
+        Return a run's record.
+
+        Raises:
+            NotFoundError: The model has no such run.
+        """
+        item = self._state.get(ref, RUN + run)
+        if item is None:
+            raise NotFoundError(f"{ref} has no run {run}; `tidemill runs {ref}` lists them")
+        return item
+
+    def of(self, ref: str) -> list[dict[str, Any]]:
+        """Return the model's runs, oldest first."""
+        return sorted(self._state.under(ref, RUN), key=lambda run: float(run["started_at"]))
+
+    def start(self, ref: str, decision: Decision, lease: Lease | None, now: float) -> bool:
+        """
+        Write what *decision* says: lease, run, and all its triggers' verdicts, or nothing.
+
+        Returns:
+            False when another decision was faster.
+        """
+        run = decision.run
+        if run is None:
+            raise ValueError("the decision starts no run")
+        first = decision.verdicts[0].trigger
+        record = {
+            "run": run,
+            "status": "starting",
+            "trigger": first.kind,
+            "why": first.why,
+            "triggers": [verdict.trigger.id for verdict in decision.verdicts],
+            "started_at": now,
+        }
+        writes: list[TransactWriteItemTypeDef] = [
+            self._leases.take(ref, "run", holder=run, held=lease, now=now, seconds=LEASE_SECONDS),
+            {
+                "Put": {
+                    "TableName": self._state.table,
+                    "Item": self._state.item(ref, RUN + run, record),
+                    "ConditionExpression": "attribute_not_exists(run)",
+                }
+            },
+        ]
+        for verdict in decision.verdicts:
+            writes.append(self._triggers.taken(ref, verdict.trigger))
+            writes.append(self._ledger.put(trigger_entry(ref, verdict, now, run)))
+        try:
+            transact(self._state.client, writes)
+        except ConditionFailedError:
+            return False
+        return True
+
+    def note(self, ref: str, run: str, **facts: Any) -> None:
+        """Add facts to a run that is going, such as its stage or dataset; a final one stays."""
+        named = {name: value for name, value in facts.items() if value is not None}
+        assignments = ", ".join(f"#{name} = :{name}" for name in named)
+        self._write(
+            ref,
+            run,
+            UpdateExpression=f"SET {assignments}",
+            ExpressionAttributeNames={"#status": "status", **{f"#{name}": name for name in named}},
+            ExpressionAttributeValues=values(starting="starting", running="running", **named),
+        )
+
+    def finish(self, ref: str, run: str, ended: Ended, now: float) -> bool:
+        """
+        Write the final status and its ledger entry, and free the lease. Safe to repeat.
+
+        Returns:
+            False when the run had ended before.
+        """
+        record = self.get(ref, run)
+        entry = Entry(
+            ref,
+            f"{RUN}{run}#ended",
+            now,
+            "run",
+            run,
+            ended.status,
+            ended.reason,
+            {"seconds": round(now - record["started_at"], 1), "version": record.get("version")},
+        )
+        changed = True
+        try:
+            transact(
+                self._state.client,
+                [
+                    {
+                        "Update": {
+                            "TableName": self._state.table,
+                            "Key": self._state.key(ref, RUN + run),
+                            "UpdateExpression": "SET #status = :status, reason = :reason, "
+                            "finished_at = :now",
+                            "ConditionExpression": _IS_GOING,
+                            "ExpressionAttributeNames": {"#status": "status"},
+                            "ExpressionAttributeValues": values(
+                                status=ended.status,
+                                reason=ended.reason,
+                                now=now,
+                                starting="starting",
+                                running="running",
+                            ),
+                        }
+                    },
+                    self._ledger.put(entry),
+                ],
+            )
+        except ConditionFailedError:
+            changed = False
+        self._leases.release(ref, "run", run)
+        return changed
+
+    def _write(self, ref: str, run: str, **update: Any) -> None:
+        client = self._state.client
+        try:
+            client.update_item(
+                TableName=self._state.table,
+                Key=self._state.key(ref, RUN + run),
+                ConditionExpression=_IS_GOING,
+                **update,
+            )
+        except client.exceptions.ConditionalCheckFailedException:
+            return
+
+
+_IS_GOING = "#status IN (:starting, :running)"
+
+
+def trigger_entry(ref: str, verdict: Any, now: float, bearing: str) -> Entry:
+    """Return the ledger entry of a trigger's verdict; *bearing* is the run it concerns."""
+    trigger = verdict.trigger
+    return Entry(
+        ref,
+        f"trigger#{trigger.id}#{verdict.name}#{bearing}",
+        now,
+        "trigger",
+        trigger.kind,
+        verdict.name,
+        verdict.reason,
+        {"trigger": trigger.id, "run": bearing},
+    )

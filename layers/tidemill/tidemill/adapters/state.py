@@ -1,0 +1,67 @@
+"""The State table's key map, and the reads and writes that its owners share."""
+
+from typing import TYPE_CHECKING, Any
+
+from tidemill.adapters.items import marshal, unmarshal, values
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
+
+SPEC = "spec"
+OPEN_DELIVERY = "delivery#open"
+DELIVERY = "delivery#"
+TRIGGER = "trigger#"
+RUN = "run#"
+LEASE = "lease#"
+CHAMPION = "champion"
+#: Partitions that are not a model's.
+MODELS = "models"
+PARKED = "parked"
+
+
+class State:
+    """Items are keyed by `owner` (a model, or MODELS, or PARKED) and `fact`."""
+
+    def __init__(self, client: "DynamoDBClient", table: str) -> None:
+        self.client = client
+        self.table = table
+
+    def key(self, owner: str, fact: str) -> dict[str, Any]:
+        """Return an item's key as DynamoDB attributes."""
+        return marshal({"owner": owner, "fact": fact})
+
+    def get(self, owner: str, fact: str) -> dict[str, Any] | None:
+        """Return one item as it is now (a consistent read), or None."""
+        answer = self.client.get_item(
+            TableName=self.table, Key=self.key(owner, fact), ConsistentRead=True
+        )
+        return unmarshal(answer["Item"]) if "Item" in answer else None
+
+    def under(self, owner: str, prefix: str = "") -> list[dict[str, Any]]:
+        """Return all items of *owner* whose fact begins with *prefix*, in key order."""
+        condition = "#owner = :owner"
+        named = values(owner=owner)
+        if prefix:  # DynamoDB refuses an empty prefix
+            condition += " AND begins_with(fact, :prefix)"
+            named |= values(prefix=prefix)
+        pages = self.client.get_paginator("query").paginate(
+            TableName=self.table,
+            KeyConditionExpression=condition,
+            ExpressionAttributeNames={"#owner": "owner"},
+            ExpressionAttributeValues=named,
+            ConsistentRead=True,
+        )
+        return [unmarshal(item) for page in pages for item in page["Items"]]
+
+    def item(self, owner: str, fact: str, document: dict[str, Any]) -> dict[str, Any]:
+        """Return a whole item as DynamoDB attributes."""
+        return marshal({"owner": owner, "fact": fact, **document})
+
+    def put(self, owner: str, fact: str, document: dict[str, Any]) -> "TransactWriteItemTypeDef":
+        """Return the unconditional write of a whole item, for a transaction."""
+        return {"Put": {"TableName": self.table, "Item": self.item(owner, fact, document)}}
+
+    def delete(self, owner: str, fact: str) -> "TransactWriteItemTypeDef":
+        """Return the unconditional removal of an item, for a transaction."""
+        return {"Delete": {"TableName": self.table, "Key": self.key(owner, fact)}}

@@ -1,0 +1,29 @@
+"""Everything kept in the two tables, wired once."""
+
+from typing import TYPE_CHECKING
+
+from tidemill.adapters.champions import Champions
+from tidemill.adapters.deliveries import Deliveries
+from tidemill.adapters.leases import Leases
+from tidemill.adapters.ledger import Ledger
+from tidemill.adapters.runs import Runs
+from tidemill.adapters.specs import Specs
+from tidemill.adapters.state import State
+from tidemill.adapters.triggers import Triggers
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+
+class Stores:
+    """The owners of facts, by name."""
+
+    def __init__(self, client: "DynamoDBClient", *, state_table: str, ledger_table: str) -> None:
+        self.state = State(client, state_table)
+        self.ledger = Ledger(client, ledger_table)
+        self.specs = Specs(self.state)
+        self.leases = Leases(self.state)
+        self.triggers = Triggers(self.state)
+        self.deliveries = Deliveries(self.state, self.ledger, self.triggers)
+        self.runs = Runs(self.state, self.ledger, self.leases, self.triggers)
+        self.champions = Champions(self.state, self.ledger)

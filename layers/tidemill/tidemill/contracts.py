@@ -1,0 +1,358 @@
+"""
+Every shape that crosses a boundary: events, queue messages, each function's input.
+
+Plain frozen dataclasses, read by `parse`. What AWS sends may grow, so unknown keys of events are
+left out; what is missing or of another type is refused by name.
+"""
+
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar, Literal, Self
+
+from tidemill.errors import InvalidInputError
+from tidemill.shape import Contract
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectCreated(Contract):
+    """The detail of S3's event `Object Created`, flattened; the key as it is in the bucket."""
+
+    bucket: str
+    key: str
+    version_id: str
+    sequencer: str
+
+    @classmethod
+    def of_event(cls, event: Any) -> Self:
+        """
+        Read an EventBridge event of S3, or a sweep's message in the same shape.
+
+        Raises:
+            InvalidInputError: It is neither.
+        """
+        try:
+            detail = event["detail"]
+            held = detail["object"]
+            document = {
+                "bucket": detail["bucket"]["name"],
+                "key": held["key"],
+                "version_id": held.get("version-id") or "null",
+                "sequencer": held.get("sequencer") or "",
+            }
+        except (KeyError, TypeError, AttributeError) as error:
+            raise InvalidInputError(f"not an S3 Object Created event: {error!r}") from error
+        return cls.parse(document)
+
+    def to_event(self) -> dict[str, Any]:
+        """Return the event that S3 would have sent, as far as `of_event` reads it."""
+        held = {"key": self.key, "version-id": self.version_id, "sequencer": self.sequencer}
+        return {"detail": {"bucket": {"name": self.bucket}, "object": held}}
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRef(Contract):
+    """Input of most functions that a person calls, and of the trigger queue."""
+
+    project: str
+    model: str
+
+    @property
+    def ref(self) -> str:
+        """`project/model`."""
+        return f"{self.project}/{self.model}"
+
+
+@dataclass(frozen=True, slots=True)
+class CloseDelivery(ModelRef):
+    """A message of the delivery queue."""
+
+    delivery: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunRef(ModelRef):
+    """Input of the retrain machine, and of its functions."""
+
+    run: str
+    execution: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure(Contract):
+    """What a workflow caught, and in which state."""
+
+    state: str
+    error: str
+    cause: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Registered(Contract):
+    """What `functions/read_outcome` answers."""
+
+    status: Literal["registered", "refused"]
+    reason: str
+    version: int | None = None
+    package: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReadOutcome(RunRef):
+    """Input of `functions/read_outcome`."""
+
+    pipeline: str = ""
+    prepared: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CloseRun(RunRef):
+    """Input of `functions/close_run`: an outcome, or a failure."""
+
+    outcome: dict[str, Any] | None = None
+    failure: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Park(Contract):
+    """
+    Input of `functions/park`.
+
+    *wanted* is the configuration an endpoint must come to; *run* is whose pipeline it is.
+    """
+
+    kind: Literal["pipeline", "endpoint"]
+    resource: str
+    token: str
+    wanted: str = ""
+    project: str = ""
+    model: str = ""
+    run: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class JudgeVersion(ModelRef):
+    """Input of `functions/judge_version`: an approval or a rejection."""
+
+    version: int
+    verdict: Literal["approve", "reject"]
+    why: str
+    by: str = "person"
+
+
+@dataclass(frozen=True, slots=True)
+class PackageChanged(Contract):
+    """The detail of SageMaker's event `Model Package State Change`."""
+
+    ModelPackageArn: str
+    ModelPackageGroupName: str
+    ModelApprovalStatus: str
+    UpdatedModelPackageFields: list[Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RolloutRef(ModelRef):
+    """Input of the rollout machine, and of its functions."""
+
+    version: int
+    package: str
+    why: str
+    execution: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CloseRollout(RolloutRef):
+    """Input of `functions/close_rollout`: what was done, and the failure if there was one."""
+
+    config: str = ""
+    action: Literal["create", "update", "replace", "none"] = "none"
+    failure: dict[str, Any] | None = None
+    rolled_back: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SmokeEndpoint(RolloutRef):
+    """Input of `functions/smoke_endpoint`."""
+
+    endpoint: str = ""
+    config: str = ""
+    smoke: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutionChanged(Contract):
+    """The detail of Step Functions' event `Execution Status Change`."""
+
+    executionArn: str
+    stateMachineArn: str
+    name: str
+    status: str
+    input: str | None = None
+    error: str | None = None
+    cause: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RequestRun(ModelRef):
+    """Input of `functions/request_run`: a person wants a run."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class RequestRollback(ModelRef):
+    """Input of `functions/request_rollback`."""
+
+    why: str
+    version: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ApplyModel(Contract):
+    """Input of `functions/apply_model`: the compiled spec."""
+
+    spec: dict[str, Any]
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteModel(ModelRef):
+    """Input of `functions/delete_model`."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class DomainEvent(ModelRef):
+    """
+    What the bus carries about a model; `events/schemas/` is generated from its subclasses.
+
+    Names and fields are promises to subscribers: fields are added, never changed or taken away.
+    """
+
+    detail_type: ClassVar[str]
+    version: ClassVar[int] = 1  # of the shape, not of the model
+
+    def to_detail(self) -> dict[str, Any]:
+        """Return the event's detail as JSON."""
+        return {"version": self.version, **asdict(self)}
+
+
+@dataclass(frozen=True, slots=True)
+class UploadQuarantined(DomainEvent):
+    """An object version was set aside; *rule* names the check it failed."""
+
+    detail_type = "Upload Quarantined"
+    key: str
+    rule: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryClosed(DomainEvent):
+    """A delivery is complete; a data trigger of the same id follows."""
+
+    detail_type = "Delivery Closed"
+    delivery: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class TriggerDecided(DomainEvent):
+    """A trigger got its verdict; *run* is the run it starts, joins or waits for."""
+
+    detail_type = "Trigger Decided"
+    trigger: str
+    verdict: Literal["start", "coalesce", "defer", "refuse"]
+    run: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunStarted(DomainEvent):
+    """A run's workflow is under way; *trigger* is the kind of what started it."""
+
+    detail_type = "Run Started"
+    run: str
+    trigger: Literal["data", "schedule", "drift", "manual", "code", "replay"]
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunSucceeded(DomainEvent):
+    """A run registered a version."""
+
+    detail_type = "Run Succeeded"
+    run: str
+    status: Literal["succeeded"]
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunFailed(DomainEvent):
+    """A run ended without a version: its data or gate refused it, it broke, or it was stopped."""
+
+    detail_type = "Run Failed"
+    run: str
+    status: Literal["refused", "failed", "stopped"]
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class VersionRegistered(DomainEvent):
+    """The registry has a new version, *number*; nobody has approved it yet."""
+
+    detail_type = "Version Registered"
+    run: str
+    number: int
+    package: str
+
+
+@dataclass(frozen=True, slots=True)
+class VersionApproved(DomainEvent):
+    """A person, or the spec, lets a version into service."""
+
+    detail_type = "Version Approved"
+    number: int
+    why: str
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class VersionRejected(DomainEvent):
+    """A person keeps a version out of service."""
+
+    detail_type = "Version Rejected"
+    number: int
+    why: str
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class RolloutSucceeded(DomainEvent):
+    """A version is in service and answers as evaluated."""
+
+    detail_type = "Rollout Succeeded"
+    number: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class RolloutRolledBack(DomainEvent):
+    """A version did not get into service; *reason* says what is there instead."""
+
+    detail_type = "Rollout RolledBack"
+    number: int
+    reason: str
+
+
+DOMAIN_EVENTS: tuple[type[DomainEvent], ...] = (
+    UploadQuarantined,
+    DeliveryClosed,
+    TriggerDecided,
+    RunStarted,
+    RunSucceeded,
+    RunFailed,
+    VersionRegistered,
+    VersionApproved,
+    VersionRejected,
+    RolloutSucceeded,
+    RolloutRolledBack,
+)

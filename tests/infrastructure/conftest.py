@@ -1,0 +1,15 @@
+import pytest
+
+from .template_model import load_template, translate
+
+
+@pytest.fixture(scope="session")
+def template():
+    """template.yaml, intrinsics as plain dicts. Not to be changed by a test."""
+    return load_template()
+
+
+@pytest.fixture(scope="session")
+def translated(template):
+    """What CloudFormation gets after the SAM transform. Not to be changed by a test."""
+    return translate(template)
