@@ -12,7 +12,7 @@ help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 .PHONY: install
-install: .venv/.installed .tools/sam/.installed .tools/aws/.installed  ## make .venv and .tools from the lock files
+install: .venv/.installed .tools/sam/.installed .tools/aws/.installed .tools/layer/.installed  ## make .venv and .tools from the lock files
 
 .tools/uv/.installed: requirements/uv.lock
 	@echo "· uv"
@@ -32,6 +32,12 @@ install: .venv/.installed .tools/sam/.installed .tools/aws/.installed  ## make .
 	@echo "· .tools/$*"
 	@test -x .tools/$*/bin/python || $(UV) venv -q --python $(PYTHON) .tools/$*
 	@$(UV) pip sync -q --python .tools/$*/bin/python --compile-bytecode --require-hashes $<
+	@touch $@
+
+# What the layer is built from, fetched once, so that `sam build` finds it without a network.
+.tools/layer/.installed: layers/tidemill/requirements.lock .tools/uv/.installed
+	@$(UV) pip install -q --require-hashes --only-binary :all: --python-version 3.13 \
+		--python-platform aarch64-manylinux_2_28 --target .tools/layer -r $<
 	@touch $@
 
 LOCK := $(UV) pip compile -q --universal --python-version 3.11 --generate-hashes --no-header

@@ -1,0 +1,221 @@
+"""The operations on endpoints; `deployment` does the work behind them."""
+
+import time
+from typing import Any
+
+from tidemill_local.sagemaker.arns import arn_of
+from tidemill_local.sagemaker.context import Context
+from tidemill_local.sagemaker.deployment import (
+    DEPLOYED,
+    PENDING,
+    Deployer,
+    announce_endpoint,
+    new_deployment,
+)
+from tidemill_local.sagemaker.errors import ServiceError, ValidationError
+from tidemill_local.sagemaker.operations import operation
+from tidemill_local.sagemaker.paging import page
+from tidemill_local.sagemaker.store import DuplicateRecordError, MissingRecordError
+
+_IN_PROGRESS = frozenset({"Creating", "Updating", "SystemUpdating", "RollingBack", "Deleting"})
+_RETAINABLE = ("DesiredInstanceCount", "DesiredWeight", "DataCaptureConfig")
+
+
+@operation("CreateEndpoint")
+def create_endpoint(context: Context, request: dict[str, Any]) -> dict[str, Any]:
+    """Start an endpoint; it is Creating until its containers are healthy."""
+    name, config = request["EndpointName"], request["EndpointConfigName"]
+    _check_policy(request)
+    arn = arn_of(context, "endpoint", name)
+    if context.store.find_arn(arn) is not None:  # names differ in more than letter case
+        raise _existing(arn)
+    body = {
+        "EndpointName": name,
+        "EndpointArn": arn,
+        "EndpointConfigName": config,
+        "EndpointStatus": "Creating",
+        "LastDeploymentConfig": request.get("DeploymentConfig"),
+        PENDING: new_deployment(context, name, config),
+    }
+    try:
+        body = context.store.insert(
+            "Endpoint",
+            name,
+            {field: value for field, value in body.items() if value is not None},
+            request.get("Tags", []),
+        )
+    except DuplicateRecordError:
+        raise _existing(arn) from None
+    announce_endpoint(context, body)
+    context.part(Deployer).create(name)
+    return {"EndpointArn": arn}
+
+
+@operation("DescribeEndpoint")
+def describe_endpoint(context: Context, request: dict[str, Any]) -> dict[str, Any]:
+    """Answer how the endpoint is, and how its update goes."""
+    body = context.store.get("Endpoint", request["EndpointName"])
+    if body is None:
+        raise _missing(context, request["EndpointName"])
+    return body
+
+
+@operation("ListEndpoints")
+def list_endpoints(context: Context, request: dict[str, Any]) -> dict[str, Any]:
+    """List endpoints, newest first."""
+    rows = context.store.rows("Endpoint")
+    return page(
+        request,
+        rows,
+        answer="Endpoints",
+        name="EndpointName",
+        status="EndpointStatus",
+        order="Descending",
+    )
+
+
+@operation("UpdateEndpoint")
+def update_endpoint(context: Context, request: dict[str, Any]) -> dict[str, Any]:
+    """Start the move to another configuration; the endpoint answers all the while."""
+    name, config = request["EndpointName"], request["EndpointConfigName"]
+    _check_policy(request)
+    pending = new_deployment(context, name, config)
+
+    def change(body: dict[str, Any]) -> None:
+        _check_idle(body)
+        if body["EndpointConfigName"] == config:
+            raise ValidationError(
+                f'Cannot update endpoint "{body["EndpointArn"]}" to the endpoint configuration '
+                f'"{pending["config"]["EndpointConfigArn"]}" that it has already; create a new one.'
+            )
+        _retain(request, body, pending["config"])
+        body["EndpointStatus"] = "Updating"
+        body["FailureReason"] = None
+        if not request.get("RetainDeploymentConfig"):
+            body["LastDeploymentConfig"] = request.get("DeploymentConfig")
+        body[PENDING] = pending
+        body["PendingDeploymentSummary"] = _pending_summary(pending["config"])
+
+    body = _edit(context, name, change)
+    announce_endpoint(context, body)
+    context.part(Deployer).update(name)
+    return {"EndpointArn": body["EndpointArn"]}
+
+
+@operation("UpdateEndpointWeightsAndCapacities")
+def update_weights(context: Context, request: dict[str, Any]) -> dict[str, Any]:
+    """Change shares of traffic and instance counts; the containers stay as they are."""
+    name = request["EndpointName"]
+    desired = {item["VariantName"]: item for item in request["DesiredWeightsAndCapacities"]}
+
+    def change(body: dict[str, Any]) -> None:
+        _check_idle(body)
+        unknown = set(desired) - {v["VariantName"] for v in body["ProductionVariants"]}
+        if unknown:
+            raise ValidationError(
+                f'Endpoint "{body["EndpointArn"]}" has no variant {", ".join(sorted(unknown))}.'
+            )
+        for variant in body["ProductionVariants"]:
+            wanted = desired.get(variant["VariantName"], {})
+            for field in ("DesiredWeight", "DesiredInstanceCount"):
+                variant[field] = wanted.get(field, variant[field])
+        body["EndpointStatus"] = "Updating"
+
+    body = _edit(context, name, change)
+    announce_endpoint(context, body)
+    context.part(Deployer).reweigh(name)
+    return {"EndpointArn": body["EndpointArn"]}
+
+
+@operation("DeleteEndpoint")
+def delete_endpoint(context: Context, request: dict[str, Any]) -> dict[str, Any]:
+    """Stop an endpoint; later requests are refused at once, those under way are answered."""
+    name = request["EndpointName"]
+
+    def change(body: dict[str, Any]) -> None:
+        if body["EndpointStatus"] in _IN_PROGRESS:
+            raise _in_progress(body)
+        body["EndpointStatus"] = "Deleting"
+
+    announce_endpoint(context, _edit(context, name, change))
+    context.part(Deployer).delete(name)
+    return {}
+
+
+def _edit(context: Context, name: str, change: Any) -> dict[str, Any]:
+    try:
+        return context.store.edit("Endpoint", name, change)
+    except MissingRecordError:
+        raise _missing(context, name) from None
+
+
+def _check_idle(body: dict[str, Any]) -> None:
+    if body["EndpointStatus"] in _IN_PROGRESS:
+        raise _in_progress(body)
+    if body["EndpointStatus"] == "Failed":
+        raise ValidationError(
+            f'Cannot update failed endpoint "{body["EndpointArn"]}"; delete it and create it again.'
+        )
+
+
+def _check_policy(request: dict[str, Any]) -> None:
+    policy = request.get("DeploymentConfig", {})
+    routing = policy.get("BlueGreenUpdatePolicy", {}).get("TrafficRoutingConfiguration", {})
+    kind = "ROLLING" if "RollingUpdatePolicy" in policy else routing.get("Type", "ALL_AT_ONCE")
+    if kind != "ALL_AT_ONCE":
+        raise ValidationError(
+            f"The local SageMaker shifts traffic ALL_AT_ONCE, as SageMaker does for one instance; "
+            f"it does not do {kind}."
+        )
+
+
+def _retain(request: dict[str, Any], body: dict[str, Any], config: dict[str, Any]) -> None:
+    """Carry live weights, counts and capture over into the new configuration, where asked."""
+    if not request.get("RetainAllVariantProperties"):
+        return
+    excluded = {
+        item["VariantPropertyType"] for item in request.get("ExcludeRetainedVariantProperties", [])
+    }
+    kept = [kind for kind in _RETAINABLE if kind not in excluded]
+    live = {variant["VariantName"]: variant for variant in body["ProductionVariants"]}
+    for variant in config["ProductionVariants"]:
+        now = live.get(variant["VariantName"], {})
+        if "DesiredWeight" in kept and now:
+            variant["InitialVariantWeight"] = now["CurrentWeight"]
+        if "DesiredInstanceCount" in kept and now:
+            variant["InitialInstanceCount"] = now["CurrentInstanceCount"]
+    capture = body[DEPLOYED]["config"].get("DataCaptureConfig")
+    if "DataCaptureConfig" in kept and capture is not None:
+        config["DataCaptureConfig"] = capture
+
+
+def _pending_summary(config: dict[str, Any]) -> dict[str, Any]:
+    now = time.time()
+    return {
+        "EndpointConfigName": config["EndpointConfigName"],
+        "ProductionVariants": [
+            {
+                "VariantName": variant["VariantName"],
+                "CurrentWeight": 0.0,
+                "DesiredWeight": variant["InitialVariantWeight"],
+                "CurrentInstanceCount": 0,
+                "DesiredInstanceCount": variant["InitialInstanceCount"],
+                "InstanceType": variant["InstanceType"],
+                "VariantStatus": [{"Status": "Creating", "StartTime": now}],
+            }
+            for variant in config["ProductionVariants"]
+        ],
+        "StartTime": now,
+    }
+
+
+def _existing(arn: str) -> ServiceError:
+    return ValidationError(f'Cannot create already existing endpoint "{arn}".')
+
+
+def _missing(context: Context, name: str) -> ServiceError:
+    return ValidationError(f'Could not find endpoint "{arn_of(context, "endpoint", name)}".')
+
+
+def _in_progress(body: dict[str, Any]) -> ServiceError:
+    return ValidationError(f'Cannot update in-progress endpoint "{body["EndpointArn"]}".')

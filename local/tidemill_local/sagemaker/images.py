@@ -1,0 +1,89 @@
+"""
+What a container image means on a machine without containers: a command.
+
+The jobs image (any registry and tag, repository `tidemill-jobs`) is this Python and its
+`tidemill_jobs` package. Others are named in `<state directory>/images.json`:
+`{"<image URI, with or without tag>": ["python", "/path/to/train.py"]}`.
+"""
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+JOBS_REPOSITORY = "tidemill-jobs"
+_PYTHONS = ("python", "python3")
+
+
+class UnknownImageError(Exception):
+    """No command is known for an image; the message says how to give one."""
+
+
+def command_for(root: Path, image: str) -> list[str]:
+    """
+    Return the command that stands for running an image with its own entrypoint.
+
+    Args:
+        root: The service's state directory, where `images.json` may lie.
+        image: The image's URI.
+
+    Raises:
+        UnknownImageError: Neither ours nor in images.json, or images.json cannot be read.
+    """
+    repository, named = _without_tag(image), _named_images(root)
+    for key in (image, repository):
+        if key in named:
+            return _with_this_python(named[key])
+    if repository.rpartition("/")[2] == JOBS_REPOSITORY:
+        return [sys.executable, "-m", "tidemill_jobs"]
+    raise UnknownImageError(
+        f"the local cloud has no command for the image {image}; it runs without containers, so "
+        f'add {{"{image}": ["python", "/path/to/program.py"]}} to {root / "images.json"}'
+    )
+
+
+def container_command(
+    root: Path, image: str, entrypoint: Sequence[str], arguments: Sequence[str]
+) -> list[str]:
+    """
+    Return the command for a job's image, ContainerEntrypoint and ContainerArguments.
+
+    An entrypoint replaces the image's own command, as in SageMaker. One that begins with `python`
+    or `python3` is run by this Python whatever the image is.
+
+    Raises:
+        UnknownImageError: The image would have to be known.
+    """
+    if entrypoint and entrypoint[0] in _PYTHONS:
+        return [*_with_this_python(entrypoint), *arguments]
+    command = command_for(root, image)
+    return [*(entrypoint or command), *arguments]
+
+
+def _with_this_python(command: Sequence[str]) -> list[str]:
+    first, *rest = command
+    return [sys.executable if first in _PYTHONS else first, *rest]
+
+
+def _without_tag(image: str) -> str:
+    name = image.partition("@")[0]
+    repository, colon, tag = name.rpartition(":")
+    return repository if colon and "/" not in tag else name  # a port's colon is not a tag's
+
+
+def _named_images(root: Path) -> dict[str, list[str]]:
+    path = root / "images.json"
+    try:
+        document: Any = json.loads(path.read_text())
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise UnknownImageError(f"{path} cannot be read: {error}; correct it") from error
+    if not isinstance(document, dict) or not all(map(_is_command, document.values())):
+        raise UnknownImageError(f"{path} must map each image to a list of words, its command")
+    return document
+
+
+def _is_command(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(word, str) for word in value)

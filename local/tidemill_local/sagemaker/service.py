@@ -1,0 +1,166 @@
+"""The local SageMaker: bytes in, bytes out; whoever listens on a port lends it the HTTP."""
+
+import importlib
+import json
+import logging
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import boto3
+from botocore.config import Config
+
+from tidemill_local.sagemaker import operations, protocol
+from tidemill_local.sagemaker.context import Context, Emit, Limits
+from tidemill_local.sagemaker.errors import ServiceError
+from tidemill_local.sagemaker.logs import JobLogs
+from tidemill_local.sagemaker.store import Store
+
+logger = logging.getLogger(__name__)
+
+Answer = tuple[int, dict[str, str], bytes]
+
+# Importing a module registers its operations and hooks; they start in this order, stop in reverse.
+_MODULES = (
+    "processing",
+    "training",
+    "registry",
+    "tags",
+    "hosting",
+    "endpoints",
+    "runtime",
+    "pipelines",
+)
+
+
+class Service:
+    """
+    SageMaker's control plane and runtime on this machine.
+
+    Args:
+        root: The state directory; the service owns everything in it.
+        endpoint_url: Where S3 and CloudWatch Logs answer, for the service and for its jobs.
+        account: The twelve digits in every ARN.
+        region: The region in every ARN.
+        emit: Takes (detail type, detail, resource ARNs) to EventBridge. Called from several
+            threads; what it raises is logged and goes no further.
+        limits: How much the jobs may use.
+    """
+
+    def __init__(
+        self,
+        *,
+        root: Path,
+        endpoint_url: str,
+        account: str,
+        region: str,
+        emit: Emit,
+        limits: Limits | None = None,
+    ) -> None:
+        for module in _MODULES:
+            importlib.import_module(f"tidemill_local.sagemaker.{module}")
+        self._runtime = importlib.import_module("tidemill_local.sagemaker.runtime")
+        root = root.resolve()
+        session = _session(account, region)
+        self.context = Context(
+            store=Store(root / "sagemaker.sqlite"),
+            emit=_shielded(emit),
+            root=root,
+            endpoint_url=endpoint_url,
+            account=account,
+            region=region,
+            s3=session.client("s3", endpoint_url=endpoint_url, config=_CLIENT),
+            logs=JobLogs(session.client("logs", endpoint_url=endpoint_url, config=_CLIENT)),
+            limits=limits or Limits(),
+        )
+
+    def start(self) -> None:
+        """Bring back what was there: interrupted work fails with a cause, endpoints serve again."""
+        operations.start(self.context)
+
+    def stop(self) -> None:
+        """End every process and thread of the service; its records stay."""
+        operations.stop(self.context)
+        self.context.logs.close()
+        self.context.s3.close()
+        self.context.store.close()
+
+    def handle(self, operation: str, body: bytes) -> Answer:
+        """
+        Answer one control-plane request (AWS JSON 1.1).
+
+        Args:
+            operation: The name after the dot in `X-Amz-Target: SageMaker.<name>`.
+            body: The request's JSON.
+
+        Returns:
+            HTTP status, headers, and the answer's JSON. Never raises.
+        """
+        request_id = str(uuid.uuid4())
+        try:
+            request = protocol.parse(body)
+            answer: dict[str, Any] = operations.call(self.context, operation, request)
+            return _answer(200, request_id, answer)
+        except ServiceError as error:
+            return _failure(error, request_id)
+        except Exception as error:  # one bad request must not end the service
+            logger.exception("%s failed", operation)
+            fault = ServiceError("InternalFailure", f"{operation} failed: {error!r}", status=500)
+            return _failure(fault, request_id)
+
+    def invoke(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> Answer:
+        """Answer one request to `runtime.sagemaker`, such as POST /endpoints/<name>/invocations."""
+        request_id = str(uuid.uuid4())
+        try:
+            status, answer_headers, answer = self._runtime.invoke(
+                self.context, method, path, headers, body
+            )
+        except ServiceError as error:
+            return _failure(error, request_id)
+        except Exception as error:  # one bad request must not end the service
+            logger.exception("%s %s failed", method, path)
+            fault = ServiceError("InternalFailure", f"the request failed: {error!r}", status=500)
+            return _failure(fault, request_id)
+        return status, {"x-amzn-RequestId": request_id} | answer_headers, answer
+
+
+def _answer(status: int, request_id: str, document: dict[str, Any]) -> Answer:
+    headers = {"Content-Type": "application/x-amz-json-1.1", "x-amzn-RequestId": request_id}
+    return status, headers, json.dumps(document).encode()
+
+
+def _failure(error: ServiceError, request_id: str) -> Answer:
+    document = {"__type": error.code, "message": error.message}
+    status, headers, body = _answer(error.status, request_id, document)
+    return status, headers | {"x-amzn-ErrorType": error.code}, body
+
+
+def _shielded(emit: Emit) -> Emit:
+    """A bus that is down must fail neither the job nor the request that had something to tell."""
+
+    def shielded(detail_type: str, detail: dict[str, Any], resources: list[str]) -> None:
+        try:
+            emit(detail_type, detail, resources)
+        except Exception:  # whatever the bus raises, the state change has happened
+            logger.exception("the event %r was lost: %s", detail_type, resources)
+
+    return shielded
+
+
+def _session(account: str, region: str) -> boto3.Session:
+    """The key id names the local account; the secret opens nothing, since nobody checks it."""
+    return boto3.Session(
+        aws_access_key_id=account, aws_secret_access_key=account, region_name=region
+    )
+
+
+_CLIENT = Config(
+    connect_timeout=5,
+    read_timeout=60,
+    max_pool_connections=32,
+    retries={"max_attempts": 3, "mode": "standard"},
+    s3={"addressing_style": "path"},
+    request_checksum_calculation="when_required",
+    response_checksum_validation="when_required",
+)

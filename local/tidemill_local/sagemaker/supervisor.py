@@ -1,0 +1,112 @@
+"""
+Stands between the service and one container's process, so that nothing outlives either.
+
+Started as a script of its own by `container.py`; imports nothing of ours, so that it is there in
+some 20 ms. The service holds the write end of this process's standard input: when the service
+dies, even of kill -9, the pipe closes and the container's processes are killed. When the main
+process ends, whatever it left behind is killed too, as a container's end would.
+
+SIGTERM is passed on to the main process alone, as `docker stop` does. The exit status is the main
+process's own; if a signal killed it, this process dies of the same signal.
+"""
+
+import contextlib
+import ctypes
+import os
+import resource
+import select
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+_PR_SET_PDEATHSIG = 1
+_PR_SET_CHILD_SUBREAPER = 36
+_CANNOT_START = 127  # as a shell says it
+
+
+def main() -> None:
+    """Run the command in argv; before it comes its data memory in bytes, 0 for no limit."""
+    memory, command = int(sys.argv[1]), sys.argv[2:]
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C at the terminal is for the service
+    adopt_orphans()
+    child_ended, notify = os.pipe()
+    os.set_blocking(notify, False)
+    signal.set_wakeup_fd(notify)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    try:
+        child = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+            preexec_fn=lambda: confine(memory),  # noqa: PLW1509 - this process has one thread
+        )
+    except OSError as error:
+        sys.stderr.write(f"cannot start {command[0]}: {error}\n")
+        sys.exit(_CANNOT_START)
+    signal.signal(signal.SIGTERM, lambda *_: child.terminate())
+    while child.poll() is None:
+        readable, _, _ = select.select([sys.stdin.fileno(), child_ended], [], [])
+        if child_ended in readable:
+            os.read(child_ended, 4096)
+        elif not os.read(sys.stdin.fileno(), 4096):
+            break  # the service is gone, or asked for the end
+    kill_all(child)
+    end_like(child.wait())
+
+
+def confine(memory: int) -> None:
+    """In the new process: give SIGINT back, die with the supervisor, keep the memory limit."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if memory:
+        resource.setrlimit(resource.RLIMIT_DATA, (memory, memory))
+
+
+def adopt_orphans() -> None:
+    """Processes whose parents died become ours (Linux), so that none can escape by forking."""
+    prctl(_PR_SET_CHILD_SUBREAPER, 1)
+
+
+def prctl(option: int, value: int) -> None:
+    """Ask Linux for a favour; elsewhere the closing pipe and the group must do."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(option, value, 0, 0, 0)
+
+
+def kill_all(child: "subprocess.Popen[bytes]") -> None:
+    """Kill the container's process group, then every descendant that left it."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):  # macOS: EPERM of zombies
+        os.killpg(child.pid, signal.SIGKILL)
+    child.wait()
+    while orphans := children():
+        for pid in orphans:
+            os.kill(pid, signal.SIGKILL)
+        try:
+            while os.waitpid(-1, 0)[0]:
+                pass
+        except ChildProcessError:
+            return
+
+
+def children() -> list[int]:
+    """Return the process ids of this process's children; none where /proc does not say."""
+    pid = os.getpid()
+    try:
+        return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except OSError:
+        return []
+
+
+def end_like(status: int) -> None:
+    """Exit with the child's status, or die of the signal that killed it."""
+    if status >= 0:
+        sys.exit(status)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # the child's own core dump is enough
+    if -status not in {signal.SIGKILL, signal.SIGSTOP}:
+        signal.signal(-status, signal.SIG_DFL)
+    os.kill(os.getpid(), -status)
+
+
+if __name__ == "__main__":
+    main()

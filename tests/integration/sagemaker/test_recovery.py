@@ -1,0 +1,191 @@
+"""kill -9 of the whole service: nothing keeps running, nothing stays InProgress."""
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+from tidemill_local.sagemaker.context import Limits
+
+from .conftest import ACCOUNT, REGION, ROLE, eventually
+
+# A service of its own process, with one job of each kind that never ends.
+SERVICE = """
+import json, pathlib, sys, time
+from tidemill_local.sagemaker.service import Service
+root, url, image, bucket, account, region, role = sys.argv[1:]
+service = Service(root=pathlib.Path(root), endpoint_url=url, account=account, region=region,
+                  emit=lambda *event: None)
+service.start()
+cluster = {"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 1}
+def ask(operation, **request):
+    status, _, answer = service.handle(operation, json.dumps(request).encode())
+    assert status == 200, answer
+ask("CreateProcessingJob", ProcessingJobName="p", RoleArn=role,
+    AppSpecification={"ImageUri": image}, ProcessingResources={"ClusterConfig": cluster})
+ask("CreateTrainingJob", TrainingJobName="t", RoleArn=role, ResourceConfig=cluster,
+    AlgorithmSpecification={"TrainingImage": image, "TrainingInputMode": "File"},
+    OutputDataConfig={"S3OutputPath": f"s3://{bucket}/models"})
+print("started", flush=True)
+time.sleep(600)
+"""
+
+# A job that would outlive its parent if it could: it leaves its session and forks twice.
+STUBBORN = """
+    import os, pathlib, signal, time
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    home = pathlib.Path(os.environ["SAGEMAKER_BASE_DIR"], "..", "..")
+    if os.fork() == 0:
+        os.setsid()
+        if os.fork() == 0:
+            (home / "grandchild.tmp").write_text(str(os.getpid()))
+            (home / "grandchild.tmp").rename(home / "grandchild.pid")
+            time.sleep(600)
+        os._exit(0)
+    (home / "main.tmp").write_text(str(os.getpid()))
+    (home / "main.tmp").rename(home / "main.pid")
+    time.sleep(600)
+"""
+
+
+def running(pid):
+    try:
+        os.kill(pid, 0)
+        # a zombie that nobody has reaped yet answers too, but runs no more
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (ProcessLookupError, FileNotFoundError):
+        return False
+
+
+def test_after_kill_9_no_process_is_left_and_every_job_has_an_end(
+    make_cloud, aws, bucket, tmp_path
+):
+    writer = make_cloud(root=tmp_path / "state")
+    image = writer.image(STUBBORN)
+    writer.service.stop()
+    service = subprocess.Popen(
+        [
+            sys.executable,
+            "-c",
+            textwrap.dedent(SERVICE),
+            str(tmp_path / "state"),
+            aws,
+            image,
+            bucket,
+            ACCOUNT,
+            REGION,
+            ROLE,
+        ],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert service.stdout.readline() == "started\n"
+        jobs = tmp_path / "state" / "jobs"
+        files = [
+            jobs / kind / name / f"{process}.pid"
+            for kind, name in (("processing", "p"), ("training", "t"))
+            for process in ("main", "grandchild")
+        ]
+        eventually(lambda: all(path.exists() for path in files), "both jobs run")
+        pids = [int(path.read_text()) for path in files]
+        assert all(running(pid) for pid in pids)
+    finally:
+        os.kill(service.pid, signal.SIGKILL)
+        service.communicate()
+    killed = time.monotonic()
+    eventually(lambda: not any(running(pid) for pid in pids), "every process of the jobs is gone")
+    assert time.monotonic() - killed < 5
+
+    cloud = make_cloud(root=tmp_path / "state")
+
+    processing = cloud.sagemaker.describe_processing_job(ProcessingJobName="p")
+    training = cloud.sagemaker.describe_training_job(TrainingJobName="t")
+    assert processing["ProcessingJobStatus"] == training["TrainingJobStatus"] == "Failed"
+    for job in (processing, training):
+        assert "the local cloud stopped while this job ran" in job["FailureReason"]
+    assert training["SecondaryStatus"] == "Failed"
+    assert [step["Status"] for step in training["SecondaryStatusTransitions"]] == [
+        "Starting",
+        "Downloading",
+        "Training",
+        "Failed",
+    ]
+    assert cloud.details("Processing Job", "/p")[-1]["ProcessingJobStatus"] == "Failed"
+    assert cloud.details("Training Job", "/t")[-1]["TrainingJobStatus"] == "Failed"
+    assert not any(path.exists() for path in files)
+
+
+def test_an_orderly_stop_kills_the_jobs_and_the_next_start_says_so(make_cloud, tmp_path):
+    first = make_cloud(root=tmp_path / "state")
+    running_job = first.process(first.image(STUBBORN))
+    pid_file = tmp_path / "state" / "jobs" / "processing" / running_job / "grandchild.pid"
+    eventually(pid_file.exists, "the job runs")
+    pid = int(pid_file.read_text())
+    first.service.stop()
+    eventually(lambda: not running(pid), "the job's grandchild is gone")
+
+    second = make_cloud(root=tmp_path / "state")
+
+    job = second.sagemaker.describe_processing_job(ProcessingJobName=running_job)
+    assert job["ProcessingJobStatus"] == "Failed"
+
+
+def test_a_job_that_was_being_stopped_is_stopped_after_recovery(make_cloud, tmp_path):
+    first = make_cloud(root=tmp_path / "state")
+    name = first.process(first.image(STUBBORN))
+    pid_file = tmp_path / "state" / "jobs" / "processing" / name / "grandchild.pid"
+    eventually(pid_file.exists, "the job runs")
+    first.sagemaker.stop_processing_job(ProcessingJobName=name)
+    first.service.stop()
+
+    second = make_cloud(root=tmp_path / "state")
+
+    job = second.sagemaker.describe_processing_job(ProcessingJobName=name)
+    assert job["ProcessingJobStatus"] == "Stopped"
+
+
+def test_what_had_ended_stays_as_it_was_and_is_not_announced_again(make_cloud, tmp_path):
+    first = make_cloud(root=tmp_path / "state")
+    name = first.process(first.image("pass"))
+    before = first.processed(name)
+    first.service.stop()
+
+    second = make_cloud(root=tmp_path / "state")
+
+    after = second.sagemaker.describe_processing_job(ProcessingJobName=name)
+    assert after["ProcessingJobStatus"] == "Completed"
+    assert after["ProcessingEndTime"] == before["ProcessingEndTime"]
+    assert second.events == []
+
+
+def test_directories_that_a_crash_left_behind_go_but_failures_stay(make_cloud, tmp_path):
+    first = make_cloud(root=tmp_path / "state")
+    failed = first.process(first.image("raise SystemExit(1)"))
+    done = first.process(first.image("pass"))
+    first.processed(failed)
+    first.processed(done)
+    first.service.stop()
+    jobs = tmp_path / "state" / "jobs" / "processing"
+    (jobs / done).mkdir(exist_ok=True)  # as if the crash came before it was removed
+    (jobs / "of-no-record").mkdir()
+
+    make_cloud(root=tmp_path / "state")
+
+    assert [path.name for path in jobs.iterdir()] == [failed]
+
+
+def test_jobs_that_waited_their_turn_fail_like_the_running_ones(make_cloud, tmp_path):
+    first = make_cloud(Limits(jobs=1), tmp_path / "state")
+    image = first.image(STUBBORN)
+    first.process(image)
+    waiting = first.process(image)
+    first.service.stop()
+
+    second = make_cloud(root=tmp_path / "state")
+
+    job = second.sagemaker.describe_processing_job(ProcessingJobName=waiting)
+    assert job["ProcessingJobStatus"] == "Failed"
