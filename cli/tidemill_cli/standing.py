@@ -1,0 +1,239 @@
+"""What is going on with a model now: what is open, and what it waits for. Reads only."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from tidemill.adapters.ledger import UNPLACED
+from tidemill.adapters.runs import GOING
+from tidemill.domain.delivery import OpenDelivery, Wait, judge
+from tidemill.domain.placement import RAW
+from tidemill.domain.trigger import Trigger
+from tidemill.spec.compiled import Spec
+from tidemill.times import seconds
+from tidemill_cli.history import under
+from tidemill_cli.output import span
+from tidemill_cli.stack import Stack
+from tidemill_cli.timeline import stage_of
+
+Kind = Literal["upload", "delivery", "trigger", "run", "rollout"]
+#: An upload without a verdict is under way for so long; what is older, only a sweep finds.
+UNDER_WAY_SECONDS = 15 * 60.0
+#: As many characters of a model's name begin the names of its rollouts.
+_NAME_IN_EXECUTION = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Open:
+    """One thing that has not ended. *since* is in seconds since 1970."""
+
+    kind: Kind
+    subject: str
+    state: str
+    said: str
+    since: float
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """Whether the last run brought its version into service, and the sentence that says so."""
+
+    good: bool
+    said: str
+
+
+class Standing:
+    """One model, as it stands at the moment of asking."""
+
+    def __init__(self, stack: Stack, ref: str) -> None:
+        self._stack = stack
+        self._stores = stack.stores
+        self.ref = ref
+
+    def open(self, now: float, *, uploads: int | None = None) -> list[Open]:
+        """
+        Return what is open, in the order in which data flows.
+
+        Args:
+            now: Seconds since 1970.
+            uploads: Among so many object versions below the model's prefix to look for uploads
+                that have no verdict yet; 0 for none, None for all. S3 lists in the order of
+                names, 1,000 a call, so that all may take a while.
+        """
+        return (
+            self._under_way(now)
+            or (uploads != 0 and (self._unjudged(now, uploads) or self._under_way(now)))
+            or []  # nothing, also after an upload may have got its verdict in between
+        )
+
+    def _under_way(self, now: float) -> list[Open]:
+        """
+        Return everything open that is written down.
+
+        Things move on while they are read, so they are read in the order in which they move:
+        what left one place after it was looked at is met in the next.
+        """
+        spec = self._stores.specs.find(self.ref)
+        delivery = self._stores.deliveries.open(self.ref)
+        pending = self._stores.triggers.pending(self.ref)
+        runs = [run for run in self._stores.runs.of(self.ref) if run["status"] in GOING]
+        return [
+            *([_delivery(delivery, spec, now)] if delivery and spec else []),
+            *_triggers(pending, runs, in_force=spec is not None),
+            *(self._run(run) for run in runs),
+            *self._rollouts(),
+        ]
+
+    def judgement(self) -> Judgement:
+        """Say whether the last run succeeded and its version is in service."""
+        runs = self._stores.runs.of(self.ref)
+        if not runs:
+            return Judgement(
+                False, f"{self.ref} has no run yet; `tidemill why {self.ref}` says what came"
+            )
+        last = runs[-1]
+        if last["status"] != "succeeded":
+            return Judgement(False, f"{last['run']} {last['status']}: {last.get('reason', '')}")
+        return self.service_of(last)
+
+    def service_of(self, run: dict[str, Any], *, waiting_is_good: bool = False) -> Judgement:
+        """
+        Say whether the version of a run that succeeded is in service.
+
+        Args:
+            run: The run's record.
+            waiting_is_good: A version that a person has still to approve counts as good.
+        """
+        version = run.get("version")
+        champion = self._stores.champions.find(self.ref) or {}
+        if champion.get("version") == version:
+            return Judgement(True, f"version {version} is in service: {run.get('reason', '')}")
+        held = self._stack.registry.versions(self._stack.aws_name(self.ref))
+        approval = next((item["approval"] for item in held if item["version"] == version), None)
+        if approval == "PendingManualApproval":
+            return Judgement(
+                waiting_is_good,
+                f"version {version} waits for an approval: "
+                f"`tidemill approve {self.ref} {version} --why …`",
+            )
+        if approval == "Rejected":
+            return Judgement(False, f"version {version} was rejected")
+        last = self._last_rollout(version)
+        why = f"{last['verdict']}: {last['reason']}" if last else "no rollout of it is recorded"
+        now_in_service = champion.get("version") or "none"
+        return Judgement(
+            False, f"version {version} is not in service ({why}); in service: {now_in_service}"
+        )
+
+    def _run(self, run: dict[str, Any]) -> Open:
+        stage = stage_of(self._stack, run)
+        return Open("run", run["run"], run["status"], stage, float(run["started_at"]))
+
+    def _rollouts(self) -> list[Open]:
+        going = self._rollouts_going()
+        known = {item.subject for item in going}
+        return going + [item for item in self._rollouts_due() if item.subject not in known]
+
+    def _rollouts_going(self) -> list[Open]:
+        project, _, model = self.ref.partition("/")
+        client = self._stack.clients.stepfunctions
+        pages = client.get_paginator("list_executions").paginate(
+            stateMachineArn=self._stack.output("RolloutArn"), statusFilter="RUNNING"
+        )
+        found = []
+        for page in pages:
+            for execution in page["executions"]:
+                if not execution["name"].startswith(f"{model[:_NAME_IN_EXECUTION]}-v"):
+                    continue
+                described = client.describe_execution(executionArn=execution["executionArn"])
+                given = json.loads(described.get("input") or "{}")
+                if (given.get("project"), given.get("model")) == (project, model):
+                    found.append(
+                        Open(
+                            "rollout",
+                            f"version {given['version']}",
+                            "going",
+                            f"being put in service: {given.get('why', '')}",
+                            execution["startDate"].timestamp(),
+                        )
+                    )
+        return found
+
+    def _rollouts_due(self) -> list[Open]:
+        """Approvals whose event has not started a rollout yet: a gap of a second or so."""
+        approvals = under(self._stack, self.ref, "approval#")
+        if not approvals:
+            return []
+        last = approvals[-1]
+        at = _moment(last)
+        done = any(
+            entry["facts"].get("version") == last["facts"]["version"] and _moment(entry) >= at
+            for entry in under(self._stack, self.ref, "rollout#")
+        )
+        if last["verdict"] != "approve" or done:
+            return []
+        said = "approved; its rollout is about to start"
+        return [Open("rollout", last["subject"], "waiting", said, at)]
+
+    def _last_rollout(self, version: Any) -> dict[str, Any] | None:
+        of_version = [
+            entry
+            for entry in under(self._stack, self.ref, "rollout#")
+            if entry["facts"].get("version") == version
+        ]
+        return of_version[-1] if of_version else None
+
+    def _unjudged(self, now: float, most: int | None) -> list[Open]:
+        """Return object versions of the last minutes that have no verdict yet."""
+        bucket = self._stack.lake_bucket
+        pages = self._stack.clients.s3.get_paginator("list_object_versions").paginate(
+            Bucket=bucket,
+            Prefix=f"{RAW}/{self.ref}/",
+            PaginationConfig={"MaxItems": most} if most else {},
+        )
+        found = []
+        for page in pages:
+            for item in page.get("Versions", []):
+                at = item["LastModified"].timestamp()
+                if now - at > UNDER_WAY_SECONDS or self._judged(item["Key"], item["VersionId"]):
+                    continue
+                said = "uploaded; its verdict is due any moment"
+                found.append(Open("upload", item["Key"], "waiting", said, at))
+        return found
+
+    def _judged(self, key: str, version_id: str) -> bool:
+        ledger = self._stores.ledger
+        return any(ledger.upload(ref, key, version_id) for ref in (self.ref, UNPLACED))
+
+
+def _triggers(
+    pending: Sequence[Trigger], runs: Sequence[dict[str, Any]], *, in_force: bool
+) -> list[Open]:
+    if not in_force:
+        waits = "waits for the model's model.yaml to be applied again"
+    elif runs:
+        waits = f"waits for {runs[-1]['run']} to end"
+    else:
+        waits = "is being decided"
+    return [
+        Open("trigger", trigger.kind, "waiting", f"{trigger.why}; {waits}", trigger.at)
+        for trigger in pending
+    ]
+
+
+def _delivery(delivery: OpenDelivery, spec: Spec, now: float) -> Open:
+    judged = judge(delivery, spec.delivery, now)
+    files = f"{delivery.uploads} file{'s' if delivery.uploads != 1 else ''}"
+    if isinstance(judged, Wait):
+        ends = f"closes in {span(judged.seconds)} if nothing more arrives"
+        if spec.delivery.marker and delivery.marker_at is None:
+            latest = delivery.opened_at + spec.delivery.max_wait_seconds - now
+            ends = f"closes when {spec.delivery.marker} arrives, in {span(latest)} at the latest"
+    else:
+        ends = "is being closed"
+    return Open("delivery", delivery.id, "open", f"{files}; {ends}", delivery.opened_at)
+
+
+def _moment(entry: dict[str, Any]) -> float:
+    return seconds(entry["at"])
