@@ -1,0 +1,268 @@
+r"""
+The shape of a CSV file, checked before a parser may be lenient about it.
+
+polars fills a short row with nulls and says nothing, so separators, quotes and line ends are
+counted here first: RFC 4180 with commas, double quotes, \n or \r\n, UTF-8, one header line.
+A chunk costs a few passes of numpy; memory does not grow with the file.
+"""
+
+import codecs
+import csv
+import io
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tidemill_jobs.errors import ReadError
+from tidemill_jobs.values import NUMBER, show
+
+CHUNK = 4 * 1_048_576  # bytes; a chunk needs about ten times its size
+HEADER_LIMIT = 1_048_576  # bytes
+COMMA, QUOTE, NEWLINE, RETURN = 44, 34, 10, 13
+UTF8_BOM = b"\xef\xbb\xbf"
+OTHER_FORMATS = {
+    b"\xff\xfe": "UTF-16",
+    b"\xfe\xff": "UTF-16",
+    b"PK\x03\x04": "a zip archive",
+    b"\x1f\x8b": "gzip without the ending .gz",
+    b"PAR1": "Parquet",
+}
+SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars"}
+
+Bytes = NDArray[np.uint8]
+Positions = NDArray[np.int64]
+
+_NOWHERE: Positions = np.empty(0, np.int64)
+
+
+@dataclass(frozen=True, slots=True)
+class Structure:
+    """A file whose every row has as many cells as the header."""
+
+    columns: tuple[str, ...]
+    rows: int
+    start: int  # byte offset of the header: 3 after a UTF-8 byte order mark
+    end: int  # byte offset after the last row; line breaks at the end are left out
+
+
+@dataclass(frozen=True, slots=True)
+class _Chunk:
+    """The separators of one chunk, as offsets in the file; those inside quotes are left out."""
+
+    offset: int
+    end: int
+    commas: Positions
+    newlines: Positions
+    quotes: Positions
+    inside: bool  # the chunk begins inside quotes
+
+    def opened(self, last: int) -> int:
+        """Return the offset of the latest quote, *last* when the chunk has none."""
+        return int(self.quotes[-1]) if len(self.quotes) else last
+
+    @property
+    def ends_inside(self) -> bool:
+        return bool((len(self.quotes) + self.inside) % 2)
+
+
+def inspect(path: Path) -> Structure:
+    """
+    Check the whole file and return its shape.
+
+    Raises:
+        ReadError: Names the line and the rule that it breaks.
+    """
+    if path.stat().st_size == 0:
+        raise ReadError("the file is empty; upload it again.")
+    data: Bytes = np.memmap(path, np.uint8, mode="r")
+    start = _refuse_other_formats(data)
+    end = _end_of_rows(data, start)
+    columns = _header(data[start : min(end, start + HEADER_LIMIT)].tobytes())
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    widths = _Widths(data, len(columns), start)
+    opened, inside = start, False
+    for chunk in _chunks(data, start, end):
+        _check_text(data, chunk, decoder, final=chunk.end == end)
+        _check_quotes(data, chunk, start, end)
+        widths.check(chunk.commas, chunk.newlines)
+        opened, inside = chunk.opened(opened), chunk.ends_inside
+    if inside:
+        raise ReadError(
+            f"line {_line(data, opened)}: a quote is opened and never closed; close it, or double "
+            "a quote that belongs to the text."
+        )
+    widths.check(_NOWHERE, np.array([end]))
+    return Structure(columns, widths.rows - 1, start, end)
+
+
+def line_of(path: Path, structure: Structure, row: int) -> int:
+    """Return the line, counted from 1, on which data row *row* (counted from 0) begins."""
+    data: Bytes = np.memmap(path, np.uint8, mode="r")
+    rows = 0
+    for chunk in _chunks(data, structure.start, structure.end):
+        if rows + len(chunk.newlines) > row:  # the header's line end makes up for counting from 0
+            return _line(data, int(chunk.newlines[row - rows]) + 1)
+        rows += len(chunk.newlines)
+    raise IndexError(row)
+
+
+def _chunks(data: Bytes, start: int, end: int) -> Iterator[_Chunk]:
+    inside = False
+    for offset in range(start, end, CHUNK):
+        part = data[offset : min(offset + CHUNK, end)]
+        quotes = np.flatnonzero(part == QUOTE)
+        commas = np.flatnonzero(part == COMMA)
+        newlines = np.flatnonzero(part == NEWLINE)
+        if len(quotes) or inside:  # outside means: after an even number of quotes
+            commas = commas[(np.searchsorted(quotes, commas) + inside) % 2 == 0]
+            newlines = newlines[(np.searchsorted(quotes, newlines) + inside) % 2 == 0]
+        chunk = _Chunk(
+            offset, offset + len(part), commas + offset, newlines + offset, quotes + offset, inside
+        )
+        yield chunk
+        inside = chunk.ends_inside
+
+
+class _Widths:
+    """Counts the cells of every row, across chunks."""
+
+    def __init__(self, data: Bytes, width: int, start: int) -> None:
+        self.rows = 0
+        self._data = data
+        self._width = width
+        self._start = start  # of the row that the last chunk's end cut
+        self._commas = 0  # of that row, so far
+
+    def check(self, commas: Positions, newlines: Positions) -> None:
+        """
+        Compare the rows that end in this chunk with the header.
+
+        Raises:
+            ReadError: A row is longer or shorter.
+        """
+        before = np.searchsorted(commas, newlines)  # commas of the chunk before each row's end
+        cells = np.diff(before, prepend=0) + 1
+        if len(newlines):
+            cells[0] += self._commas
+        wrong = np.flatnonzero(cells != self._width)
+        if len(wrong):
+            first = int(wrong[0])
+            at = int(newlines[first - 1]) + 1 if first else self._start
+            count = "1 cell" if cells[first] == 1 else f"{cells[first]} cells"
+            raise ReadError(
+                f"line {_line(self._data, at)} has {count} where the header has {self._width}; "
+                "correct the line: a comma inside a text needs double quotes around it."
+            )
+        if len(newlines):
+            self.rows += len(newlines)
+            self._start = int(newlines[-1]) + 1
+            self._commas = len(commas) - int(before[-1])
+        else:
+            self._commas += len(commas)
+
+
+def _refuse_other_formats(data: Bytes) -> int:
+    head = data[:4].tobytes()
+    for magic, name in OTHER_FORMATS.items():
+        if head.startswith(magic):
+            raise ReadError(f"the file is {name}, not CSV text; save it as CSV in UTF-8.")
+    return len(UTF8_BOM) if head.startswith(UTF8_BOM) else 0
+
+
+def _end_of_rows(data: Bytes, start: int) -> int:
+    end = len(data)
+    while end > start and data[end - 1] in (NEWLINE, RETURN):
+        end -= 1
+    if end == start:
+        raise ReadError("the file holds blank lines only; upload it again.")
+    return end
+
+
+def _header(head: bytes) -> tuple[str, ...]:
+    text = io.StringIO(head.decode(errors="replace"), newline="")
+    try:
+        columns = tuple(next(csv.reader(text, strict=True)))
+    except csv.Error as exc:
+        raise ReadError(f"line 1 is no header ({exc}); write the columns' names there.") from exc
+    if len(columns) <= 1:
+        for separator, name in SEPARATORS.items():
+            if separator in "".join(columns):
+                raise ReadError(f"the columns are separated by {name}; separate them by commas.")
+    seen: set[str] = set()
+    for number, column in enumerate(columns, start=1):
+        _check_name(column, number)
+        if column in seen:
+            raise ReadError(f"line 1: two columns are called {show(column)}; rename one.")
+        seen.add(column)
+    return columns
+
+
+def _check_name(column: str, number: int) -> None:
+    if not column.strip():
+        raise ReadError(f"line 1: column {number} has no name; name every column.")
+    if not column.isprintable():
+        raise ReadError(
+            f"line 1: the name of column {number} has a line break or an unprintable character; "
+            "remove it."
+        )
+    if re.fullmatch(NUMBER, column.strip()):
+        raise ReadError(
+            f"line 1: column {number} is called '{column}', so the header seems to be missing; "
+            "write the columns' names on the first line."
+        )
+
+
+def _check_text(
+    data: Bytes, chunk: _Chunk, decoder: codecs.IncrementalDecoder, *, final: bool
+) -> None:
+    part = data[chunk.offset : chunk.end]
+    raw = part.tobytes()
+    try:
+        decoder.decode(raw, final=final)
+    except UnicodeDecodeError as exc:
+        at = chunk.end - len(exc.object) + exc.start  # the decoder may hold bytes of the last chunk
+        raise ReadError(
+            f"line {_line(data, at)}: byte 0x{data[at]:02x} is not UTF-8; save the file as UTF-8."
+        ) from exc
+    at = raw.find(b"\x00")
+    if at >= 0:
+        raise ReadError(
+            f"line {_line(data, chunk.offset + at)}: a NUL byte; the file is damaged or no CSV."
+        )
+    if b"\r" in raw:
+        returns = np.flatnonzero(part == RETURN) + chunk.offset
+        after = data[np.minimum(returns + 1, len(data) - 1)]
+        lone = returns[(after != NEWLINE) & (returns + 1 < len(data))]
+        if len(lone):
+            raise ReadError(
+                f"line {_line(data, int(lone[0]))}: a carriage return without a line feed; save "
+                "the file with the line ends of Unix or Windows."
+            )
+
+
+def _check_quotes(data: Bytes, chunk: _Chunk, start: int, end: int) -> None:
+    """An opening quote follows a separator, a closing one precedes it; a doubled one is text."""
+    opening = chunk.quotes[int(chunk.inside) :: 2]
+    closing = chunk.quotes[1 - int(chunk.inside) :: 2]
+    before = data[np.maximum(opening - 1, 0)]
+    stray = ~np.isin(before, (COMMA, NEWLINE, QUOTE)) & (opening != start)
+    after = data[np.minimum(closing + 1, len(data) - 1)]
+    unfinished = ~np.isin(after, (COMMA, NEWLINE, RETURN, QUOTE)) & (closing + 1 < end)
+    wrong = np.concatenate((opening[stray], closing[unfinished]))
+    if len(wrong):
+        raise ReadError(
+            f"line {_line(data, int(wrong.min()))}: a quote in the middle of a cell; put quotes "
+            "around the whole cell and double those inside."
+        )
+
+
+def _line(data: Bytes, at: int) -> int:
+    """Return the line, counted from 1, of a byte offset."""
+    return 1 + sum(
+        int(np.count_nonzero(data[offset : min(offset + CHUNK, at)] == NEWLINE))
+        for offset in range(0, at, CHUNK)
+    )

@@ -1,0 +1,137 @@
+"""
+The lake: exact object versions in, prepared files out. The only user of boto3 in jobs.
+
+SageMaker's channels cannot name an object version; a dataset is a list of versions. So Prepare
+reads them itself, here.
+"""
+
+import json
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from tidemill_jobs.errors import JobError
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+CHUNK = 1_048_576
+ATTEMPTS = 3  # of one download; botocore repeats a request, not a body that breaks off
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectVersion:
+    """One object version of a dataset; `size` in bytes."""
+
+    uri: str
+    version_id: str
+    size: int
+
+    @classmethod
+    def parse(cls, document: dict[str, Any]) -> Self:
+        """Read an entry of dataset.json."""
+        return cls(document["uri"], document["version_id"], int(document["size"]))
+
+    @property
+    def name(self) -> str:
+        """The object's last path segment."""
+        return self.uri.rsplit("/", 1)[-1]
+
+
+def read_dataset(text: str) -> list[ObjectVersion]:
+    """
+    Return the object versions that dataset.json lists, in its order.
+
+    Raises:
+        JobError: The text is no dataset document of version 1.
+    """
+    try:
+        document = json.loads(text)
+        if document["version"] != 1:
+            raise JobError(
+                f"dataset.json has version {document['version']}; this image reads 1: "
+                "build the jobs image anew, then run again."
+            )
+        return [ObjectVersion.parse(entry) for entry in document["objects"]]
+    except (KeyError, TypeError, ValueError) as exc:
+        raise JobError(f"dataset.json is not a dataset ({exc!r}); start a new run.") from exc
+
+
+class Lake:
+    """Reads and writes objects of the lake bucket."""
+
+    def __init__(self, client: "S3Client | None" = None) -> None:
+        self._client = client or boto3.client(
+            "s3", config=Config(retries={"mode": "standard", "total_max_attempts": 5})
+        )
+
+    def read(self, version: ObjectVersion, path: Path) -> None:
+        """
+        Stream one object version into *path*.
+
+        Raises:
+            JobError: The version is gone, may not be read, or has another size than the dataset
+                says.
+        """
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                size = self._stream(version, path)
+                break
+            except ClientError as exc:
+                raise JobError(
+                    f"{version.uri} (version {version.version_id}) cannot be read: {exc}. "
+                    "A dataset names exact versions: restore this one, or start a new run."
+                ) from exc
+            except BotoCoreError as exc:  # a body that broke off
+                if attempt == ATTEMPTS:
+                    raise JobError(
+                        f"{version.uri} broke off {ATTEMPTS} times ({exc}); run again."
+                    ) from exc
+        if size != version.size:
+            raise JobError(
+                f"{version.uri} (version {version.version_id}) has {size:,} bytes; the dataset "
+                f"says {version.size:,}. Start a new run, so that the dataset is listed anew."
+            )
+
+    def put_file(self, path: Path, uri: str) -> None:
+        """Write a local file to *uri*."""
+        bucket, key = _split(uri)
+        with path.open("rb") as file:
+            self._client.put_object(Bucket=bucket, Key=key, Body=file)
+
+    def put_text(self, text: str, uri: str) -> None:
+        """Write a UTF-8 document to *uri*."""
+        bucket, key = _split(uri)
+        self._client.put_object(Bucket=bucket, Key=key, Body=text.encode())
+
+    def put_manifest(self, prefix: str, names: Sequence[str], uri: str) -> None:
+        """
+        Write a SageMaker ManifestFile: *names* are relative to *prefix* (no trailing slash).
+
+        Raises:
+            JobError: There is no name; SageMaker fails a job whose manifest is empty.
+        """
+        if not names:
+            raise JobError(f"there is nothing to list in {uri}; report this as a fault.")
+        self.put_text(json.dumps([{"prefix": f"{prefix}/"}, *names]), uri)
+
+    def _stream(self, version: ObjectVersion, path: Path) -> int:
+        bucket, key = _split(version.uri)
+        answer = self._client.get_object(Bucket=bucket, Key=key, VersionId=version.version_id)
+        size = 0
+        # Its own `with` would hand out the raw response, past the checksum.
+        with closing(answer["Body"]) as body, path.open("wb") as file:
+            for chunk in body.iter_chunks(CHUNK):
+                size += file.write(chunk)
+        return size
+
+
+def _split(uri: str) -> tuple[str, str]:
+    bucket, _, key = uri.removeprefix("s3://").partition("/")
+    return bucket, key

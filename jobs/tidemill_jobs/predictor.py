@@ -1,0 +1,102 @@
+"""A trained model, ready to answer: features.json and model.onnx, and nothing of the trainer."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import onnxruntime as ort
+from numpy.typing import NDArray
+
+from tidemill_jobs.errors import JobError
+from tidemill_jobs.features import Class, Features, ModelInput, transform_rows
+
+MODEL, FEATURES, DESCRIPTION = "model.onnx", "features.json", "model.json"
+NUMERIC, CATEGORIES, SCORES = "numeric", "categories", "scores"  # as onnx_export.py names them
+ROWS = 4_096  # per call: bounds the memory of a large request
+THRESHOLD = 0.5  # from this probability on, the label is the positive class
+
+Scores = NDArray[np.float32]
+
+
+class Predictor:
+    """Answers rows with predictions; may be called from several threads at once."""
+
+    def __init__(self, features: Features, model: bytes) -> None:
+        self.features = features
+        options = ort.SessionOptions()
+        options.intra_op_num_threads = 1  # rows are answered in parallel, not parts of a row
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 3
+        try:
+            self._session = ort.InferenceSession(model, options, ["CPUExecutionProvider"])
+        except Exception as exc:  # the runtime's own classes are private
+            raise JobError(f"model.onnx cannot be loaded ({exc}); train the model again.") from exc
+        self._inputs = {entry.name for entry in self._session.get_inputs()}
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """
+        Load the model that training wrote.
+
+        Raises:
+            JobError: A file is missing or damaged.
+        """
+        try:
+            features = Features.parse((folder / FEATURES).read_text(encoding="utf-8"))
+            return cls(features, (folder / MODEL).read_bytes())
+        except (OSError, UnicodeDecodeError) as exc:
+            raise JobError(f"the model in {folder} is not complete ({exc}); train again.") from exc
+
+    def scores(self, rows: ModelInput) -> Scores:
+        """
+        Return the model's output, of shape (rows, outputs).
+
+        One output is the positive class's probability, or a regression's number; several are the
+        classes' probabilities.
+        """
+        starts = range(0, len(rows), ROWS)
+        parts = [self._run(rows[start : start + ROWS]) for start in starts]
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+    def predict(self, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        """
+        Answer rows in the user's own columns.
+
+        Raises:
+            ValueRefusedError: Names the row, the column and the value.
+        """
+        return describe(self.features, self.scores(transform_rows(self.features, rows)))
+
+    def _run(self, rows: ModelInput) -> Scores:
+        feed = {NUMERIC: rows.numeric, CATEGORIES: rows.categories}
+        feed = {name: value for name, value in feed.items() if name in self._inputs}
+        scores: Scores = self._session.run([SCORES], feed)[0]
+        return scores
+
+
+def describe(features: Features, scores: Scores) -> list[dict[str, Any]]:
+    """
+    Return each row's prediction.
+
+    Binary: the positive class's probability as `score`, and the `label`. Multiclass: the `label`
+    and each class's probability. Regression: the number as `score`.
+    """
+    classes = features.target.classes
+    # The shortest text that is the same 32-bit float: 0.1 rather than 0.10000000149011612.
+    shortest = [[float(text) for text in row] for row in scores.astype(str)]
+    if not classes:
+        return [{"score": row[0]} for row in shortest]
+    if scores.shape[1] == 1:
+        return [{"score": row[0], "label": classes[row[0] >= THRESHOLD]} for row in shortest]
+    names = [class_name(value) for value in classes]
+    return [
+        {"label": classes[int(best)], "probabilities": dict(zip(names, row, strict=True))}
+        for best, row in zip(scores.argmax(axis=1), shortest, strict=True)
+    ]
+
+
+def class_name(value: Class) -> str:
+    """Return a class as text: true and false as JSON writes them."""
+    return value if isinstance(value, str) else json.dumps(value)

@@ -1,0 +1,198 @@
+"""
+What the columns of a dataset mean: decided over all files, then held strictly.
+
+Each file's cells are tallied by what they could be. A column nine tenths of which are numbers
+(times, booleans) is one of numbers, and a file in which another cell is something else is left
+out with the place of that cell: a late "abc" neither turns into null nor turns the column into
+text. A column that is mixed beyond that is text, and every cell stays as written.
+"""
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import polars as pl
+
+from tidemill_jobs.errors import ReadError
+from tidemill_jobs.reader import RawFile
+from tidemill_jobs.values import (
+    BLANK,
+    BOOLEAN,
+    CODE,
+    LARGEST,
+    NOT_AVAILABLE,
+    TIME,
+    TIME_OFFSET,
+    Kind,
+    show,
+)
+
+Meaning = Literal["number", "code", "boolean", "time", "text"]
+SHARE = 0.9
+MICROSECONDS = 60_000_000  # of a minute
+EXPECTED: dict[Kind, str] = {
+    "number": "a number (up to 3.4e38)",
+    "boolean": "true or false",
+    "time": "a time such as 2026-11-20T14:30:00Z",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """How many cells of a column could mean what; `first` is the row of the first of each."""
+
+    counts: Mapping[Meaning, int]
+    first: Mapping[Meaning, tuple[int, str]]
+
+
+def tally(raw: RawFile, names: Collection[str], timestamp: str | None) -> dict[str, Tally]:
+    """Count, for each of the named columns, what its cells could mean."""
+    return {
+        name: _tally(raw.frame[name], infer=not raw.typed or name == timestamp) for name in names
+    }
+
+
+def decide(tallies: Collection[Tally]) -> Kind | None:
+    """Return what a column is, given its tally in every file; None when all cells are missing."""
+    counts = {
+        meaning: sum(tally.counts.get(meaning, 0) for tally in tallies)
+        for meaning in get_args(Meaning)
+    }
+    total = sum(counts.values())
+    if total == 0:
+        return None
+    if counts["code"] and counts["code"] + counts["number"] >= SHARE * total:
+        return "category"
+    kinds: tuple[Kind, ...] = ("number", "boolean", "time")
+    for kind in kinds:
+        if counts[kind] >= SHARE * total:
+            return kind
+    return "category"
+
+
+def misfit(place: Callable[[int], str], name: str, kind: Kind, tally: Tally) -> str | None:
+    """Return the sentence about the first cell that contradicts the column's kind, or None."""
+    if kind == "category":
+        return None
+    others = [where for meaning, where in tally.first.items() if meaning != kind]
+    if not others:
+        return None
+    row, value = min(others)
+    return (
+        f"{place(row)}: column '{name}' holds {show(value)} where {EXPECTED[kind]} is "
+        "expected; correct the cell, or list the column under data.exclude."
+    )
+
+
+def typed(raw: RawFile, kinds: Mapping[str, Kind]) -> pl.DataFrame:
+    """
+    Return the columns as what they mean.
+
+    Numbers become Float64, booleans Boolean, times Int64 minutes since 1970 in UTC, categories
+    String. Missing cells, and only they, are null.
+
+    Raises:
+        ReadError: A cell would have been lost; `misfit` finds it first.
+    """
+    frame = raw.frame.select(_typed(raw.frame[name], kind) for name, kind in kinds.items())
+    for name, kind in kinds.items():
+        lost = frame[name].null_count() - _missing(raw.frame[name], kind)
+        if lost:
+            raise ReadError(f"column '{name}': {lost} cells are not {EXPECTED[kind]}.")
+    return frame
+
+
+def minutes(column: pl.Series) -> pl.Series:
+    """Return minutes since 1970 in UTC of ISO 8601 text or Datetime; null where it is neither."""
+    if column.dtype == pl.Datetime:
+        return column.cast(pl.Int64) // MICROSECONDS
+    text = pl.col("text").str.strip_chars(BLANK)
+    text = pl.when(text.str.contains(TIME)).then(text)
+    clock, offset = text.str.slice(11, 5), text.str.extract(TIME, TIME_OFFSET)
+    stamp = pl.concat_str(
+        text.str.slice(0, 10), pl.when(clock == "").then(pl.lit("00:00")).otherwise(clock)
+    ).str.to_datetime("%Y-%m-%d%H:%M", time_unit="us", strict=False)
+    east = pl.when(offset != "Z").then(
+        (offset.str.slice(1, 2).cast(pl.Int64) * 60 + offset.str.slice(-2).cast(pl.Int64))
+        * pl.when(offset.str.starts_with("-")).then(-1).otherwise(1)
+    )
+    frame = column.alias("text").to_frame()
+    return frame.select(stamp.cast(pl.Int64) // MICROSECONDS - east.fill_null(0)).to_series()
+
+
+def _tally(column: pl.Series, *, infer: bool) -> Tally:
+    meanings: list[tuple[Meaning, pl.Series]]
+    if column.dtype == pl.String:
+        meanings = _meanings(column) if infer else [("text", column.is_not_null())]
+    elif column.dtype == pl.Boolean:
+        meanings = [("boolean", column.is_not_null())]
+    elif column.dtype == pl.Datetime:
+        meanings = [("time", column.is_not_null())]
+    else:
+        fits = (column.cast(pl.Float64).abs() <= LARGEST).fill_null(value=False)
+        meanings = [("number", fits), ("text", column.is_not_null() & ~fits)]
+    counts: dict[Meaning, int] = {}
+    first: dict[Meaning, tuple[int, str]] = {}
+    for meaning, found in meanings:
+        row = found.arg_max()  # the first True
+        if row is not None and found[row]:
+            counts[meaning] = int(found.sum())
+            first[meaning] = (row, str(column[row]))
+    return Tally(counts, first)
+
+
+def _meanings(column: pl.Series) -> list[tuple[Meaning, pl.Series]]:
+    text = column.str.strip_chars(BLANK)
+    # Missing cells are null throughout; fill_null turns "unknown" into "no".
+    rest = (text.is_not_null() & ~text.is_in(NOT_AVAILABLE)).fill_null(value=False)
+    numbers = rest & (_numbers(text).abs() <= LARGEST).fill_null(value=False)
+    codes = numbers & text.str.contains(CODE).fill_null(value=False)
+    rest &= ~numbers
+    booleans, times = _nothing(column), _nothing(column)
+    if rest.any():
+        booleans = rest & text.str.contains(BOOLEAN).fill_null(value=False)
+        rest &= ~booleans
+    if rest.any():
+        times = rest & minutes(text).is_not_null()
+        rest &= ~times
+    return [
+        ("number", numbers & ~codes),
+        ("code", codes),
+        ("boolean", booleans),
+        ("time", times),
+        ("text", rest),
+    ]
+
+
+def _nothing(column: pl.Series) -> pl.Series:
+    return pl.repeat(value=False, n=len(column), dtype=pl.Boolean, eager=True)
+
+
+def _numbers(text: pl.Series) -> pl.Series:
+    # polars reads what NUMBER describes, and inf and nan besides; those become no number.
+    numbers = text.cast(pl.Float64, strict=False)
+    return pl.select(pl.when(numbers.is_finite()).then(numbers)).to_series()
+
+
+def _typed(column: pl.Series, kind: Kind) -> pl.Series:
+    if kind == "time":
+        converted = minutes(column)
+    elif kind == "category":
+        converted = column.cast(pl.String)
+    elif column.dtype != pl.String:
+        converted = column.cast(pl.Float64 if kind == "number" else pl.Boolean)
+    elif kind == "number":
+        converted = _numbers(column.str.strip_chars(BLANK))
+    else:
+        text = column.str.strip_chars(BLANK)
+        converted = pl.select(
+            pl.when(text.str.contains(BOOLEAN)).then(text.str.to_lowercase() == "true")
+        ).to_series()
+    return converted.alias(column.name)
+
+
+def _missing(column: pl.Series, kind: Kind) -> int:
+    missing = column.null_count()
+    if kind != "category" and column.dtype == pl.String:
+        missing += int(column.str.strip_chars(BLANK).is_in(NOT_AVAILABLE).sum())
+    return missing

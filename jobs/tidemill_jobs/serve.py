@@ -1,0 +1,48 @@
+"""
+Serve: an endpoint's process, from SageMaker's `serve` to SIGTERM.
+
+Loads numpy and onnxruntime only. The port is open at once; /ping turns 200 when the model is
+loaded and has answered a row.
+"""
+
+import logging
+import signal
+import threading
+from collections.abc import Sequence
+from types import FrameType
+
+from tidemill_jobs.container import Container
+from tidemill_jobs.predictor import Predictor
+from tidemill_jobs.server import Server
+
+log = logging.getLogger(__name__)
+
+ANY_ADDRESS = "0.0.0.0"  # noqa: S104  # SageMaker calls from outside the container
+LOOPBACK = "127.0.0.1"
+
+
+def main(container: Container, arguments: Sequence[str]) -> None:
+    """Serve until SIGTERM or SIGINT; answers under way are finished."""
+    if arguments:
+        log.warning("serve takes no arguments; ignored: %s", " ".join(arguments))
+    stop = threading.Event()
+
+    def on_signal(_number: int, _frame: FrameType | None) -> None:
+        stop.set()
+
+    signal.signal(signal.SIGTERM, on_signal)
+    signal.signal(signal.SIGINT, on_signal)
+    host = ANY_ADDRESS if container.is_real else LOOPBACK
+    server = Server(host, container.port, container.payload_bytes)
+    accepting = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.1})
+    accepting.start()
+    try:
+        predictor = Predictor.load(container.model)
+        predictor.predict([dict.fromkeys(predictor.features.names)])  # warm, and known to work
+        server.predictor = predictor
+        log.info("serving port=%d model=%s", container.port, container.model)
+        stop.wait()
+    finally:
+        server.drain()
+        accepting.join()
+    log.info("stopped")

@@ -1,0 +1,189 @@
+"""The HTTP contract of an endpoint, over real connections."""
+
+import http.client
+import json
+import socket
+import threading
+import time
+
+import pytest
+
+from tidemill_jobs import server as module
+from tidemill_jobs.features import Column, Features, Target, transform_rows
+from tidemill_jobs.predictor import describe
+from tidemill_jobs.server import Server
+
+FEATURES = Features(
+    problem="regression",
+    target=Target("delay", ()),
+    header=("wind", "origin"),
+    columns=(
+        Column("wind", "number", ("wind",)),
+        Column("origin", "category", ("origin",), categories=("Oslo",)),
+    ),
+    dropped=(),
+    notes=(),
+)
+
+
+class Echo:
+    """A model whose score is the wind; it can be held up."""
+
+    features = FEATURES
+
+    def __init__(self):
+        self.go = threading.Event()
+        self.go.set()
+        self.entered = threading.Event()
+
+    def predict(self, rows):
+        self.entered.set()
+        self.go.wait(10)
+        if rows[0].get("origin") == "crash":
+            raise RuntimeError("boom")
+        return describe(FEATURES, transform_rows(FEATURES, rows).numeric)
+
+
+@pytest.fixture
+def server():
+    running = Server("127.0.0.1", 0, 1_000)
+    thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    running.predictor = Echo()
+    yield running
+    running.drain()
+    thread.join(10)
+    assert not thread.is_alive()
+
+
+@pytest.fixture
+def connection(server):
+    client = http.client.HTTPConnection(*server.server_address, timeout=10)
+    yield client
+    client.close()
+
+
+def call(
+    connection, body=b"7,Oslo\n", kind="text/csv", method="POST", path="/invocations", **headers
+):
+    connection.request(method, path, body, {"Content-Type": kind, **headers})
+    answer = connection.getresponse()
+    return answer.status, answer.read(), answer
+
+
+def test_rows_are_answered_in_the_asked_type(connection):
+    assert call(connection)[:2] == (200, b"7.0\n")
+    status, body, answer = call(connection, Accept="application/json")
+    assert (status, json.loads(body)) == (200, [{"score": 7.0}])
+    assert answer.headers["Content-Type"] == "application/json; charset=utf-8"
+    lines = b'{"wind": 1, "origin": null}\n[2, "x"]\n'
+    status, body, _ = call(connection, lines, "application/jsonlines")
+    assert [json.loads(line)["score"] for line in body.splitlines()] == [1, 2]
+
+
+def test_a_connection_is_kept_for_many_requests(connection):
+    call(connection)
+    held = connection.sock
+    for _ in range(5):
+        assert call(connection)[0] == 200
+        assert call(connection, b"bad", "text/csv")[0] == 400
+    assert connection.sock is held
+
+
+def test_ping_waits_for_the_model(server, connection):
+    server.predictor = None
+    assert call(connection, None, method="GET", path="/ping")[0] == 503
+    assert call(connection)[0] == 503
+    server.predictor = Echo()
+    assert call(connection, None, method="GET", path="/ping")[0] == 200
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "said"),
+    [
+        ({"body": b"wind,origin\n1,x\nwindy,x\n"}, 400, "Row 2: column 'wind' is 'windy'"),
+        ({"body": b'{"wind": 1}', "kind": "application/json"}, 400, "lacks the columns 'origin'"),
+        ({"body": b"", "kind": "text/csv"}, 400, "no rows"),
+        ({"kind": "image/png"}, 415, "Content-Type is 'image/png'"),
+        ({"Accept": "text/html"}, 406, "Accept is 'text/html'"),
+        ({"path": "/elsewhere"}, 404, "GET /ping and POST /invocations"),
+        ({"method": "GET", "path": "/", "body": None}, 404, "GET /ping"),
+        ({"body": b"x" * 1_001}, 413, "1,001 bytes and 1,000 are the most"),
+        ({"body": iter([b"7,Oslo"])}, 411, "Content-Length"),
+        ({"body": b"", "Content-Length": "ten"}, 400, "Content-Length is 'ten'"),
+        ({"body": b"1,crash\n"}, 500, "the endpoint's log has the details"),
+    ],
+)
+def test_a_refusal_has_its_status_and_a_sentence(connection, arguments, status, said):
+    found, body, _ = call(connection, **arguments)
+    assert found == status
+    assert said in json.loads(body)["error"]
+
+
+def test_a_caller_that_breaks_off_disturbs_nobody(server, connection):
+    with socket.create_connection(server.server_address) as rude:
+        rude.sendall(b"POST /invocations HTTP/1.1\r\nContent-Length: 100\r\n\r\nhalf")
+    with socket.create_connection(server.server_address) as rude:
+        rude.sendall(b"\x16\x03\x01 no http at all\r\n\r\n")
+    assert call(connection)[0] == 200
+
+
+def test_a_silent_connection_is_closed(server, monkeypatch):
+    monkeypatch.setattr(module._Handler, "timeout", 0.05)
+    with socket.create_connection(server.server_address, timeout=5) as silent:
+        assert silent.recv(1) == b""
+
+
+def test_requests_are_answered_at_the_same_time(server):
+    slow = Echo()
+    slow.go.clear()
+    server.predictor = slow
+    answers = []
+
+    def ask():
+        client = http.client.HTTPConnection(*server.server_address, timeout=10)
+        answers.append(call(client)[0])
+        client.close()
+
+    threads = [threading.Thread(target=ask) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    assert slow.entered.wait(5)
+    client = http.client.HTTPConnection(*server.server_address, timeout=5)
+    assert call(client, None, method="GET", path="/ping")[0] == 200
+    client.close()
+    slow.go.set()
+    for thread in threads:
+        thread.join(10)
+    assert answers == [200] * 4
+
+
+def test_draining_finishes_what_is_under_way_and_closes_idle_connections():
+    running = Server("127.0.0.1", 0, 1_000)
+    accepting = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.01})
+    accepting.start()
+    slow = Echo()
+    slow.go.clear()
+    running.predictor = slow
+    idle = socket.create_connection(running.server_address, timeout=5)
+    busy = http.client.HTTPConnection(*running.server_address, timeout=10)
+    busy.request("POST", "/invocations", b"7,Oslo\n", {"Content-Type": "text/csv"})
+    assert slow.entered.wait(5)
+
+    draining = threading.Thread(target=running.drain)
+    draining.start()
+    assert idle.recv(1) == b""
+    time.sleep(0.05)
+    assert draining.is_alive()
+    slow.go.set()
+    answer = busy.getresponse()
+
+    assert (answer.status, answer.read()) == (200, b"7.0\n")
+    assert answer.headers["Connection"] == "close"
+    draining.join(10)
+    accepting.join(10)
+    idle.close()
+    busy.close()
+    assert not draining.is_alive()
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(running.server_address, timeout=1)
