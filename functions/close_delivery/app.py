@@ -13,7 +13,7 @@ from aws_lambda_powertools import Logger
 
 from tidemill.adapters.bus import Bus, Queue
 from tidemill.adapters.stores import Stores
-from tidemill.contracts import CloseDelivery
+from tidemill.contracts import CloseDelivery, DeliveryClosed
 from tidemill.domain.delivery import Close, judge
 from tidemill.settings import CloseDeliverySettings
 
@@ -32,15 +32,17 @@ bus = Bus(boto3.client("events"), settings.bus_name)
 def handler(event: dict[str, Any], context: Any) -> None:  # noqa: ARG001  # Lambda passes both
     for record in event["Records"]:  # the event source sends one at a time
         message = json.loads(record["body"])
-        look(CloseDelivery.parse(message), message, time.time())
+        request = CloseDelivery.parse(message)
+        if int(record.get("attributes", {}).get("ApproximateReceiveCount", 1)) > 1:
+            tell(request)  # perhaps the attempt before closed it, and died before it could say so
+        look(request, message, time.time())
 
 
 def look(request: CloseDelivery, message: dict[str, Any], now: float) -> None:
     spec = stores.specs.find(request.ref)
     delivery = stores.deliveries.open(request.ref)
     if spec is None or delivery is None or delivery.id != request.delivery:
-        trigger_queue.send({"project": request.project, "model": request.model})
-        return  # closed before, perhaps by an attempt that died before it could say so
+        return
     verdict = judge(delivery, spec.delivery, now)
     if not isinstance(verdict, Close):
         delivery_queue.send(message, verdict.seconds)
@@ -49,5 +51,18 @@ def look(request: CloseDelivery, message: dict[str, Any], now: float) -> None:
         delivery_queue.send(message, 1)  # an upload came in between
         return
     logger.info("delivery_closed", extra={"delivery": delivery.id, "reason": verdict.reason})
-    trigger_queue.send({"project": request.project, "model": request.model})
-    bus.put("Delivery Closed", request.ref, delivery=delivery.id, reason=verdict.reason)
+    tell(request)
+
+
+def tell(request: CloseDelivery) -> None:
+    closed = stores.deliveries.closed(request.ref, request.delivery)
+    if closed is not None:
+        trigger_queue.send({"project": request.project, "model": request.model})
+        bus.put(
+            DeliveryClosed(
+                request.project,
+                request.model,
+                delivery=request.delivery,
+                reason=closed["reason"],
+            )
+        )

@@ -13,7 +13,7 @@ from aws_lambda_powertools import Logger
 from tidemill.adapters.bus import Bus
 from tidemill.adapters.ledger import Entry
 from tidemill.adapters.stores import Stores
-from tidemill.contracts import CloseRollout, Failure
+from tidemill.contracts import CloseRollout, Failure, RolloutRolledBack, RolloutSucceeded
 from tidemill.domain.failure import explain
 from tidemill.settings import CloseRolloutSettings
 
@@ -42,12 +42,8 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ARG
     else:
         stores.ledger.append(entry)
     stores.leases.release(request.ref, "rollout", request.execution)
-    bus.put(
-        "Rollout Succeeded" if request.failure is None else "Rollout RolledBack",
-        request.ref,
-        number=request.version,
-        reason=entry.reason,
-    )
+    announced = RolloutSucceeded if request.failure is None else RolloutRolledBack
+    bus.put(announced(request.project, request.model, number=request.version, reason=entry.reason))
     logger.info("rollout_closed", extra={"version": request.version, "verdict": entry.verdict})
     return {"verdict": entry.verdict, "reason": entry.reason}
 
@@ -57,7 +53,8 @@ def ledger_entry(request: CloseRollout, now: float) -> Entry:
         failure = Failure.parse(request.failure)
         said = explain(failure.state, failure.error, failure.cause).reason
         verdict = "roll back" if request.rolled_back else "fail"
-        after = "the version before is back" if request.rolled_back else "nothing else changed"
+        champion = stores.champions.find(request.ref)
+        after = f"version {champion['version']} stays" if champion else "nothing is in service"
         reason = f"{said}; {after}"
     elif request.action == "none":
         verdict, reason = "keep", f"version {request.version} is already in service"

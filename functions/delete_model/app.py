@@ -38,6 +38,9 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ARG
     going = [run["run"] for run in stores.runs.of(request.ref) if run["status"] in GOING]
     if going:
         raise InvalidInputError(f"{going[0]} is still going; wait for it, or stop it, then delete")
+    rollout = stores.leases.read(request.ref, "rollout")
+    if rollout is not None and rollout.expires_at > time.time():
+        raise InvalidInputError(f"the rollout {rollout.holder} is still going; wait for it")
     name = aws_name(settings.stack_name, request.project, request.model)
     gone = endpoints.delete(name)
     if jobs.delete_pipeline(name):

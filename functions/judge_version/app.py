@@ -15,7 +15,7 @@ from tidemill.adapters.bus import Bus
 from tidemill.adapters.ledger import Entry
 from tidemill.adapters.registry import Registry
 from tidemill.adapters.stores import Stores
-from tidemill.contracts import JudgeVersion
+from tidemill.contracts import JudgeVersion, VersionApproved, VersionRejected
 from tidemill.errors import InvalidInputError
 from tidemill.names import aws_name
 from tidemill.settings import JudgeVersionSettings
@@ -51,13 +51,19 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ARG
             {"version": request.version, "package": found["package"], "by": request.by},
         )
     )
+    if found["approval"] == status == "Approved":
+        # SageMaker names only what changed: approved again must be a change to start a rollout.
+        registry.approve(found["package"], "PendingManualApproval", request.why)
     registry.approve(found["package"], status, request.why)
+    announced = VersionApproved if status == "Approved" else VersionRejected
     bus.put(
-        "Version Approved" if status == "Approved" else "Version Rejected",
-        request.ref,
-        number=request.version,
-        why=request.why,
-        by=request.by,
+        announced(
+            request.project,
+            request.model,
+            number=request.version,
+            why=request.why,
+            by=request.by,
+        )
     )
     logger.info("version_judged", extra={"version": request.version, "verdict": request.verdict})
     return {"version": request.version, "status": status}

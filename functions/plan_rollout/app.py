@@ -20,7 +20,7 @@ from tidemill.names import aws_name
 from tidemill.pipeline.hosting import endpoint_config, sagemaker_model, smoke_uri
 from tidemill.settings import PlanRolloutSettings
 
-LEASE_SECONDS = 3 * 3600.0
+LEASE_SECONDS = 7 * 3600.0  # longer than the rollout machine's own limit
 
 logger = Logger()
 settings = PlanRolloutSettings.from_env()

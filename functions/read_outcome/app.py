@@ -17,7 +17,7 @@ from tidemill.adapters.lake import Lake
 from tidemill.adapters.outcomes import Outcomes
 from tidemill.adapters.registry import Registry
 from tidemill.adapters.stores import Stores
-from tidemill.contracts import ReadOutcome
+from tidemill.contracts import ReadOutcome, VersionRegistered
 from tidemill.settings import ReadOutcomeSettings
 
 logger = Logger()
@@ -38,11 +38,13 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ARG
     outcome = outcomes.read(request, now)
     if outcome["status"] == "registered":
         bus.put(
-            "Version Registered",
-            request.ref,
-            run=request.run,
-            number=outcome["version"],
-            package=outcome["package"],
+            VersionRegistered(
+                request.project,
+                request.model,
+                run=request.run,
+                number=outcome["version"],
+                package=outcome["package"],
+            )
         )
     logger.info("outcome_read", extra={"run": request.run, "status": outcome["status"]})
     return outcome

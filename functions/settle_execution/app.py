@@ -15,8 +15,9 @@ from aws_lambda_powertools import Logger
 from tidemill.adapters.bus import Bus, Queue
 from tidemill.adapters.closing import Closing
 from tidemill.adapters.jobs import Jobs
-from tidemill.adapters.runs import GOING, Ended
+from tidemill.adapters.runs import Ended
 from tidemill.adapters.stores import Stores
+from tidemill.adapters.workflows import Workflows
 from tidemill.contracts import ExecutionChanged, RolloutRef, RunRef
 from tidemill.domain.failure import interrupted
 from tidemill.settings import CloseRunSettings
@@ -26,6 +27,7 @@ settings = CloseRunSettings.from_env()
 stores = Stores(
     boto3.client("dynamodb"), state_table=settings.state_table, ledger_table=settings.ledger_table
 )
+workflows = boto3.client("stepfunctions")
 jobs = Jobs(boto3.client("sagemaker"))
 closing = Closing(
     stores,
@@ -37,14 +39,16 @@ closing = Closing(
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: Any) -> None:  # noqa: ARG001  # Lambda passes both
     changed = ExecutionChanged.parse(event["detail"])
-    document = json.loads(changed.input or "{}")
-    reason = interrupted(changed.status, changed.error or "", changed.cause or "")
+    # The event leaves out a long input, and the cause of an execution that was stopped.
+    described = Workflows(workflows, changed.stateMachineArn).find(changed.name) or {}
+    document = json.loads(changed.input or described.get("input") or "{}")
+    reason = interrupted(changed.status, described.get("error") or "", described.get("cause") or "")
     now = time.time()
     if "run" in document:
         request = RunRef.parse(document)
         record = stores.runs.get(request.ref, request.run)
-        if record["status"] in GOING and record.get("pipeline"):
-            jobs.stop_pipeline(record["pipeline"])  # nobody waits for it any more
+        if record.get("pipeline"):  # also of a run that recorded its own end: nobody waits for it
+            jobs.stop_pipeline(record["pipeline"])
         status = "stopped" if changed.status == "ABORTED" else "failed"
         done = closing.run(request.ref, request.run, Ended(status, reason), now)
     else:

@@ -31,7 +31,8 @@ rollout = Workflows(boto3.client("stepfunctions"), settings.rollout_arn)
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: Any) -> None:  # noqa: ARG001  # Lambda passes both
     changed = PackageChanged.parse(event["detail"])
-    if "ModelApprovalStatus" not in (changed.UpdatedModelPackageFields or []):
+    fields = changed.UpdatedModelPackageFields  # where it is not said, the package decides
+    if fields is not None and "ModelApprovalStatus" not in fields:
         return
     ref = owner(changed.ModelPackageGroupName)
     if ref is None:
@@ -41,7 +42,8 @@ def handler(event: dict[str, Any], context: Any) -> None:  # noqa: ARG001  # Lam
         return
     project, _, model = ref.partition("/")
     number = package["ModelPackageVersion"]
-    approval = f"{changed.ModelPackageArn} {package['LastModifiedTime'].timestamp()}"
+    changed_at = package.get("LastModifiedTime") or package["CreationTime"]
+    approval = f"{changed.ModelPackageArn} {changed_at.timestamp()}"
     name = f"{model[:40]}-v{number}-{hashlib.sha256(approval.encode()).hexdigest()[:12]}"
     rollout.start(
         name,

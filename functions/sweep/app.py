@@ -47,12 +47,20 @@ parking = Parking(stores.state, workflows, Jobs(sagemaker), Endpoints(sagemaker)
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: Any) -> dict[str, int]:  # noqa: ARG001  # Lambda passes both
     now = time.time()
-    found = {
-        "answered": parking.settle(),
-        "settled": reconciliation.executions(now),
-        "armed": reconciliation.deliveries(now),
-        "woken": reconciliation.triggers(now),
-        "missed": reconciliation.uploads(settings.lake_bucket),
+    parts = {
+        "answered": parking.settle,
+        "settled": lambda: reconciliation.executions(now),
+        "armed": lambda: reconciliation.deliveries(now),
+        "woken": lambda: reconciliation.triggers(now),
+        "missed": lambda: reconciliation.uploads(settings.lake_bucket),
     }
+    found: dict[str, int] = {}
+    for name, part in parts.items():
+        try:
+            found[name] = part()
+        except Exception:  # what one part cannot mend must not keep the others from mending
+            logger.exception("sweep_part_failed", extra={"part": name})
     logger.info("swept", extra=found)
+    if len(found) < len(parts):
+        raise RuntimeError(f"the sweep failed at: {', '.join(parts.keys() - found.keys())}")
     return found

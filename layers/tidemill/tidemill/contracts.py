@@ -186,8 +186,6 @@ class ExecutionChanged(Contract):
     name: str
     status: str
     input: str | None = None
-    error: str | None = None
-    cause: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,5 @@
 """A local cloud that runs for weeks forgets its oldest logs, metrics and finished executions."""
 
-# ruff: noqa: SLF001 - ministack has no public way in; `check` requires each name at start
-
 import itertools
 from typing import Any
 

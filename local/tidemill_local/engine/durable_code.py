@@ -1,7 +1,5 @@
 """Layers are kept as files, not in memory and not inside every snapshot."""
 
-# ruff: noqa: SLF001 - ministack has no public way in; `check` requires each name at start
-
 import copy
 from typing import Any
 

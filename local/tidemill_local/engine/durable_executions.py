@@ -1,7 +1,5 @@
 """A Step Functions execution is on disk when it starts, at each event, and when it ends."""
 
-# ruff: noqa: SLF001 - ministack has no public way in; `check` requires each name at start
-
 import copy
 import threading
 from typing import Any

@@ -1,7 +1,5 @@
 """An SQS message is on disk before its sender hears of it, and stays until it is deleted."""
 
-# ruff: noqa: SLF001 - ministack has no public way in; `check` requires each name at start
-
 import contextlib
 import copy
 import itertools

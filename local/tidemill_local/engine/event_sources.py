@@ -1,7 +1,5 @@
 """What S3 and CloudWatch tell EventBridge: object versions, and alarms that change their state."""
 
-# ruff: noqa: SLF001 - ministack has no public way in; `check` requires each name at start
-
 import contextvars
 import json
 from datetime import UTC, datetime

@@ -1,7 +1,5 @@
 """EventBridge's rules and schedules: dead letters tell of targets that cannot be reached."""
 
-# ruff: noqa: SLF001 - ministack has no public way in; `check` requires each name at start
-
 import contextvars
 import json
 import logging

@@ -1,7 +1,5 @@
 """An execution that ran when the local cloud stopped has failed, and its event is sent."""
 
-# ruff: noqa: SLF001 - ministack has no public way in; `check` requires each name at start
-
 from typing import Any
 
 from ministack.services import stepfunctions
@@ -11,8 +9,8 @@ from tidemill_local.engine.surroundings import Surroundings
 
 ERROR = "LocalCloudStopped"
 CAUSE = (
-    "The local cloud stopped while this execution was running; an execution lives in memory and "
-    "cannot go on. What it had done is kept. Start it again under a new name."
+    "the local cloud stopped while this was running; what it had done is kept, and it can be "
+    "started again"
 )
 
 

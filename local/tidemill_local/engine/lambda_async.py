@@ -1,7 +1,5 @@
 """An asynchronous invocation is on disk until it has succeeded or was handed to its destination."""
 
-# ruff: noqa: SLF001 - ministack has no public way in; `check` requires each name at start
-
 import concurrent.futures
 import logging
 import threading

@@ -1,7 +1,5 @@
 """Python functions run in isolated processes, a few at once; errors keep their class names."""
 
-# ruff: noqa: SLF001 - ministack has no public way in; `check` requires each name at start
-
 import functools
 import re
 import uuid

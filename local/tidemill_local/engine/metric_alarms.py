@@ -1,7 +1,5 @@
 """Metric alarms look at their own dimensions, M out of N periods, and notice missing data."""
 
-# ruff: noqa: SLF001 - ministack has no public way in; `check` requires each name at start
-
 import contextlib
 import itertools
 import time

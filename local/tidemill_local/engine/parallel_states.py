@@ -1,7 +1,5 @@
 """Parallel states in JSONata: arguments, output and variables count, and one failure stops all."""
 
-# ruff: noqa: SLF001 - ministack has no public way in; `check` requires each name at start
-
 import contextvars
 import copy
 import threading

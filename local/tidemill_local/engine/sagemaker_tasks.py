@@ -1,7 +1,5 @@
 """Step Functions drives SageMaker: optimized tasks, their `.sync` form, and aws-sdk."""
 
-# ruff: noqa: SLF001 - ministack has no public way in; `check` requires each name at start
-
 import json
 import threading
 from collections.abc import Callable, Iterator

@@ -1,7 +1,5 @@
 """Schedules are looked at twice a second, and one that has fired does not fire again on restart."""
 
-# ruff: noqa: SLF001 - ministack has no public way in; `check` requires each name at start
-
 import contextlib
 import json
 from typing import Any

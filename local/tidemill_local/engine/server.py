@@ -1,7 +1,5 @@
 """One process: ministack with our hooks on 127.0.0.1, and what happens when it starts and stops."""
 
-# ruff: noqa: SLF001 - ministack has no public way in; `check` requires each name at start
-
 import asyncio
 import contextlib
 import json

@@ -1,7 +1,5 @@
 """What is not recorded fact by fact is saved soon after it changes, and before it is told."""
 
-# ruff: noqa: SLF001 - ministack has no public way in; `check` requires each name at start
-
 import asyncio
 import hashlib
 import json

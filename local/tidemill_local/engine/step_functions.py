@@ -1,7 +1,5 @@
 """Executions start once, end once, time out, and stop waiting when they are stopped."""
 
-# ruff: noqa: SLF001 - ministack has no public way in; `check` requires each name at start
-
 import json
 import threading
 from typing import Any

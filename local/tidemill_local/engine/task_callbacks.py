@@ -1,7 +1,5 @@
 """A task that waits for its token fails when its call fails, and stops waiting when it is over."""
 
-# ruff: noqa: SLF001 - ministack has no public way in; `check` requires each name at start
-
 import concurrent.futures
 import contextvars
 import json

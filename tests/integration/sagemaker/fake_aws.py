@@ -56,7 +56,7 @@ class FakeAws:
 
     def __enter__(self) -> str:
         # Here, not above: moto takes a second that tests without it need not spend.
-        from moto.core.botocore_stubber import BotocoreStubber
+        from moto.core.botocore_stubber import BotocoreStubber  # noqa: PLC0415  # see above
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True

@@ -38,7 +38,7 @@ class Champions:
             "config": config,
             "package": package,
             "since": now,
-            "previous": before["version"] if before else None,
+            "previous": _previous(before, version),
         }
         state = self._state
         transact(state.client, [state.put(ref, CHAMPION, document), self._ledger.put(entry)])
@@ -48,3 +48,11 @@ class Champions:
         self._state.client.delete_item(
             TableName=self._state.table, Key=self._state.key(ref, CHAMPION)
         )
+
+
+def _previous(before: dict[str, Any] | None, version: int) -> int | None:
+    """Return what a rollback goes to: never the version itself, also when it came in anew."""
+    if before is None:
+        return None
+    previous: int | None = before["previous" if before["version"] == version else "version"]
+    return previous

@@ -4,6 +4,7 @@ from tidemill.adapters.bus import Bus, Queue
 from tidemill.adapters.ledger import Entry
 from tidemill.adapters.runs import Ended
 from tidemill.adapters.stores import Stores
+from tidemill.contracts import DomainEvent, RolloutRolledBack, RunFailed, RunSucceeded
 
 
 class Closing:
@@ -19,23 +20,22 @@ class Closing:
         End a run, free its lease, and have the triggers decided that waited for it.
 
         Returns:
-            False when it had ended before.
+            False when it had ended otherwise before.
         """
         changed = self._stores.runs.finish(ref, run, ended, now)
         project, _, model = ref.partition("/")
         self._triggers.send({"project": project, "model": model})
         if changed:
-            self._bus.put(
-                "Run Succeeded" if ended.status == "succeeded" else "Run Failed",
-                ref,
-                run=run,
-                status=ended.status,
-                reason=ended.reason,
-            )
+            self._bus.put(_announced(project, model, run, ended))
         return changed
 
     def rollout(self, ref: str, execution: str, version: int, reason: str, now: float) -> bool:
-        """Record a rollout that ended without a word, and free its lease."""
+        """
+        Record a rollout that ended without a word, and free its lease.
+
+        Returns:
+            False when it had recorded its end itself.
+        """
         changed = self._stores.ledger.append(
             Entry(
                 ref,
@@ -49,4 +49,15 @@ class Closing:
             )
         )
         self._stores.leases.release(ref, "rollout", execution)
+        if changed:
+            project, _, model = ref.partition("/")
+            self._bus.put(RolloutRolledBack(project, model, number=version, reason=reason))
         return changed
+
+
+def _announced(project: str, model: str, run: str, ended: Ended) -> DomainEvent:
+    match ended.status:
+        case "succeeded":
+            return RunSucceeded(project, model, run=run, status=ended.status, reason=ended.reason)
+        case status:
+            return RunFailed(project, model, run=run, status=status, reason=ended.reason)

@@ -39,7 +39,21 @@ class Deliveries:
 
     def set_armed(self, ref: str, delivery: str) -> None:
         """Remember that a message is under way; nothing happens when it was closed meanwhile."""
-        self._update(ref, delivery, "SET armed = :armed", armed=True)
+        client = self._state.client
+        try:
+            client.update_item(
+                TableName=self._state.table,
+                Key=self._state.key(ref, OPEN_DELIVERY),
+                UpdateExpression="SET armed = :armed",
+                ConditionExpression="id = :id",
+                ExpressionAttributeValues=values(id=delivery, armed=True),
+            )
+        except client.exceptions.ConditionalCheckFailedException:
+            return
+
+    def closed(self, ref: str, delivery: str) -> dict[str, Any] | None:
+        """Return a closed delivery's record, or None while it is open."""
+        return self._state.get(ref, f"{DELIVERY}{delivery}")
 
     def take(
         self, ref: str, version: ObjectVersion, verdict: Verdict, now: float, *, name: str | None
@@ -76,16 +90,45 @@ class Deliveries:
                 return delivery
         raise TimeoutError(f"the open delivery of {ref} changed {_ATTEMPTS} times; try again")
 
-    def mark(self, ref: str, delivery: str, now: float, expected: tuple[str, ...] | None) -> bool:
-        """Remember that the marker arrived; False when the delivery was closed meanwhile."""
-        return self._update(
-            ref,
-            delivery,
-            "SET marker_at = :now, expected = :expected ADD revision :one",
-            now=now,
-            expected=list(expected) if expected is not None else None,
-            one=1,
-        )
+    def mark(
+        self,
+        ref: str,
+        delivery: str,
+        version: ObjectVersion,
+        verdict: Verdict,
+        now: float,
+        *,
+        expected: tuple[str, ...] | None,
+    ) -> bool:
+        """
+        Record that the marker *version* arrived, and disarm the delivery: it may close sooner.
+
+        Both or neither: a marker that is judged twice cannot close the next delivery too.
+
+        Returns:
+            False when the delivery was closed meanwhile.
+        """
+        entry = upload_entry(ref, version, verdict, now, delivery=delivery)
+        update: TransactWriteItemTypeDef = {
+            "Update": {
+                "TableName": self._state.table,
+                "Key": self._state.key(ref, OPEN_DELIVERY),
+                "UpdateExpression": "SET marker_at = :now, expected = :expected "
+                "REMOVE armed ADD revision :one",
+                "ConditionExpression": "id = :id",
+                "ExpressionAttributeValues": values(
+                    id=delivery,
+                    now=now,
+                    expected=list(expected) if expected is not None else None,
+                    one=1,
+                ),
+            }
+        }
+        try:
+            transact(self._state.client, [self._ledger.put(entry), update])
+        except ConditionFailedError as error:
+            return _LEDGER_WRITE in error.failed
+        return True
 
     def close(self, ref: str, delivery: OpenDelivery, reason: str, now: float) -> bool:
         """
@@ -140,7 +183,8 @@ class Deliveries:
                 "TableName": self._state.table,
                 "Key": self._state.key(ref, OPEN_DELIVERY),
                 "UpdateExpression": "SET last_arrival = :now "
-                "ADD uploads :one, bytes_ :size, revision :one" + (", names :name" if name else ""),
+                "ADD uploads :one, bytes_ :size, revision :one"
+                + (", arrived :name" if name else ""),
                 "ConditionExpression": "id = :id",
                 "ExpressionAttributeValues": {**sums, **(values(name={name}) if name else {})},
             }
@@ -159,7 +203,7 @@ class Deliveries:
                 "last_arrival": now,
                 "uploads": 1,
                 "bytes_": version.size,
-                "names": {name} if name else None,
+                "arrived": {name} if name else None,  # NAMES is a word of DynamoDB's own
             },
         )
         return {
@@ -169,20 +213,6 @@ class Deliveries:
                 "ConditionExpression": "attribute_not_exists(id)",
             }
         }
-
-    def _update(self, ref: str, delivery: str, expression: str, **named: Any) -> bool:
-        client = self._state.client
-        try:
-            client.update_item(
-                TableName=self._state.table,
-                Key=self._state.key(ref, OPEN_DELIVERY),
-                UpdateExpression=expression,
-                ConditionExpression="id = :id",
-                ExpressionAttributeValues=values(id=delivery, **named),
-            )
-        except client.exceptions.ConditionalCheckFailedException:
-            return False
-        return True
 
 
 def _delivery_id(ref: str, version: ObjectVersion, now: float) -> str:
@@ -202,5 +232,5 @@ def _delivery(item: dict[str, Any]) -> OpenDelivery:
         bytes=item["bytes_"],
         marker_at=item.get("marker_at"),
         expected=tuple(expected) if expected is not None else None,
-        names=item.get("names", frozenset()),
+        names=item.get("arrived", frozenset()),
     )

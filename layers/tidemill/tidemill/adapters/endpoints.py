@@ -45,7 +45,7 @@ class Endpoints:
             EndpointName=name,
             ContentType="application/json",
             Accept="application/json",
-            Body=json.dumps(rows).encode(),
+            Body=json.dumps({"instances": rows}).encode(),
         )
         predictions = json.loads(answer["Body"].read())["predictions"]
         return list(predictions)

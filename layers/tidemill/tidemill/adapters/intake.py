@@ -4,7 +4,7 @@ from tidemill.adapters.bus import Bus, Queue
 from tidemill.adapters.lake import Lake
 from tidemill.adapters.ledger import UNPLACED, upload_entry
 from tidemill.adapters.stores import Stores
-from tidemill.contracts import ObjectCreated
+from tidemill.contracts import ObjectCreated, UploadQuarantined
 from tidemill.domain.admission import ObjectVersion, Verdict, misplaced, repeated
 from tidemill.domain.delivery import manifest_names
 from tidemill.domain.finding import Finding, NeedMore
@@ -12,7 +12,8 @@ from tidemill.domain.placement import Placement, place
 from tidemill.domain.preflight import SAMPLE_BYTES, Sample, inspect
 from tidemill.spec.compiled import Spec
 
-LARGEST_MARKER_BYTES = 8 * 1024 * 1024
+#: A manifest is kept in the open delivery's item, and DynamoDB's items end at 400 KB.
+LARGEST_MARKER_BYTES = 128 * 1024
 
 
 class Intake:
@@ -85,30 +86,39 @@ class Intake:
         self._arm(spec.ref, spec, delivery)
         return verdict.name
 
-    def _arm(self, ref: str, spec: Spec | None, delivery: str | None) -> None:
+    def _arm(
+        self, ref: str, spec: Spec | None, delivery: str | None, *, marked: bool = False
+    ) -> None:
         """Send the message that will close *delivery*, unless one is under way."""
         if spec is None or delivery is None or self._stores.deliveries.armed(ref, delivery):
             return
         message = {"project": spec.project, "model": spec.model, "delivery": delivery}
-        self._queue.send(message, spec.delivery.quiet_seconds)
+        self._queue.send(message, 0 if marked else spec.delivery.quiet_seconds)
         self._stores.deliveries.set_armed(ref, delivery)
 
     def _mark(self, spec: Spec, version: ObjectVersion, now: float) -> Verdict:
         """Tell the open delivery that its marker came."""
         open_delivery = self._stores.deliveries.open(spec.ref)
         if version.size > LARGEST_MARKER_BYTES:
-            return Verdict("quarantine", "a marker of more than 8 MiB", "marker_too_large")
+            return Verdict(
+                "quarantine",
+                f"a marker of {version.size} bytes; at most {LARGEST_MARKER_BYTES} are read",
+                "marker_too_large",
+                "name fewer files in it, or leave it empty: then it closes what has arrived",
+            )
         try:
             expected = manifest_names(self._lake.read(version, 0, version.size))
         except ValueError as error:
             return Verdict("quarantine", str(error), "marker_malformed", "write it again")
         if open_delivery is None:
             return Verdict("ignore", "a marker, but no delivery is open")
-        if not self._stores.deliveries.mark(spec.ref, open_delivery.id, now, expected):
+        verdict = Verdict("ignore", f"the marker of {open_delivery.id}; not data")
+        if not self._stores.deliveries.mark(
+            spec.ref, open_delivery.id, version, verdict, now, expected=expected
+        ):
             return Verdict("ignore", f"a marker, but {open_delivery.id} was closed meanwhile")
-        message = {"project": spec.project, "model": spec.model, "delivery": open_delivery.id}
-        self._queue.send(message)
-        return Verdict("ignore", f"the marker of {open_delivery.id}; not data")
+        self._arm(spec.ref, spec, open_delivery.id, marked=True)
+        return verdict
 
     def _set_aside(self, spec: Spec, version: ObjectVersion, verdict: Verdict) -> None:
         """Tag the version and write why beside it; the bytes stay where they are."""
@@ -125,9 +135,11 @@ class Intake:
             },
         )
         self._bus.put(
-            "Upload Quarantined",
-            spec.ref,
-            key=version.key,
-            rule=verdict.rule,
-            reason=verdict.reason,
+            UploadQuarantined(
+                spec.project,
+                spec.model,
+                key=version.key,
+                rule=verdict.rule,
+                reason=verdict.reason,
+            )
         )

@@ -11,6 +11,10 @@ if TYPE_CHECKING:
 
 _ATTEMPTS = 8
 _PAUSE_SECONDS = 0.05
+_CONDITION = "ConditionalCheckFailed"
+_PASSING = frozenset(
+    ("None", "TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded")
+)
 
 
 class ConditionFailedError(Exception):
@@ -42,19 +46,21 @@ def transact(client: "DynamoDBClient", writes: "Sequence[TransactWriteItemTypeDe
 
     Raises:
         ConditionFailedError: Some write's condition did not hold.
+        TransactionCanceledException: Contention did not end, or DynamoDB cannot store an item.
     """
     for attempt in range(_ATTEMPTS):
         try:
             client.transact_write_items(TransactItems=writes)
         except client.exceptions.TransactionCanceledException as error:
-            reasons = error.response.get("CancellationReasons", [])
-            failed = [
-                index
-                for index, reason in enumerate(reasons)
-                if reason.get("Code") == "ConditionalCheckFailed"
+            codes = [
+                reason.get("Code", "None")
+                for reason in error.response.get("CancellationReasons", [])
             ]
-            if failed or attempt == _ATTEMPTS - 1:
+            failed = [index for index, code in enumerate(codes) if code == _CONDITION]
+            if failed:
                 raise ConditionFailedError(failed) from error
+            if attempt == _ATTEMPTS - 1 or not _PASSING.issuperset(codes):
+                raise  # nobody's condition failed: saying so would be taken for a lost race
             time.sleep(_PAUSE_SECONDS * 2**attempt * random.random())  # noqa: S311  # jitter, no secret
         else:
             return
@@ -84,8 +90,7 @@ def _in(attribute: Mapping[str, Any]) -> Any:
     ((kind, value),) = attribute.items()
     match kind:
         case "N":
-            number = float(value)
-            return int(value) if number.is_integer() and "." not in value else number
+            return int(value) if value.lstrip("-").isdecimal() else float(value)
         case "L":
             return [_in(item) for item in value]
         case "M":

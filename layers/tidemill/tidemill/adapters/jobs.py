@@ -1,6 +1,11 @@
 """SageMaker pipelines: upserted by apply, started by retrain, read when they end."""
 
+import uuid
 from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+from tidemill.adapters.endpoints import is_missing
 
 if TYPE_CHECKING:
     from mypy_boto3_sagemaker import SageMakerClient
@@ -22,20 +27,24 @@ class Jobs:
             PipelineName=name,
             PipelineDefinition=definition,
             RoleArn=role_arn,
-            # SageMaker asks for 32 to 128 characters; equal tokens create one pipeline.
-            ClientRequestToken=name.ljust(32, "-"),
+            ClientRequestToken=_token(),
         )["PipelineArn"]
 
     def delete_pipeline(self, name: str) -> bool:
         """Delete the pipeline; False when there was none."""
         if name not in self._names(name):
             return False
-        self._client.delete_pipeline(PipelineName=name, ClientRequestToken=name.ljust(32, "-"))
+        self._client.delete_pipeline(PipelineName=name, ClientRequestToken=_token())
         return True
 
-    def pipeline_execution(self, arn: str) -> dict[str, Any]:
-        """Describe one execution."""
-        return dict(self._client.describe_pipeline_execution(PipelineExecutionArn=arn))
+    def pipeline_execution(self, arn: str) -> dict[str, Any] | None:
+        """Describe one execution; None when there is none, because its pipeline was deleted."""
+        try:
+            return dict(self._client.describe_pipeline_execution(PipelineExecutionArn=arn))
+        except ClientError as error:
+            if is_missing(error):
+                return None
+            raise
 
     def steps(self, arn: str) -> list[dict[str, Any]]:
         """Return an execution's steps, oldest first."""
@@ -54,12 +63,17 @@ class Jobs:
 
     def stop_pipeline(self, arn: str) -> bool:
         """Stop an execution that goes on; False when it had ended."""
-        if self.pipeline_execution(arn)["PipelineExecutionStatus"] != "Executing":
+        described = self.pipeline_execution(arn)
+        if described is None or described["PipelineExecutionStatus"] != "Executing":
             return False
-        token = arn.rpartition("/")[2].rjust(32, "-")
-        self._client.stop_pipeline_execution(PipelineExecutionArn=arn, ClientRequestToken=token)
+        self._client.stop_pipeline_execution(PipelineExecutionArn=arn, ClientRequestToken=_token())
         return True
 
     def _names(self, prefix: str) -> set[str]:
         pages = self._client.get_paginator("list_pipelines").paginate(PipelineNamePrefix=prefix)
         return {item["PipelineName"] for page in pages for item in page["PipelineSummaries"]}
+
+
+def _token() -> str:
+    """Return a new token: one made of the name would tie a deleted pipeline to its successor."""
+    return uuid.uuid4().hex

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 
+MOST_TAGS = 10
+
+
 class Lake:
     """Reads by version, writes JSON."""
 
@@ -49,13 +52,22 @@ class Lake:
         return answer["Body"].read()
 
     def tag(self, version: ObjectVersion, **tags: str) -> None:
-        """Set an object version's tags; its bytes and place stay as they are."""
-        self._client.put_object_tagging(
-            Bucket=version.bucket,
-            Key=version.key,
-            VersionId=version.version_id,
-            Tagging={"TagSet": [{"Key": name, "Value": value} for name, value in tags.items()]},
-        )
+        """
+        Add *tags* to an object version; its bytes, its place and its owner's tags stay.
+
+        S3 keeps ten tags: an object whose owner used them up stays as it is.
+        """
+        held = self._client.get_object_tagging(
+            Bucket=version.bucket, Key=version.key, VersionId=version.version_id
+        )["TagSet"]
+        merged = {tag["Key"]: tag["Value"] for tag in held} | tags
+        if len(merged) <= MOST_TAGS:
+            self._client.put_object_tagging(
+                Bucket=version.bucket,
+                Key=version.key,
+                VersionId=version.version_id,
+                Tagging={"TagSet": [{"Key": key, "Value": merged[key]} for key in merged]},
+            )
 
     def put_json(self, uri: str, document: Any) -> None:
         """Write *document* at an `s3://` URI."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from tidemill.adapters.items import marshal, unmarshal, values
 from tidemill.domain.admission import ObjectVersion, Verdict
+from tidemill.domain.dataset import age
 from tidemill.times import iso
 
 if TYPE_CHECKING:
@@ -138,7 +139,7 @@ class Ledger:
     def newest_accepted(self, ref: str, key: str) -> ObjectVersion | None:
         """Return the newest accepted version of *key*, or None."""
         accepted = _accepted(self._query(ref, _upload_key(key)))
-        return max(accepted, key=lambda item: (item.uploaded, item.sequencer), default=None)
+        return max(accepted, key=age, default=None)
 
     def accepted(self, ref: str) -> list[ObjectVersion]:
         """Return every accepted and not later quarantined object version of a model."""

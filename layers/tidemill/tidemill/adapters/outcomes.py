@@ -55,7 +55,11 @@ class Outcomes:
 
     def read(self, request: ReadOutcome, now: float) -> dict[str, Any]:
         """
-        Return `{"status", "reason", "version", "package", "metric"}` and record a new version.
+        Return how it ended, and record a new version.
+
+        Returns:
+            `{"status", "reason", "metric"}`; of a registered version also `gate` (the sentence
+            that let it through), `version` and `package`.
 
         Raises:
             PipelineFailedError: A step failed that is not the gate; the message says which.
@@ -64,10 +68,13 @@ class Outcomes:
         evaluation = self._evaluation(steps)
         metric = evaluation.get("metric")
         package = steps.get("Register", {}).get("Metadata", {}).get("RegisterModel", {}).get("Arn")
+        if package is None and GATE not in steps:
+            raise PipelineFailedError(_failed_step(steps))
+        if not evaluation:
+            raise PipelineFailedError("the step Evaluate left no evaluation.json")
         if package is None:
-            if GATE not in steps:
-                raise PipelineFailedError(_failed_step(steps))
             reason = evaluation["gate"]["reason"]
+            self._stores.runs.note(request.ref, request.run, metric=metric)
             return {"status": "refused", "reason": reason, "metric": metric}
         described = self._registry.describe(package)
         number = described["ModelPackageVersion"]
@@ -89,6 +96,7 @@ class Outcomes:
         return {
             "status": "registered",
             "reason": reason,
+            "gate": evaluation["gate"]["reason"],
             "version": number,
             "package": package,
             "metric": metric,

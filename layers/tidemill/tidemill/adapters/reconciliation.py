@@ -12,6 +12,7 @@ from tidemill.adapters.runs import GOING, Ended
 from tidemill.adapters.stores import Stores
 from tidemill.adapters.workflows import Workflows
 from tidemill.contracts import ObjectCreated
+from tidemill.domain.delivery import Close, judge
 from tidemill.domain.failure import interrupted
 from tidemill.domain.placement import RAW, place
 
@@ -64,10 +65,12 @@ class Reconciliation:
         """End every run whose workflow has ended without saying so."""
         settled = 0
         for ref in self._stores.specs.refs():
-            for run in self._stores.runs.of(ref):
+            runs = self._stores.runs.of(ref)
+            for run in runs:
                 ended = self._ended(run["run"]) if run["status"] in GOING else None
                 if ended is not None:
                     settled += self._closing.run(ref, run["run"], ended, now)
+            settled += self._free_lease(ref, runs)
             settled += self._settle_rollout(ref, now)
         return settled
 
@@ -79,7 +82,8 @@ class Reconciliation:
             spec = self._stores.specs.find(ref)
             if delivery is None or spec is None:
                 continue
-            if now >= delivery.last_arrival + spec.delivery.quiet_seconds + OVERDUE_SECONDS:
+            # Not merely late: a message that has to wait sends itself again for ever after.
+            if isinstance(judge(delivery, spec.delivery, now - OVERDUE_SECONDS), Close):
                 message = {"project": spec.project, "model": spec.model, "delivery": delivery.id}
                 self._queues.deliveries.send(message)
                 armed += 1
@@ -97,6 +101,14 @@ class Reconciliation:
                 self._queues.triggers.send({"project": project, "model": model})
                 woken += 1
         return woken
+
+    def _free_lease(self, ref: str, runs: list[dict[str, Any]]) -> int:
+        """Free the lease of a run whose end was written by somebody who then died."""
+        lease = self._stores.leases.read(ref, "run")
+        ended = {run["run"] for run in runs if run["status"] not in GOING}
+        if lease is None or lease.holder not in ended:
+            return 0
+        return int(self._stores.leases.release(ref, "run", lease.holder))
 
     def _settle_rollout(self, ref: str, now: float) -> int:
         lease = self._stores.leases.read(ref, "rollout")

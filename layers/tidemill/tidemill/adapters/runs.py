@@ -14,7 +14,7 @@ from tidemill.errors import NotFoundError
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
 
-Status = Literal["starting", "running", "succeeded", "refused", "failed", "stopped"]
+Final = Literal["succeeded", "refused", "failed", "stopped"]
 GOING = ("starting", "running")
 #: Longer than the retrain machine's own limit, so that a live run never loses its lease.
 LEASE_SECONDS = 26 * 3600.0
@@ -26,7 +26,7 @@ MOST_TRIGGERS = 45
 class Ended:
     """How a run ended: the final status and one clear sentence."""
 
-    status: Status
+    status: Final
     reason: str
 
 
@@ -57,7 +57,9 @@ class Runs:
 
     def start(self, ref: str, decision: Decision, lease: Lease | None, now: float) -> bool:
         """
-        Write what *decision* says: lease, run, and all its triggers' verdicts, or nothing.
+        Write what *decision* says: lease, run, and its triggers' verdicts, or nothing.
+
+        Triggers beyond MOST_TRIGGERS stay pending: they wait for the run that starts here.
 
         Returns:
             False when another decision was faster.
@@ -65,13 +67,14 @@ class Runs:
         run = decision.run
         if run is None:
             raise ValueError("the decision starts no run")
-        first = decision.verdicts[0].trigger
+        verdicts = decision.verdicts[:MOST_TRIGGERS]
+        first = verdicts[0].trigger
         record = {
             "run": run,
             "status": "starting",
             "trigger": first.kind,
             "why": first.why,
-            "triggers": [verdict.trigger.id for verdict in decision.verdicts],
+            "triggers": [verdict.trigger.id for verdict in verdicts],
             "started_at": now,
         }
         writes: list[TransactWriteItemTypeDef] = [
@@ -84,7 +87,7 @@ class Runs:
                 }
             },
         ]
-        for verdict in decision.verdicts:
+        for verdict in verdicts:
             writes.append(self._triggers.taken(ref, verdict.trigger))
             writes.append(self._ledger.put(trigger_entry(ref, verdict, now, run)))
         try:
@@ -110,7 +113,8 @@ class Runs:
         Write the final status and its ledger entry, and free the lease. Safe to repeat.
 
         Returns:
-            False when the run had ended before.
+            True when the run ended so, now or by an earlier attempt; False when it had ended
+            otherwise.
         """
         record = self.get(ref, run)
         entry = Entry(
@@ -123,7 +127,7 @@ class Runs:
             ended.reason,
             {"seconds": round(now - record["started_at"], 1), "version": record.get("version")},
         )
-        changed = True
+        as_said = True
         try:
             transact(
                 self._state.client,
@@ -149,9 +153,10 @@ class Runs:
                 ],
             )
         except ConditionFailedError:
-            changed = False
+            record = self.get(ref, run)
+            as_said = (record["status"], record.get("reason")) == (ended.status, ended.reason)
         self._leases.release(ref, "run", run)
-        return changed
+        return as_said
 
     def _write(self, ref: str, run: str, **update: Any) -> None:
         client = self._state.client

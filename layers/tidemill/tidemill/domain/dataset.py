@@ -53,11 +53,12 @@ def newest_of_each_key(accepted: Iterable[ObjectVersion]) -> tuple[ObjectVersion
     newest: dict[str, ObjectVersion] = {}
     for item in accepted:
         held = newest.get(item.key)
-        if held is None or _age(item) > _age(held):
+        if held is None or age(item) > age(held):
             newest[item.key] = item
     return tuple(newest[key] for key in sorted(newest))
 
 
-def _age(item: ObjectVersion) -> tuple[float, str, str]:
+def age(item: ObjectVersion) -> tuple[float, str, str]:
+    """Return what orders the versions of one key; S3's times are of whole seconds."""
     # Sequencers are hex of varying width; S3 says: pad the shorter with zeros before comparing.
     return item.uploaded, item.sequencer.rjust(64, "0"), item.version_id

@@ -24,14 +24,19 @@ class Failed:
 
 Answer = Succeeded | Failed
 
+#: States that an endpoint does not leave by itself.
+_BROKEN = ("Failed", "UpdateRollbackFailed", "OutOfService")
 
-def judge_pipeline(description: Mapping[str, Any]) -> Answer | None:
+
+def judge_pipeline(description: Mapping[str, Any] | None) -> Answer | None:
     """
     Judge a DescribePipelineExecution answer; None while it goes on.
 
     A pipeline that its gate stopped ends Failed too: both are answers, told apart by
     `functions/read_outcome`, which reads the steps.
     """
+    if description is None:
+        return Failed("PipelineFailedError", "the SageMaker pipeline was deleted while it ran")
     status = description["PipelineExecutionStatus"]
     if status in ("Executing", "Stopping"):
         return None
@@ -51,8 +56,8 @@ def judge_endpoint(description: Mapping[str, Any] | None, wanted_config: str) ->
         return Failed("EndpointFailedError", "the endpoint was deleted while it was awaited")
     status, config = description["EndpointStatus"], description["EndpointConfigName"]
     reason = description.get("FailureReason") or "SageMaker gave no reason"
-    if status == "Failed":
-        return Failed("EndpointFailedError", reason)
+    if status in _BROKEN:
+        return Failed("EndpointFailedError", f"the endpoint is {status}: {reason}")
     if status != "InService":
         return None
     if config != wanted_config:

@@ -27,11 +27,14 @@ def plan(endpoint: Mapping[str, Any] | None, champion: int | None, version: int)
     if endpoint is None:
         return Plan("create", "there is no endpoint yet")
     status = endpoint["EndpointStatus"]
+    if status == "Deleting":
+        return Plan("create", "the endpoint is being deleted; a new one follows")
     if status == "Failed":
         return Plan("replace", "the endpoint is Failed and accepts only deletion")
     if champion == version and status == "InService":
         return Plan("none", f"version {version} is already in service")
-    return Plan("update", f"version {version} takes the place of version {champion}")
+    before = f"version {champion}" if champion is not None else "a version never verified"
+    return Plan("update", f"version {version} takes the place of {before}")
 
 
 def differing_row(expected: list[Any], answered: list[Any], tolerance: float = 1e-5) -> int | None:

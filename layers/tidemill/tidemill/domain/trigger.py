@@ -52,9 +52,11 @@ class Decision:
     verdicts: tuple[Verdict, ...]
 
 
-def decide(pending: Sequence[Trigger], lease: Lease | None, now: float) -> Decision:
+def decide(
+    pending: Sequence[Trigger], lease: Lease | None, now: float, *, in_force: bool = True
+) -> Decision:
     """
-    Decide all pending triggers of one model.
+    Decide all pending triggers of one model; *in_force* says whether it has a spec.
 
     The oldest starts the run and names it, so that a repeated decision gives the same run id;
     the others join it.
@@ -62,8 +64,12 @@ def decide(pending: Sequence[Trigger], lease: Lease | None, now: float) -> Decis
     ordered = sorted(pending, key=lambda trigger: (trigger.at, trigger.id))
     if not ordered:
         return Decision(None, ())
+    reason = ""
     if lease is not None and lease.expires_at > now:
         reason = f"{lease.holder} is still going; this starts when it ends"
+    elif not in_force:
+        reason = "the model was deleted; this starts when its model.yaml is applied again"
+    if reason:
         return Decision(None, tuple(Verdict(trigger, "defer", reason) for trigger in ordered))
     first, *others = ordered
     run = run_id(first, now)

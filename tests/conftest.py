@@ -1,0 +1,56 @@
+"""Fake credentials before anything imports boto3; functions loaded as Lambda loads them."""
+
+import importlib.util
+import os
+from pathlib import Path
+from types import ModuleType
+
+os.environ |= {
+    "AWS_ACCESS_KEY_ID": "testing",
+    "AWS_SECRET_ACCESS_KEY": "testing",
+    "AWS_DEFAULT_REGION": "us-east-1",
+    "AWS_EC2_METADATA_DISABLED": "true",
+    "POWERTOOLS_LOG_LEVEL": "CRITICAL",
+}
+for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL"):
+    os.environ.pop(name, None)
+
+import pytest  # noqa: E402  # after the credentials, as plugins import boto3 too
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="session")
+def template():
+    """template.yaml, intrinsics as plain dicts. Not to be changed by a test."""
+    from .infrastructure.template_model import load_template  # noqa: PLC0415  # seconds to import
+
+    return load_template()
+
+
+@pytest.fixture(scope="session")
+def load_function(template):
+    """
+    Return a loader of `functions/<name>/app.py`: a lone module, with the template's environment.
+
+    A function is wired when it is imported, so it is loaded once, as Lambda does.
+    """
+    from . import stack  # noqa: PLC0415  # imports the template's model
+
+    loaded: dict[str, ModuleType] = {}
+
+    def load(name: str) -> ModuleType:
+        if name not in loaded:
+            path = ROOT / "functions" / name / "app.py"
+            spec = importlib.util.spec_from_file_location(f"function_{name}", path)
+            assert spec is not None
+            assert spec.loader is not None
+            module = importlib.util.module_from_spec(spec)
+            with pytest.MonkeyPatch.context() as patch:
+                for variable, value in stack.environment(name, template).items():
+                    patch.setenv(variable, value)
+                spec.loader.exec_module(module)
+            loaded[name] = module
+        return loaded[name]
+
+    return load

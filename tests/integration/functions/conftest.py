@@ -1,0 +1,40 @@
+import pytest
+
+from ..cloud import Killed
+
+
+@pytest.fixture
+def survives(make_cloud):
+    """
+    Return a check that a function may die before any of its calls.
+
+    A clean run is compared with runs that are killed before their n-th call and then repeated:
+    what is kept must be equal, and every message and event of the clean run must have gone out.
+    """
+
+    def check(name, prepare, *, again=lambda event: event, apart=("fence", "uploaded")):
+        def told(cloud):
+            return {
+                repr(request)
+                for service, operation, request in cloud.calls
+                if operation in ("PutEvents", "SendMessage")
+            }
+
+        with make_cloud() as cloud:
+            event = prepare(cloud)
+            answer = cloud.invoke(name, event)
+            calls, said = len(cloud.calls), told(cloud)
+            kept = cloud.facts(apart=apart)
+        for n in range(calls):
+            with make_cloud() as cloud:
+                event = prepare(cloud)
+                with pytest.raises(Killed):
+                    cloud.invoke(name, event, kill_before=n)
+                before = told(cloud)
+                repeated = cloud.invoke(name, again(event))
+                assert cloud.facts(apart=apart) == kept, f"killed before call {n}"
+                assert said <= before | told(cloud), f"killed before call {n}: not told"
+                assert repeated == answer
+        assert calls > 0
+
+    return check

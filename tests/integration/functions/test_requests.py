@@ -1,0 +1,222 @@
+"""What a person asks for: a run, a rollback, a model applied, a model deleted."""
+
+import json
+
+import pytest
+
+from tidemill.adapters.ledger import Entry
+from tidemill.errors import BreakingChangeError, InvalidInputError, NotFoundError
+
+from ...stack import ROLE
+from .scenes import MODEL, NAME, REF, begin_run
+
+# ── request_run ──────────────────────────────────────────────────────────────
+
+
+def test_a_manual_run_is_a_trigger_like_others(cloud, spec):
+    cloud.apply(spec)
+    answer = cloud.invoke("request_run", {**MODEL, "why": "new hyperparameters"})
+    (trigger,) = cloud.stores.triggers.pending(REF)
+    assert (trigger.id, trigger.kind, trigger.why) == (
+        answer["trigger"], "manual", "new hyperparameters",
+    )  # fmt: skip
+    assert cloud.sent("TriggerQueue") == [(MODEL, 0)]
+
+
+def test_a_manual_run_needs_a_reason_and_a_model(cloud, spec):
+    with pytest.raises(NotFoundError):
+        cloud.invoke("request_run", {**MODEL, "why": "because"})
+    cloud.apply(spec)
+    with pytest.raises(InvalidInputError, match="--why"):
+        cloud.invoke("request_run", {**MODEL, "why": " "})
+    assert cloud.stores.triggers.pending(REF) == []
+
+
+def test_requesting_a_run_may_die_anywhere(survives, make_spec):
+    def prepare(cloud):
+        cloud.apply(make_spec())
+        return {**MODEL, "why": "because"}
+
+    survives("request_run", prepare)
+
+
+# ── request_rollback ─────────────────────────────────────────────────────────
+
+
+def crown(cloud, *versions):
+    for version in versions:
+        entry = Entry(REF, f"rollout#{version}", cloud.now, "rollout", "", "in service", "")
+        cloud.stores.champions.crown(
+            REF, version=version, config=f"c{version}", package="p", now=cloud.now, entry=entry
+        )
+        cloud.sagemaker.add_version(NAME, version, "Approved")
+
+
+def roll_back(cloud, **more):
+    return cloud.invoke("request_rollback", {**MODEL, "why": "it drifts", **more})
+
+
+def test_a_rollback_goes_to_the_version_before(cloud):
+    crown(cloud, 1, 2)
+    answer = roll_back(cloud)
+    assert answer["version"] == 1
+    (document,) = cloud.workflows.of("rollout").values()
+    assert (document["version"], document["why"]) == (1, "rollback: it drifts")
+
+
+def test_a_rollback_goes_to_the_version_that_is_named(cloud):
+    crown(cloud, 1, 2, 3)
+    assert roll_back(cloud, version=1)["version"] == 1
+
+
+def test_without_a_version_before_there_is_nothing_to_go_back_to(cloud):
+    with pytest.raises(NotFoundError, match="no earlier version"):
+        roll_back(cloud)
+    crown(cloud, 1)
+    with pytest.raises(NotFoundError, match="no earlier version"):
+        roll_back(cloud)
+
+
+def test_a_version_that_is_not_approved_stays_out(cloud):
+    crown(cloud, 1, 2)
+    cloud.sagemaker.add_version(NAME, 1, "Rejected")
+    with pytest.raises(InvalidInputError, match="approve it first"):
+        roll_back(cloud)
+
+
+def test_an_execution_s_name_is_not_too_long(cloud, make_spec):
+    from tidemill.names import aws_name  # noqa: PLC0415
+
+    long = make_spec(model="m" * 60)
+    group = aws_name("tidemill", long.project, long.model)
+    cloud.sagemaker.add_version(group, 123456, "Approved")
+    event = {"project": "flights", "model": long.model, "why": "x", "version": 123456}
+    cloud.invoke("request_rollback", event)
+    (name,) = cloud.workflows.of("rollout")
+    assert len(name) <= 80
+
+
+# ── apply_model ──────────────────────────────────────────────────────────────
+
+
+def apply(cloud, spec, **more):
+    document = json.loads(spec.to_json())
+    return cloud.invoke("apply_model", {"spec": document, "digest": spec.digest, **more})
+
+
+def test_a_new_model_gets_its_pipeline_and_group(cloud, spec):
+    assert apply(cloud, spec) == {"changed": True, "name": NAME}
+    assert cloud.stores.specs.get(REF) == spec
+    assert list(cloud.sagemaker.groups) == [NAME]
+    pipeline = cloud.sagemaker.pipelines[NAME]
+    assert pipeline["RoleArn"] == ROLE
+    assert json.loads(pipeline["PipelineDefinition"])["Steps"]
+    (entry,) = cloud.entries(REF, "spec")
+    assert entry["verdict"] == "create"
+
+
+def test_applying_twice_changes_nothing(cloud, spec):
+    apply(cloud, spec)
+    before = cloud.facts(apart=())
+    cloud.now += 60
+    assert apply(cloud, spec)["changed"] is False
+    assert cloud.facts(apart=()) == before
+
+
+def test_a_change_is_recorded_with_what_it_replaces(cloud, make_spec):
+    apply(cloud, make_spec())
+    cloud.now += 60
+    apply(cloud, make_spec(deploy__count=2))
+    change = cloud.entries(REF, "spec")[-1]
+    assert (change["verdict"], change["facts"]["before"]) == ("change", make_spec().digest)
+
+
+def test_a_change_that_versions_forbid_is_refused(cloud, make_spec):
+    apply(cloud, make_spec())
+    changed = make_spec(train__problem="regression", evaluate__metric="rmse")
+    cloud.sagemaker.add_version(NAME, 1)
+    with pytest.raises(BreakingChangeError, match="has 1 versions"):
+        apply(cloud, changed)
+    assert cloud.stores.specs.get(REF) == make_spec()
+
+
+def test_the_same_change_is_fine_before_the_first_version(cloud, make_spec):
+    apply(cloud, make_spec())
+    assert apply(cloud, make_spec(data__target="delayed"))["changed"] is True
+
+
+def test_a_spec_that_another_version_compiled_is_refused(cloud, spec):
+    with pytest.raises(InvalidInputError, match="compile it again"):
+        apply(cloud, spec, digest="0" * 16)
+
+
+def test_applying_may_die_anywhere(survives, make_spec):
+    spec = make_spec()
+    event = {"spec": json.loads(spec.to_json()), "digest": spec.digest}
+    survives("apply_model", lambda cloud: event)
+
+
+# ── delete_model ─────────────────────────────────────────────────────────────
+
+
+def delete(cloud):
+    return cloud.invoke("delete_model", {**MODEL, "why": "not used"})
+
+
+def in_service(cloud, spec):
+    cloud.apply(spec)
+    cloud.sagemaker.add_endpoint(NAME, f"{NAME}--1")
+    cloud.sagemaker.configs[f"{NAME}--1"] = {"EndpointConfigName": f"{NAME}--1"}
+    cloud.sagemaker.models[f"{NAME}--1"] = {"ModelName": f"{NAME}--1"}
+    cloud.sagemaker.pipelines[NAME] = {"PipelineName": NAME}
+    crown(cloud, 1)
+
+
+def test_a_deleted_model_costs_nothing_and_is_remembered(cloud, spec):
+    in_service(cloud, spec)
+    assert len(delete(cloud)["deleted"]) == 4
+    assert cloud.sagemaker.endpoints == cloud.sagemaker.configs == cloud.sagemaker.models == {}
+    assert cloud.sagemaker.pipelines == {}
+    assert len(cloud.sagemaker.packages) == 1, "versions stay"
+    assert cloud.stores.specs.find(REF) is None
+    assert cloud.stores.champions.find(REF) is None
+    (entry,) = cloud.entries(REF, "model")
+    assert len(entry["facts"]["deleted"]) == 4
+
+
+def test_a_model_is_not_deleted_under_a_run(cloud, spec):
+    in_service(cloud, spec)
+    run = begin_run(cloud)
+    with pytest.raises(InvalidInputError, match=run):
+        delete(cloud)
+    assert cloud.sagemaker.endpoints
+
+
+def test_a_model_is_not_deleted_under_a_rollout(cloud, spec):
+    in_service(cloud, spec)
+    cloud.stores.leases.acquire(REF, "rollout", holder="x-1", now=cloud.now, seconds=10)
+    with pytest.raises(InvalidInputError, match="x-1"):
+        delete(cloud)
+    cloud.stores.leases.release(REF, "rollout", "x-1")
+    delete(cloud)
+
+
+def test_a_model_that_is_not_there_is_named(cloud):
+    with pytest.raises(NotFoundError, match="no model flights/delay"):
+        delete(cloud)
+
+
+def test_deleting_may_die_anywhere_before_it_is_written(cloud, spec, make_cloud):
+    """A repeated deletion finds less to delete; that is all the difference."""
+    from ..cloud import Killed  # noqa: PLC0415
+
+    in_service(cloud, spec)
+    for n in range(60):
+        try:
+            cloud.invoke("delete_model", {**MODEL, "why": "not used"}, kill_before=n)
+        except Killed:
+            continue
+        break
+    assert cloud.sagemaker.endpoints == cloud.sagemaker.models == {}
+    assert cloud.stores.specs.find(REF) is None
+    assert len(cloud.entries(REF, "model")) == 1

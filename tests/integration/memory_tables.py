@@ -1,0 +1,205 @@
+"""
+DynamoDB in memory, as far as the adapters speak it, fast enough for thousands of interleavings.
+
+Conditions and transactions hold as DynamoDB's do; the adapters' own tests run on this and on moto.
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from tidemill.adapters.items import unmarshal
+
+Item = dict[str, Any]
+_TOKEN = re.compile(r"[#:]?\w+|[(),]|<=|>=|=")
+
+
+class MemoryTables:
+    """A client of some tables; *before* is called before every call with its operation."""
+
+    def __init__(self, exceptions: Any, tables: dict[str, dict[str, Any]]) -> None:
+        self.exceptions = exceptions
+        self._keys = {name: _key_names(table["KeySchema"]) for name, table in tables.items()}
+        self._indexes = {
+            (name, index["IndexName"]): _key_names(index["KeySchema"])
+            for name, table in tables.items()
+            for index in table.get("GlobalSecondaryIndexes", [])
+        }
+        self._items: dict[str, dict[tuple[str, ...], Item]] = {name: {} for name in tables}
+        self.before: Callable[[str], None] = lambda _: None
+
+    def get_item(self, *, TableName: str, Key: Item, **_: Any) -> dict[str, Any]:
+        self.before("GetItem")
+        held = self._items[TableName].get(self._key(TableName, Key))
+        return {"Item": dict(held)} if held is not None else {}
+
+    def put_item(self, **write: Any) -> None:
+        self._alone("PutItem", {"Put": write})
+
+    def update_item(self, **write: Any) -> None:
+        self._alone("UpdateItem", {"Update": write})
+
+    def delete_item(self, **write: Any) -> None:
+        self._alone("DeleteItem", {"Delete": write})
+
+    def transact_write_items(self, *, TransactItems: list[dict[str, Any]]) -> None:
+        self.before("TransactWriteItems")
+        codes = [
+            {"Code": "None" if self._holds(write) else "ConditionalCheckFailed"}
+            for write in TransactItems
+        ]
+        if any(code["Code"] != "None" for code in codes):
+            raise self.exceptions.TransactionCanceledException(
+                {"Error": {"Code": "TransactionCanceledException", "Message": ""},
+                 "CancellationReasons": codes},
+                "TransactWriteItems",
+            )  # fmt: skip
+        for write in TransactItems:
+            self._apply(write)
+
+    def get_paginator(self, operation: str) -> "MemoryTables":
+        assert operation == "query"
+        return self
+
+    def paginate(self, *, TableName: str, IndexName: str = "", **query: Any) -> Iterator[Item]:
+        self.before("Query")
+        key = self._indexes[TableName, IndexName] if IndexName else self._keys[TableName]
+        condition = _Condition(query["KeyConditionExpression"], query)
+        found = [item for item in self._items[TableName].values() if condition.of(item)]
+        yield {"Items": sorted(map(dict, found), key=lambda item: item[key[1]]["S"])}
+
+    def scan(self, *, TableName: str) -> Item:
+        return {"Items": [dict(item) for item in self._items[TableName].values()]}
+
+    def _alone(self, operation: str, write: dict[str, Any]) -> None:
+        self.before(operation)
+        if not self._holds(write):
+            raise self.exceptions.ConditionalCheckFailedException(
+                {"Error": {"Code": "ConditionalCheckFailedException", "Message": ""}}, operation
+            )
+        self._apply(write)
+
+    def _key(self, table: str, item: Item) -> tuple[str, ...]:
+        return tuple(item[name]["S"] for name in self._keys[table])
+
+    def _held(self, write: dict[str, Any]) -> tuple[str, tuple[str, ...], Item]:
+        table = write["TableName"]
+        key = self._key(table, write.get("Item") or write["Key"])
+        return table, key, self._items[table].get(key, {})
+
+    def _holds(self, write: dict[str, Any]) -> bool:
+        ((_, body),) = write.items()
+        if "ConditionExpression" not in body:
+            return True
+        return _Condition(body["ConditionExpression"], body).of(self._held(body)[2])
+
+    def _apply(self, write: dict[str, Any]) -> None:
+        ((kind, body),) = write.items()
+        table, key, held = self._held(body)
+        match kind:
+            case "Put":
+                self._items[table][key] = dict(body["Item"])
+            case "Delete":
+                self._items[table].pop(key, None)
+            case "Update":
+                self._items[table][key] = _updated({**held, **body["Key"]}, body)
+
+
+def _key_names(schema: list[dict[str, str]]) -> list[str]:
+    kinds = {part["KeyType"]: part["AttributeName"] for part in schema}
+    return [kinds["HASH"], kinds["RANGE"]]
+
+
+def _updated(item: Item, body: dict[str, Any]) -> Item:
+    names = body.get("ExpressionAttributeNames", {})
+    given = body["ExpressionAttributeValues"]
+    clauses = re.split(r"\b(SET|ADD|REMOVE)\b", body["UpdateExpression"])[1:]
+    for verb, text in zip(clauses[::2], clauses[1::2], strict=True):
+        for part in text.split(","):
+            name, *rest = part.replace("=", " ").split()
+            name = names.get(name, name)
+            match verb:
+                case "SET":
+                    item[name] = given[rest[0]]
+                case "REMOVE":
+                    item.pop(name, None)
+                case "ADD":
+                    item[name] = _added(item.get(name), given[rest[0]])
+    return item
+
+
+def _added(held: Item | None, more: Item) -> Item:
+    if "SS" in more:
+        return {"SS": sorted({*(held or {"SS": []})["SS"], *more["SS"]})}
+    both = unmarshal({"held": held or {"N": "0"}, "more": more})
+    return {"N": repr(both["held"] + both["more"])}
+
+
+class _Condition:
+    """A condition or key condition expression, evaluated by recursive descent."""
+
+    def __init__(self, text: str, request: dict[str, Any]) -> None:
+        self._tokens = _TOKEN.findall(text)
+        self._names = request.get("ExpressionAttributeNames", {})
+        self._given = unmarshal(request.get("ExpressionAttributeValues", {}))
+
+    def of(self, item: Item) -> bool:
+        self._item, self._at = unmarshal(item), 0
+        found = self._or()
+        assert self._at == len(self._tokens), f"not understood: {self._tokens[self._at :]}"
+        return found
+
+    def _next(self) -> str:
+        self._at += 1
+        return str(self._tokens[self._at - 1])
+
+    def _is_next(self, token: str) -> bool:
+        return self._at < len(self._tokens) and self._tokens[self._at] == token
+
+    def _or(self) -> bool:
+        found = self._and()
+        while self._is_next("OR"):
+            self._next()
+            found = self._and() or found
+        return found
+
+    def _and(self) -> bool:
+        found = self._one()
+        while self._is_next("AND"):
+            self._next()
+            found = self._one() and found
+        return found
+
+    def _one(self) -> bool:
+        token = self._next()
+        match token:
+            case "(":
+                found = self._or()
+                self._next()
+                return found
+            case "attribute_exists" | "attribute_not_exists" | "begins_with":
+                arguments = self._list()
+                held = self._value(arguments[0])
+                if token == "begins_with":
+                    return bool(str(held).startswith(self._value(arguments[1])))
+                return (held is not None) == (token == "attribute_exists")
+        held, operator = self._value(token), self._next()
+        if operator == "IN":
+            return held in [self._value(argument) for argument in self._list()]
+        wanted = self._value(self._next())
+        if held is None:
+            return False
+        return bool({"=": held == wanted, "<=": held <= wanted, ">=": held >= wanted}[operator])
+
+    def _list(self) -> list[str]:
+        assert self._next() == "("
+        found = []
+        while (token := self._next()) != ")":
+            if token != ",":
+                found.append(token)
+        return found
+
+    def _value(self, token: str) -> Any:
+        if token.startswith(":"):
+            return self._given[token]
+        return self._item.get(self._names.get(token, token))

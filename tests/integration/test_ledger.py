@@ -1,0 +1,101 @@
+import pytest
+
+from tidemill.adapters.ledger import UNPLACED, Entry, upload_entry
+from tidemill.domain.admission import ObjectVersion, Verdict
+
+pytestmark = pytest.mark.parametrize("cloud", ["moto", "memory"], indirect=True)
+REF = "flights/delay"
+ACCEPT = Verdict("accept", "new")
+
+
+def version(
+    key="raw/flights/delay/a.csv", version_id="v1", uploaded=100.0, sequencer="0A", etag="e"
+):
+    return ObjectVersion("lake", key, version_id, etag, 10, uploaded, sequencer)
+
+
+def admit(ledger, item, verdict=ACCEPT, **more):
+    return ledger.append(upload_entry(REF, item, verdict, 200.0, **more))
+
+
+@pytest.fixture
+def ledger(stores):
+    return stores.ledger
+
+
+def test_an_entry_that_exists_is_never_replaced(ledger):
+    first = Entry(REF, "model#x", 1.0, "model", "delay", "delete", "because")
+    assert ledger.append(first)
+    assert not ledger.append(Entry(REF, "model#x", 2.0, "model", "delay", "delete", "another"))
+
+    (entry,) = ledger.entries(REF)
+    assert entry["reason"] == "because"
+
+
+def test_entries_come_in_the_order_of_time_not_of_keys(ledger):
+    for key, at in (("b", 1.0), ("a", 3.0), ("c", 2.0)):
+        ledger.append(Entry(REF, key, at, "model", key, "delete", ""))
+    assert [e["subject"] for e in ledger.entries(REF)] == ["b", "c", "a"]
+    assert [e["subject"] for e in ledger.entries(REF, since=2.0)] == ["c", "a"]
+    assert next(e["at"] for e in ledger.entries(REF)) == "1970-01-01T00:00:01.000Z"
+
+
+def test_two_entries_of_one_moment_are_both_kept(ledger):
+    for key in "ab":
+        ledger.append(Entry(REF, key, 1.0, "model", key, "delete", ""))
+    assert len(list(ledger.entries(REF))) == 2
+
+
+def test_entries_of_one_model_are_not_another_s(ledger):
+    ledger.append(Entry(UNPLACED, "a", 1.0, "model", "a", "delete", ""))
+    assert list(ledger.entries(REF)) == []
+
+
+def test_an_upload_is_found_by_key_and_version(ledger):
+    admit(ledger, version(), delivery="d-1")
+    found = ledger.upload(REF, version().key, "v1")
+    assert found["verdict"] == "accept"
+    assert found["facts"]["delivery"] == "d-1"
+    assert ledger.upload(REF, version().key, "v2") is None
+    assert ledger.upload(REF, "raw/flights/delay/b.csv", "v1") is None
+
+
+def test_what_was_accepted_comes_back_as_it_was(ledger):
+    admit(ledger, version(uploaded=1795168800.25))
+    assert ledger.accepted(REF) == [version(uploaded=1795168800.25)]
+
+
+def test_a_later_quarantine_takes_an_accepted_upload_out(ledger):
+    admit(ledger, version())
+    admit(ledger, version(version_id="v2", uploaded=101.0))
+    admit(
+        ledger,
+        version(version_id="v2", uploaded=101.0),
+        Verdict("quarantine", "ragged"),
+        stage="prepare",
+    )
+
+    assert [item.version_id for item in ledger.accepted(REF)] == ["v1"]
+    assert ledger.newest_accepted(REF, version().key).version_id == "v1"
+    assert ledger.upload(REF, version().key, "v2")["verdict"] == "accept", "admission's own"
+
+
+def test_duplicates_and_ignored_uploads_are_not_data(ledger):
+    admit(ledger, version(), Verdict("duplicate", "same"))
+    admit(ledger, version(version_id="v2"), Verdict("ignore", "a marker"))
+    assert ledger.accepted(REF) == []
+    assert ledger.newest_accepted(REF, version().key) is None
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_within_one_second_the_sequencer_says_which_version_is_newest(ledger, order):
+    """Sequencers are hex of varying width: 0F1 is newer than A2, though it sorts before."""
+    both = (version(version_id="old", sequencer="A2"), version(version_id="new", sequencer="0F1"))
+    for index in order:
+        admit(ledger, both[index])
+    assert ledger.newest_accepted(REF, version().key).version_id == "new"
+
+
+def test_the_newest_version_of_one_key_is_not_another_key_s(ledger):
+    admit(ledger, version())
+    assert ledger.newest_accepted(REF, "raw/flights/delay/a.csv2") is None
