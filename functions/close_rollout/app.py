@@ -29,6 +29,8 @@ bus = Bus(boto3.client("events"), settings.bus_name)
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ARG001  # Lambda passes both
     request = CloseRollout.parse(event)
     now = time.time()
+    if request.gone:
+        stores.champions.forget(request.ref)
     entry = ledger_entry(request, now)
     if request.failure is None and request.action != "none":
         stores.champions.crown(

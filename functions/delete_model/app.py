@@ -18,7 +18,7 @@ from tidemill.adapters.runs import GOING
 from tidemill.adapters.stores import Stores
 from tidemill.contracts import DeleteModel
 from tidemill.errors import InvalidInputError
-from tidemill.names import aws_name
+from tidemill.names import aws_name, rollout_name
 from tidemill.settings import DeleteModelSettings
 from tidemill.times import iso
 
@@ -42,7 +42,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ARG
     if rollout is not None and rollout.expires_at > time.time():
         raise InvalidInputError(f"the rollout {rollout.holder} is still going; wait for it")
     name = aws_name(settings.stack_name, request.project, request.model)
-    gone = endpoints.delete(name)
+    gone = endpoints.delete(name, created(request))
     if jobs.delete_pipeline(name):
         gone.append(f"pipeline {name}")
     stores.champions.forget(request.ref)
@@ -60,3 +60,16 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ARG
     stores.specs.remove(request.ref, stores.ledger, entry)
     logger.info("model_deleted", extra={"model": request.ref, "deleted": gone})
     return {"deleted": gone}
+
+
+def created(request: DeleteModel) -> list[str]:
+    """Return what the model's rollouts called their SageMaker model and configuration."""
+    executions = [
+        entry["facts"]["execution"]
+        for entry in stores.ledger.entries(request.ref)
+        if entry["kind"] == "rollout" and "execution" in entry["facts"]
+    ]
+    return [
+        rollout_name(settings.stack_name, request.project, request.model, execution)
+        for execution in dict.fromkeys(executions)
+    ]

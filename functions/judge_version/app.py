@@ -39,10 +39,10 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ARG
     found = registry.version(group, request.version)
     now = time.time()
     status = "Approved" if request.verdict == "approve" else "Rejected"
-    stores.ledger.append(
+    new = stores.ledger.append(
         Entry(
             request.ref,
-            f"approval#{request.version}#{iso(now)}",
+            f"approval#{request.version}#{request.id or iso(now)}",
             now,
             "approval",
             f"version {request.version}",
@@ -51,7 +51,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ARG
             {"version": request.version, "package": found["package"], "by": request.by},
         )
     )
-    if found["approval"] == status == "Approved":
+    if new and found["approval"] == status == "Approved":
         # SageMaker names only what changed: approved again must be a change to start a rollout.
         registry.approve(found["package"], "PendingManualApproval", request.why)
     registry.approve(found["package"], status, request.why)

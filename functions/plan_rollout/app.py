@@ -16,7 +16,7 @@ from tidemill.adapters.stores import Stores
 from tidemill.contracts import RolloutRef
 from tidemill.domain.rollout import plan
 from tidemill.errors import InvalidInputError, RolloutBusyError
-from tidemill.names import aws_name
+from tidemill.names import aws_name, rollout_name
 from tidemill.pipeline.hosting import endpoint_config, sagemaker_model, smoke_uri
 from tidemill.settings import PlanRolloutSettings
 
@@ -48,10 +48,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ARG
     live = endpoints.describe(name)
     champion = stores.champions.find(request.ref)
     decided = plan(live, champion["version"] if champion else None, request.version)
-    # One name an execution: a retried call finds what it created itself.
-    unique = aws_name(
-        settings.stack_name, request.project, request.model, request.execution.rpartition("-")[2]
-    )
+    unique = rollout_name(settings.stack_name, request.project, request.model, request.execution)
     tags = {
         "stack": settings.stack_name,
         "project": request.project,

@@ -15,6 +15,7 @@ from tidemill.adapters.bus import Bus
 from tidemill.adapters.jobs import Jobs
 from tidemill.adapters.lake import Lake
 from tidemill.adapters.outcomes import Outcomes
+from tidemill.adapters.quarantine import Quarantine
 from tidemill.adapters.registry import Registry
 from tidemill.adapters.stores import Stores
 from tidemill.contracts import ReadOutcome, VersionRegistered
@@ -26,8 +27,9 @@ sagemaker = boto3.client("sagemaker")
 stores = Stores(
     boto3.client("dynamodb"), state_table=settings.state_table, ledger_table=settings.ledger_table
 )
-outcomes = Outcomes(stores, Jobs(sagemaker), Registry(sagemaker), Lake(boto3.client("s3")))
+lake = Lake(boto3.client("s3"))
 bus = Bus(boto3.client("events"), settings.bus_name)
+outcomes = Outcomes(stores, Jobs(sagemaker), Registry(sagemaker), lake, Quarantine(lake, bus))
 
 
 @logger.inject_lambda_context

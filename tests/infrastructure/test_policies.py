@@ -14,7 +14,7 @@ PIPELINE_JOBS = "SageMaker calls a pipeline's jobs pipelines-<execution>-…, wh
 WILDCARDS = {
     # (logical id, Sid): why nothing narrower exists
     ("ApplyModelFunction", "FindPipelinesAndGroups"): LISTING,
-    ("DeleteModelFunction", "FindWhatIsTheModels"): LISTING,
+    ("DeleteModelFunction", "FindItsPipeline"): LISTING,
     ("ExecutionRole", "LogInToEcr"): "GetAuthorizationToken takes no resource in a policy",
     ("ExecutionRole", "RunThePipelinesSteps"): PIPELINE_JOBS,
     ("ExecutionRole", "WriteJobLogs"): "SageMaker names its log groups, one for all jobs of a kind",

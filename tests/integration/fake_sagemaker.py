@@ -101,17 +101,12 @@ class FakeSageMaker:
     def _DescribeEndpointConfig(self, request: dict[str, Any]) -> dict[str, Any]:
         return _one(self.configs, request["EndpointConfigName"], "Could not find configuration")
 
-    def _ListEndpointConfigs(self, request: dict[str, Any]) -> dict[str, Any]:
-        return {"EndpointConfigs": _containing(self.configs, request["NameContains"])}
-
     def _DeleteEndpointConfig(self, request: dict[str, Any]) -> dict[str, Any]:
         del self.configs[request["EndpointConfigName"]]
         return {}
 
-    def _ListModels(self, request: dict[str, Any]) -> dict[str, Any]:
-        return {"Models": _containing(self.models, request["NameContains"])}
-
     def _DeleteModel(self, request: dict[str, Any]) -> dict[str, Any]:
+        _one(self.models, request["ModelName"], "Could not find model")
         del self.models[request["ModelName"]]
         return {}
 

@@ -3,7 +3,7 @@ import json
 import pytest
 from botocore.exceptions import ClientError
 
-from tidemill.adapters.endpoints import Endpoints, belongs
+from tidemill.adapters.endpoints import Endpoints
 
 from .cloud import client
 
@@ -55,16 +55,8 @@ def test_deletion_is_complete_and_takes_nothing_else(cloud, endpoints):
     for name in (f"{NAME}--1", f"{NAME}--2", f"{NAME}-weekly--1"):
         cloud.sagemaker.configs[name] = {"EndpointConfigName": name}
         cloud.sagemaker.models[name] = {"ModelName": name}
-    gone = endpoints.delete(NAME)
+    gone = endpoints.delete(NAME, [f"{NAME}--1", f"{NAME}--2"])
     assert len(gone) == 5
     assert cloud.sagemaker.endpoints == {}
     assert list(cloud.sagemaker.configs) == list(cloud.sagemaker.models) == [f"{NAME}-weekly--1"]
-    assert endpoints.delete(NAME) == []
-
-
-@pytest.mark.parametrize(
-    ("name", "is_its"),
-    [(NAME, True), (f"{NAME}--4f", True), (f"{NAME}-weekly", False), ("x" + NAME, False)],
-)
-def test_names_say_whose_a_resource_is(name, is_its):
-    assert belongs(name, NAME) is is_its
+    assert endpoints.delete(NAME, [f"{NAME}--1"]) == []

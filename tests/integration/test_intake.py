@@ -235,10 +235,20 @@ class TestMarkers:
         admit("_SUCCESS", b"")
         assert [item.key for item in cloud.stores.ledger.accepted(REF)] == [PREFIX + "a.csv"]
 
-    def test_a_marker_alone_is_ignored(self, cloud, admit):
-        assert admit("_SUCCESS", b"") == "ignore"
-        (entry,) = cloud.entries(REF, "upload")
-        assert entry["reason"] == "a marker, but no delivery is open"
+    def test_a_marker_may_overtake_its_files(self, cloud, admit):
+        assert admit("_SUCCESS", b'["a.csv"]') == "ignore"
+        admit("a.csv")
+        opened = cloud.stores.deliveries.open(REF)
+        assert (opened.uploads, opened.names) == (1, {"a.csv"})
+        assert opened.expected == ("a.csv",)
+
+    def test_a_file_that_is_not_accepted_arrived_all_the_same(self, cloud, admit):
+        admit("a.csv", b"")
+        admit("_SUCCESS", b'["a.csv"]')
+        opened = cloud.stores.deliveries.open(REF)
+        assert (opened.uploads, opened.names) == (0, {"a.csv"})
+        assert cloud.stores.deliveries.close(REF, opened, "nothing new", cloud.now)
+        assert cloud.stores.triggers.pending(REF) == []
 
     @pytest.mark.parametrize("body", [b"{}", b"not json", b"[1]", b"\xff\xfe"])
     def test_a_malformed_marker_is_set_aside(self, cloud, admit, body):

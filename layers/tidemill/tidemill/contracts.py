@@ -136,6 +136,7 @@ class JudgeVersion(ModelRef):
     verdict: Literal["approve", "reject"]
     why: str
     by: str = "person"
+    id: str = ""  # the same for every attempt of one approval, such as the run's id
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +167,7 @@ class CloseRollout(RolloutRef):
     action: Literal["create", "update", "replace", "none"] = "none"
     failure: dict[str, Any] | None = None
     rolled_back: bool = False
+    gone: bool = False  # the endpoint was deleted: nothing is in service
 
 
 @dataclass(frozen=True, slots=True)

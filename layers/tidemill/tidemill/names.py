@@ -26,6 +26,11 @@ def aws_name(stack: str, project: str, model: str, *rest: str) -> str:
     return f"{name[: LIMIT - _DIGEST - 1].rstrip('-')}-{digest}"
 
 
+def rollout_name(stack: str, project: str, model: str, execution: str) -> str:
+    """Return what a rollout calls its SageMaker model and configuration: unique, found again."""
+    return aws_name(stack, project, model, execution.rpartition("-")[2])
+
+
 def model_ref(project: str, model: str) -> str:
     """Return how people and tables name a model: `project/model`."""
     return f"{project}/{model}"

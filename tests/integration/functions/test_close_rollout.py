@@ -46,6 +46,14 @@ def test_a_version_in_service_already_is_kept(cloud):
     assert cloud.stores.champions.find(REF)["config"] == "c3"
 
 
+def test_a_champion_whose_endpoint_was_deleted_is_champion_no_longer(cloud):
+    close(cloud, version=2, config="c2", execution="delay-v2-1")
+    hold(cloud)
+    answer = close(cloud, action="none", failure=failure("CreateEndpoint"), gone=True)
+    assert answer["reason"].endswith("nothing is in service")
+    assert cloud.stores.champions.find(REF) is None
+
+
 @pytest.mark.parametrize(("rolled_back", "verdict"), [(True, "roll back"), (False, "fail")])
 def test_a_failure_leaves_the_champion(cloud, rolled_back, verdict):
     close(cloud, version=2, config="c2", execution="delay-v2-1")

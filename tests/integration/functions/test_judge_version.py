@@ -35,6 +35,21 @@ def test_a_version_that_is_approved_again_changes_for_sagemaker_too(cloud):
     assert cloud.sagemaker.packages[package]["ModelApprovalStatus"] == "Approved"
 
 
+def test_an_approval_that_is_tried_again_is_one(cloud):
+    """Step Functions retries a call that answered nothing: no second entry, no second rollout."""
+    cloud.sagemaker.add_version(NAME, 3)
+    judge(cloud, id="run-1")
+    cloud.now += 5
+    judge(cloud, id="run-1")
+    assert len(cloud.entries(REF, "approval")) == 1
+    asked = [
+        request["ModelApprovalStatus"]
+        for _, operation, request in cloud.calls
+        if operation == "UpdateModelPackage"
+    ]
+    assert asked == ["Approved"], "the second attempt never goes back to pending"
+
+
 def test_the_spec_approves_in_its_own_name(cloud):
     cloud.sagemaker.add_version(NAME, 3)
     judge(cloud, by="the spec (approve: auto)")

@@ -170,6 +170,10 @@ def in_service(cloud, spec):
     cloud.sagemaker.models[f"{NAME}--1"] = {"ModelName": f"{NAME}--1"}
     cloud.sagemaker.pipelines[NAME] = {"PipelineName": NAME}
     crown(cloud, 1)
+    facts = {"version": 1, "execution": "delay-v1-1"}
+    cloud.stores.ledger.append(
+        Entry(REF, "rollout#delay-v1-1", cloud.now, "rollout", "version 1", "in service", "", facts)
+    )
 
 
 def test_a_deleted_model_costs_nothing_and_is_remembered(cloud, spec):

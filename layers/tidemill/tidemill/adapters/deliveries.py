@@ -39,17 +39,7 @@ class Deliveries:
 
     def set_armed(self, ref: str, delivery: str) -> None:
         """Remember that a message is under way; nothing happens when it was closed meanwhile."""
-        client = self._state.client
-        try:
-            client.update_item(
-                TableName=self._state.table,
-                Key=self._state.key(ref, OPEN_DELIVERY),
-                UpdateExpression="SET armed = :armed",
-                ConditionExpression="id = :id",
-                ExpressionAttributeValues=values(id=delivery, armed=True),
-            )
-        except client.exceptions.ConditionalCheckFailedException:
-            return
+        self._update(ref, delivery, "SET armed = :armed", armed=True)
 
     def closed(self, ref: str, delivery: str) -> dict[str, Any] | None:
         """Return a closed delivery's record, or None while it is open."""
@@ -79,7 +69,7 @@ class Deliveries:
             write = (
                 self._addition(ref, delivery, version, now, name)
                 if held
-                else self._opening(ref, delivery, version, now, name)
+                else self._opening(ref, delivery, now, uploads=1, size=version.size, name=name)
             )
             try:
                 transact(self._state.client, [self._ledger.put(entry), write])
@@ -89,6 +79,36 @@ class Deliveries:
             else:
                 return delivery
         raise TimeoutError(f"the open delivery of {ref} changed {_ATTEMPTS} times; try again")
+
+    def begin(self, ref: str, version: ObjectVersion, now: float) -> str:
+        """
+        Return the open delivery's id; open one without uploads when there is none.
+
+        For what belongs to a delivery and is no data: a marker that overtook its files, or a
+        file that its manifest names and that was not accepted.
+        """
+        held = self._state.get(ref, OPEN_DELIVERY)
+        if held is not None:
+            return str(held["id"])
+        delivery = _delivery_id(ref, version, now)
+        try:
+            transact(self._state.client, [self._opening(ref, delivery, now)])
+        except ConditionFailedError:
+            return self.begin(ref, version, now)  # another was faster: its delivery it is
+        return delivery
+
+    def heard_of(self, ref: str, version: ObjectVersion, name: str, now: float) -> str:
+        """Remember that *name* arrived, if not as data; return the delivery that it belongs to."""
+        delivery = self.begin(ref, version, now)
+        self._update(
+            ref,
+            delivery,
+            "SET last_arrival = :now ADD arrived :name, revision :one",
+            now=now,
+            name={name},
+            one=1,
+        )
+        return delivery
 
     def mark(
         self,
@@ -134,6 +154,8 @@ class Deliveries:
         """
         Close *delivery* as it was read, and store the trigger that it is.
 
+        Without an upload it is none: there is nothing new to learn.
+
         Returns:
             False when an upload arrived since it was read: judge it again.
         """
@@ -166,8 +188,8 @@ class Deliveries:
                         }
                     },
                     state.put(ref, f"{DELIVERY}{delivery.id}", closed),
-                    self._triggers.put(ref, trigger),
                     self._ledger.put(entry),
+                    *([self._triggers.put(ref, trigger)] if delivery.uploads else []),
                 ],
             )
         except ConditionFailedError:
@@ -190,8 +212,29 @@ class Deliveries:
             }
         }
 
+    def _update(self, ref: str, delivery: str, expression: str, **named: Any) -> None:
+        """Update the open delivery; one that was closed meanwhile stays closed."""
+        client = self._state.client
+        try:
+            client.update_item(
+                TableName=self._state.table,
+                Key=self._state.key(ref, OPEN_DELIVERY),
+                UpdateExpression=expression,
+                ConditionExpression="id = :id",
+                ExpressionAttributeValues=values(id=delivery, **named),
+            )
+        except client.exceptions.ConditionalCheckFailedException:
+            return
+
     def _opening(
-        self, ref: str, delivery: str, version: ObjectVersion, now: float, name: str | None
+        self,
+        ref: str,
+        delivery: str,
+        now: float,
+        *,
+        uploads: int = 0,
+        size: int = 0,
+        name: str | None = None,
     ) -> "TransactWriteItemTypeDef":
         item = self._state.item(
             ref,
@@ -201,8 +244,8 @@ class Deliveries:
                 "revision": 1,
                 "opened_at": now,
                 "last_arrival": now,
-                "uploads": 1,
-                "bytes_": version.size,
+                "uploads": uploads,
+                "bytes_": size,
                 "arrived": {name} if name else None,  # NAMES is a word of DynamoDB's own
             },
         )

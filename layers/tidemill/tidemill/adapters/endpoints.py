@@ -1,6 +1,7 @@
 """Endpoints: what is in service. They cost money, so deletion is complete."""
 
 import json
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
@@ -50,31 +51,28 @@ class Endpoints:
         predictions = json.loads(answer["Body"].read())["predictions"]
         return list(predictions)
 
-    def delete(self, name: str) -> list[str]:
-        """Delete the endpoint, and every configuration and model called `name--…`; name them."""
+    def delete(self, name: str, created: Iterable[str]) -> list[str]:
+        """
+        Delete the endpoint, and the configurations and models called *created*; name them.
+
+        What is gone already is left out, so that a repeated call deletes the rest.
+        """
         gone: list[str] = []
         if self.describe(name) is not None:
             self._client.delete_endpoint(EndpointName=name)
             gone.append(f"endpoint {name}")
-        configs = self._client.get_paginator("list_endpoint_configs").paginate(NameContains=name)
-        for page in configs:
-            for config in page["EndpointConfigs"]:
-                if belongs(config["EndpointConfigName"], name):
-                    self._client.delete_endpoint_config(
-                        EndpointConfigName=config["EndpointConfigName"]
-                    )
-                    gone.append(f"endpoint configuration {config['EndpointConfigName']}")
-        for models in self._client.get_paginator("list_models").paginate(NameContains=name):
-            for model in models["Models"]:
-                if belongs(model["ModelName"], name):
-                    self._client.delete_model(ModelName=model["ModelName"])
-                    gone.append(f"model {model['ModelName']}")
+        for unique in created:
+            if self.config(unique) is not None:
+                self._client.delete_endpoint_config(EndpointConfigName=unique)
+                gone.append(f"endpoint configuration {unique}")
+            try:
+                self._client.delete_model(ModelName=unique)
+            except ClientError as error:
+                if not is_missing(error):
+                    raise
+            else:
+                gone.append(f"model {unique}")
         return gone
-
-
-def belongs(name: str, owner: str) -> bool:
-    """Say whether a resource called *name* is one of the model whose AWS name is *owner*."""
-    return name == owner or name.startswith(f"{owner}--")
 
 
 def is_missing(error: ClientError) -> bool:

@@ -3,8 +3,9 @@
 from tidemill.adapters.bus import Bus, Queue
 from tidemill.adapters.lake import Lake
 from tidemill.adapters.ledger import UNPLACED, upload_entry
+from tidemill.adapters.quarantine import Quarantine
 from tidemill.adapters.stores import Stores
-from tidemill.contracts import ObjectCreated, UploadQuarantined
+from tidemill.contracts import ObjectCreated
 from tidemill.domain.admission import ObjectVersion, Verdict, misplaced, repeated
 from tidemill.domain.delivery import manifest_names
 from tidemill.domain.finding import Finding, NeedMore
@@ -23,7 +24,7 @@ class Intake:
         self._stores = stores
         self._lake = lake
         self._queue = deliveries
-        self._bus = bus
+        self._quarantine = Quarantine(lake, bus)
 
     def admit(self, upload: ObjectCreated, now: float) -> str:
         """Judge one upload at *now* (seconds since 1970) and return the verdict's name."""
@@ -49,7 +50,11 @@ class Intake:
             if verdict.name == "accept":
                 return self._accept(spec, placement, version, verdict, now)
         if verdict.name == "quarantine" and spec is not None:
-            self._set_aside(spec, version, verdict)
+            self._quarantine.set_aside(spec.ref, version, verdict)
+        if placement and spec and spec.delivery.marker and verdict.name != "ignore":
+            # It arrived, if not as data: a manifest that names it must not wait for it.
+            delivery = self._stores.deliveries.heard_of(spec.ref, version, placement.name, now)
+            self._arm(spec.ref, spec, delivery)
         self._stores.ledger.append(upload_entry(ref, version, verdict, now))
         return verdict.name
 
@@ -110,36 +115,14 @@ class Intake:
             expected = manifest_names(self._lake.read(version, 0, version.size))
         except ValueError as error:
             return Verdict("quarantine", str(error), "marker_malformed", "write it again")
-        if open_delivery is None:
-            return Verdict("ignore", "a marker, but no delivery is open")
-        verdict = Verdict("ignore", f"the marker of {open_delivery.id}; not data")
+        if open_delivery is None:  # events are unordered: it may have overtaken its files
+            delivery = self._stores.deliveries.begin(spec.ref, version, now)
+        else:
+            delivery = open_delivery.id
+        verdict = Verdict("ignore", f"the marker of {delivery}; not data")
         if not self._stores.deliveries.mark(
-            spec.ref, open_delivery.id, version, verdict, now, expected=expected
+            spec.ref, delivery, version, verdict, now, expected=expected
         ):
-            return Verdict("ignore", f"a marker, but {open_delivery.id} was closed meanwhile")
-        self._arm(spec.ref, spec, open_delivery.id, marked=True)
+            return Verdict("ignore", f"a marker, but {delivery} was closed meanwhile")
+        self._arm(spec.ref, spec, delivery, marked=True)
         return verdict
-
-    def _set_aside(self, spec: Spec, version: ObjectVersion, verdict: Verdict) -> None:
-        """Tag the version and write why beside it; the bytes stay where they are."""
-        self._lake.tag(version, **{"tidemill:verdict": "quarantine", "tidemill:rule": verdict.rule})
-        name = f"{version.etag[:12]}-{version.version_id}.json"
-        self._lake.put_json(
-            f"s3://{version.bucket}/quarantine/{spec.ref}/{name}",
-            {
-                "uri": version.uri,
-                "version_id": version.version_id,
-                "rule": verdict.rule,
-                "reason": verdict.reason,
-                "next_step": verdict.next_step,
-            },
-        )
-        self._bus.put(
-            UploadQuarantined(
-                spec.project,
-                spec.model,
-                key=version.key,
-                rule=verdict.rule,
-                reason=verdict.reason,
-            )
-        )

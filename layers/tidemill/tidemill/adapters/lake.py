@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 
 MOST_TAGS = 10
+#: How S3 says that an object version does not exist; HEAD has no body to say it in.
+GONE = ("404", "NoSuchKey", "NoSuchVersion", "NotFound")
 
 
 class Lake:
@@ -26,7 +28,7 @@ class Lake:
         try:
             head = self._client.head_object(Bucket=bucket, Key=key, VersionId=version_id)
         except ClientError as error:
-            if error.response["Error"]["Code"] in ("404", "NoSuchKey", "NoSuchVersion", "NotFound"):
+            if error.response["Error"]["Code"] in GONE:
                 return None
             raise
         return ObjectVersion(
@@ -55,18 +57,20 @@ class Lake:
         """
         Add *tags* to an object version; its bytes, its place and its owner's tags stay.
 
-        S3 keeps ten tags: an object whose owner used them up stays as it is.
+        S3 keeps ten tags: an object whose owner used them up stays as it is. So does one that
+        was deleted for good meanwhile.
         """
-        held = self._client.get_object_tagging(
-            Bucket=version.bucket, Key=version.key, VersionId=version.version_id
-        )["TagSet"]
+        named = {"Bucket": version.bucket, "Key": version.key, "VersionId": version.version_id}
+        try:
+            held = self._client.get_object_tagging(**named)["TagSet"]
+        except ClientError as error:
+            if error.response["Error"]["Code"] in GONE:
+                return
+            raise
         merged = {tag["Key"]: tag["Value"] for tag in held} | tags
         if len(merged) <= MOST_TAGS:
             self._client.put_object_tagging(
-                Bucket=version.bucket,
-                Key=version.key,
-                VersionId=version.version_id,
-                Tagging={"TagSet": [{"Key": key, "Value": merged[key]} for key in merged]},
+                **named, Tagging={"TagSet": [{"Key": key, "Value": merged[key]} for key in merged]}
             )
 
     def put_json(self, uri: str, document: Any) -> None:

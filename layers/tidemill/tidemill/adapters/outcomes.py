@@ -5,6 +5,7 @@ from typing import Any
 from tidemill.adapters.jobs import Jobs
 from tidemill.adapters.lake import Lake, split
 from tidemill.adapters.ledger import Entry, upload_entry
+from tidemill.adapters.quarantine import Quarantine
 from tidemill.adapters.registry import Registry
 from tidemill.adapters.stores import Stores
 from tidemill.contracts import ReadOutcome
@@ -18,11 +19,14 @@ EVALUATE = "Evaluate"
 class Outcomes:
     """Reads the pipeline's steps and the documents they wrote. Safe to repeat."""
 
-    def __init__(self, stores: Stores, jobs: Jobs, registry: Registry, lake: Lake) -> None:
+    def __init__(
+        self, stores: Stores, jobs: Jobs, registry: Registry, lake: Lake, quarantine: Quarantine
+    ) -> None:
         self._stores = stores
         self._jobs = jobs
         self._registry = registry
         self._lake = lake
+        self._quarantine = quarantine
 
     def judge_files(self, request: ReadOutcome, now: float) -> list[str]:
         """Quarantine every object version that Prepare could not read; name the keys."""
@@ -49,6 +53,7 @@ class Outcomes:
                 "unreadable",
                 "mend the file and upload it again under the same name",
             )
+            self._quarantine.set_aside(request.ref, version, verdict)
             entry = upload_entry(request.ref, version, verdict, now, stage="prepare")
             self._stores.ledger.append(entry)
         return [file["uri"] for file in left_out]
