@@ -3,6 +3,7 @@
 # ruff: noqa: PLC0415  # imports inside commands keep `tidemill --help` fast
 import os
 import shlex
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 DEFAULT_PORT = 4566
+#: Variables that would mix a real account's login with the local cloud's.
+OF_REAL_ACCOUNTS = ("AWS_PROFILE", "AWS_SESSION_TOKEN")
 STATUS = ("pid", "port", "endpoint", "state", "uptime", "versions", "self_tests")
 
 
@@ -133,7 +136,7 @@ def env(session: Session, state: Path | None) -> None:
     Print what points a shell at the local cloud.
 
     Use it as: eval "$(tidemill env)". TIDEMILL_LAKE, the bucket for uploads, is among it once
-    the stack is deployed.
+    the stack is deployed; `tidemill` and `aws` are found from then on.
     """
     variables: dict[str, str] = dict(launcher().environment(state))
     lake = _lake(session, variables)
@@ -144,6 +147,16 @@ def env(session: Session, state: Path | None) -> None:
         return
     for name, value in variables.items():
         click.echo(f"export {name}={shlex.quote(value)}")
+    click.echo(f"unset {' '.join(OF_REAL_ACCOUNTS)}")
+    missing = [str(place) for place in programs() if str(place) not in os.get_exec_path()]
+    if missing:
+        click.echo(f'export PATH={shlex.quote(":".join(missing))}:"$PATH"')
+
+
+def programs() -> list[Path]:
+    """Return where `tidemill` is, and in a checkout the AWS CLI that `make install` made."""
+    here = Path(sys.prefix)
+    return [place for place in (here / "bin", here.parent / ".tools/aws/bin") if place.is_dir()]
 
 
 def _lake(session: Session, variables: Mapping[str, str]) -> str | None:
@@ -160,7 +173,8 @@ def _environment(variables: Mapping[str, str]) -> Iterator[None]:
     """Let this process mean the local cloud while the block runs."""
     before = dict(os.environ)
     os.environ.update(variables)
-    os.environ.pop("AWS_PROFILE", None)  # one that this machine does not have would be an error
+    for name in OF_REAL_ACCOUNTS:
+        os.environ.pop(name, None)
     try:
         yield
     finally:

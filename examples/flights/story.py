@@ -57,7 +57,7 @@ class Story:
 
 GO_ON = """
 The local cloud is running. Go on:
-  eval "$(.venv/bin/tidemill env)"; export PATH="$PWD/.venv/bin:$PWD/.tools/aws/bin:$PATH"
+  eval "$(.venv/bin/tidemill env)"
   tidemill why flights/late-arrival         every decision, with its reason
   tidemill runs flights/late-arrival        what ran, and how it ended
   tidemill versions flights/late-arrival    what was learned, and what is in service
@@ -105,9 +105,8 @@ class Commands:
         self._state.mkdir(exist_ok=True)
         mark.touch()
         self.tidemill("up", "--port", str(port), "--detach", show=False)
-        for line in self.tidemill("env", show=False).splitlines():
-            name, _, value = line.removeprefix("export ").partition("=")
-            self._environment[name] = value.strip("'\"")
+        variables = json.loads(self.tidemill("env", "--json", show=False))
+        self._environment |= {item["name"]: item["value"] for item in variables}
 
     def deploy(self) -> None:
         """`sam build` and `sam deploy --config-env local`, as README says."""

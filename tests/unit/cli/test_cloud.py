@@ -191,6 +191,19 @@ def test_env_is_safe_in_a_shell(run, fake):
     assert shell.stdout == "it's; rm -rf $HOME `x`|"
 
 
+def test_env_lets_the_shell_find_tidemill_and_forget_real_accounts(run, fake):
+    fake()
+
+    printed = run("env", opener=no_stack, env={"PATH": "/usr/bin:/bin"}).stdout
+    shell = subprocess.run(
+        ["sh", "-c", f'{printed}command -v tidemill; echo "profile=$AWS_PROFILE"'],
+        env={"PATH": "/usr/bin:/bin", "AWS_PROFILE": "company"},
+        capture_output=True, text=True, check=True, timeout=10,
+    )  # fmt: skip
+
+    assert shell.stdout == f"{Path(sys.prefix) / 'bin' / 'tidemill'}\nprofile=\n"
+
+
 def test_env_names_the_lake_of_the_local_stack(run, fake):
     fake()
     before = dict(os.environ)
