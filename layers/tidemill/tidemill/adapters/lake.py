@@ -60,9 +60,10 @@ class Lake:
         S3 keeps ten tags: an object whose owner used them up stays as it is. So does one that
         was deleted for good meanwhile.
         """
-        named = {"Bucket": version.bucket, "Key": version.key, "VersionId": version.version_id}
         try:
-            held = self._client.get_object_tagging(**named)["TagSet"]
+            held = self._client.get_object_tagging(
+                Bucket=version.bucket, Key=version.key, VersionId=version.version_id
+            )["TagSet"]
         except ClientError as error:
             if error.response["Error"]["Code"] in GONE:
                 return
@@ -70,7 +71,10 @@ class Lake:
         merged = {tag["Key"]: tag["Value"] for tag in held} | tags
         if len(merged) <= MOST_TAGS:
             self._client.put_object_tagging(
-                **named, Tagging={"TagSet": [{"Key": key, "Value": merged[key]} for key in merged]}
+                Bucket=version.bucket,
+                Key=version.key,
+                VersionId=version.version_id,
+                Tagging={"TagSet": [{"Key": key, "Value": merged[key]} for key in merged]},
             )
 
     def put_json(self, uri: str, document: Any) -> None:
