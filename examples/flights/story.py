@@ -41,8 +41,8 @@ class Story:
         """Say what went wrong, where to look, and what to type."""
         print(f"\nThe demo stopped in stage {self._stage}: {reason}", file=sys.stderr)
         print(
-            'Look: eval "$(.venv/bin/tidemill env)"; .venv/bin/tidemill why flights/late-arrival\n'
-            "Logs: .tidemill/local.log      Stop: make down      Again: make demo",
+            'Look: eval "$(.venv/bin/tidemill env)"; tidemill why flights/late-arrival\n'
+            "Logs: .tidemill/local.log    Stop: make down    Again: make demo [PORT=4700]",
             file=sys.stderr,
         )
 
