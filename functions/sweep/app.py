@@ -19,6 +19,7 @@ from tidemill.adapters.lake import Lake
 from tidemill.adapters.parking import Parking
 from tidemill.adapters.reconciliation import Queues, Reconciliation
 from tidemill.adapters.stores import Stores
+from tidemill.adapters.sweep import Sweep
 from tidemill.adapters.workflows import Workflows
 from tidemill.settings import SweepSettings
 
@@ -42,25 +43,17 @@ reconciliation = Reconciliation(
     closing=Closing(stores, triggers, Bus(boto3.client("events"), settings.bus_name)),
 )
 parking = Parking(stores.state, workflows, Jobs(sagemaker), Endpoints(sagemaker))
+sweep = Sweep(reconciliation, parking, settings.lake_bucket)
 
 
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: Any) -> dict[str, int]:  # noqa: ARG001  # Lambda passes both
-    now = time.time()
-    parts = {
-        "answered": parking.settle,
-        "settled": lambda: reconciliation.executions(now),
-        "armed": lambda: reconciliation.deliveries(now),
-        "woken": lambda: reconciliation.triggers(now),
-        "missed": lambda: reconciliation.uploads(settings.lake_bucket),
-    }
-    found: dict[str, int] = {}
-    for name, part in parts.items():
-        try:
-            found[name] = part()
-        except Exception:  # what one part cannot mend must not keep the others from mending
-            logger.exception("sweep_part_failed", extra={"part": name})
+    found, failed = sweep.run(time.time(), tell)
     logger.info("swept", extra=found)
-    if len(found) < len(parts):
-        raise RuntimeError(f"the sweep failed at: {', '.join(parts.keys() - found.keys())}")
+    if failed:
+        raise RuntimeError(f"the sweep failed at: {', '.join(failed)}")
     return found
+
+
+def tell(part: str) -> None:
+    logger.exception("sweep_part_failed", extra={"part": part})

@@ -13,6 +13,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from tidemill.adapters.closing import Closing
+from tidemill.adapters.decisions import Decisions
 from tidemill.adapters.intake import Intake
 from tidemill.adapters.reconciliation import Queues, Reconciliation
 from tidemill.adapters.runs import GOING
@@ -82,7 +83,7 @@ class World:
         wiring = {
             "admit_upload": {"intake": Intake(self.stores, self, self.deliveries, self)},  # type: ignore[arg-type]
             "close_delivery": {"delivery_queue": self.deliveries, "trigger_queue": self.triggers},
-            "decide_trigger": {"retrain": self},
+            "decide_trigger": {"decisions": Decisions(self.stores, self, self)},  # type: ignore[arg-type]
             "close_run": {"closing": closing},
         }
         self.apps = {name: load_function(name) for name in wiring}

@@ -150,6 +150,22 @@ def test_a_spec_that_another_version_compiled_is_refused(cloud, spec):
         apply(cloud, spec, digest="0" * 16)
 
 
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"data": {"format": "csv"}}, "spec: data.target is missing"),
+        ({"deploy": {"instance": "ml.m5.large", "count": "two"}}, "spec: deploy.count must be"),
+        ({"prepare": None}, "spec: prepare must be an object"),
+        ({"version": 2}, "spec: version is 2; this Tidemill reads 1"),
+    ],
+)
+def test_a_malformed_spec_is_refused_by_its_field(cloud, spec, change, said):
+    document = json.loads(spec.to_json()) | change
+    with pytest.raises(InvalidInputError, match=said):
+        apply(cloud, spec, spec=document)
+    assert [operation for _, operation, _ in cloud.calls] == []
+
+
 def test_applying_may_die_anywhere(survives, make_spec):
     spec = make_spec()
     event = {"spec": json.loads(spec.to_json()), "digest": spec.digest}

@@ -7,9 +7,11 @@ write, `compile.py` turns the one into the other.
 
 import hashlib
 import json
+import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
-from typing import Any, Literal, Self, get_args, get_origin, get_type_hints
+from types import NoneType, UnionType
+from typing import Any, Literal, Self, TypeVar, get_args, get_origin, get_type_hints
 
 #: The document's shapes that are read; the last one is written.
 VERSIONS = (1,)
@@ -20,24 +22,87 @@ Direction = Literal["maximize", "minimize"]
 Approval = Literal["auto", "manual"]
 
 
+class MalformedSpecError(ValueError):
+    """A document is no compiled spec that this Tidemill reads; the message names the field."""
+
+
 class _Document:
     """From and to plain JSON; unknown keys of a newer writer are left out."""
 
     @classmethod
-    def parse(cls, document: Mapping[str, Any]) -> Self:
-        hints = get_type_hints(cls)
-        names = [field.name for field in fields(cls)]  # type: ignore[arg-type]  # every subclass is a dataclass
-        return cls(**{name: _read(hints[name], document[name]) for name in names})
+    def parse(cls, document: Any) -> Self:
+        """
+        Read *document*.
+
+        Raises:
+            MalformedSpecError: Names the field that is missing or wrong, such as `data.target`.
+        """
+        return _parsed(cls, document, "")
 
 
-def _read(kind: Any, value: Any) -> Any:
+_Kind = TypeVar("_Kind", bound=_Document)
+
+
+def _parsed(kind: type[_Kind], document: Any, at: str) -> _Kind:
+    """Read an object; *at* is the path of the field that it is in, empty for the whole spec."""
+    if not isinstance(document, Mapping):
+        raise MalformedSpecError(_refusal(at or "the spec", "an object", document))
+    hints = get_type_hints(kind)
+    read: dict[str, Any] = {}
+    for field in fields(kind):  # type: ignore[arg-type]  # every subclass is a dataclass
+        where = f"{at}.{field.name}" if at else field.name
+        if field.name not in document:
+            raise MalformedSpecError(f"{where} is missing")
+        read[field.name] = _read(hints[field.name], document[field.name], where)
+    return kind(**read)
+
+
+def _read(kind: Any, value: Any, at: str) -> Any:
     if isinstance(kind, type) and issubclass(kind, _Document):
-        return kind.parse(value)
-    if get_origin(kind) is tuple:
-        return tuple(_read(get_args(kind)[0], item) for item in value)
+        return _parsed(kind, value, at)
+    origin, arguments = get_origin(kind), get_args(kind)
+    if origin is tuple and isinstance(value, list | tuple):
+        return tuple(_read(arguments[0], item, f"{at}[{n}]") for n, item in enumerate(value))
+    if origin is dict and isinstance(value, Mapping):
+        return {name: _read(arguments[1], item, f"{at}.{name}") for name, item in value.items()}
+    if not _fits(kind, value):
+        raise MalformedSpecError(_refusal(at, _said(kind), value))
     if kind is float:  # JSON on its way through AWS may lose the fraction of 1.0
         return float(value)
-    return dict(value) if get_origin(kind) is dict else value
+    return value
+
+
+def _fits(kind: Any, value: Any) -> bool:
+    """Say whether *value* is one of a kind that holds no others."""
+    origin = get_origin(kind)
+    if origin is UnionType:
+        return any(_fits(option, value) for option in get_args(kind))
+    if origin is Literal:
+        return value in get_args(kind)
+    if origin is not None or isinstance(value, bool):
+        return False
+    if kind is float:
+        return isinstance(value, int | float) and abs(value) <= sys.float_info.max  # nor is NaN
+    return isinstance(value, kind)
+
+
+_SAID = {
+    str: "a text", int: "a whole number", float: "a number", NoneType: "null",
+    tuple: "a list", dict: "an object",
+}  # fmt: skip
+
+
+def _said(kind: Any) -> str:
+    origin = get_origin(kind)
+    if origin is UnionType:
+        return " or ".join(map(_said, get_args(kind)))
+    if origin is Literal:
+        return " or ".join(map(repr, get_args(kind)))
+    return _SAID[origin or kind]
+
+
+def _refusal(at: str, wanted: str, value: Any) -> str:
+    return f"{at} must be {wanted}, not {value!r:.80}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,9 +193,21 @@ class Spec(_Document):
     deploy: Deploy
 
     def __post_init__(self) -> None:
-        """Refuse a document that a newer Tidemill wrote, rather than half understand it."""
-        if self.version not in VERSIONS:
-            raise ValueError(f"spec of version {self.version}; this Tidemill reads {VERSIONS}")
+        """Refuse another version's document, rather than half understand it."""
+        _check_version(self.version)
+
+    @classmethod
+    def parse(cls, document: Any) -> Self:
+        """
+        Read *document*.
+
+        Raises:
+            MalformedSpecError: Names the field that is missing or wrong. Of another version's
+                document it is the version: that its other fields differ is no wonder.
+        """
+        if isinstance(document, Mapping) and "version" in document:
+            _check_version(document["version"])
+        return _parsed(cls, document, "")
 
     @property
     def ref(self) -> str:
@@ -145,3 +222,12 @@ class Spec(_Document):
     def digest(self) -> str:
         """The first 16 hex digits of the SHA-256 of the canonical JSON."""
         return hashlib.sha256(self.to_json().encode()).hexdigest()[:16]
+
+
+def _check_version(version: Any) -> None:
+    if isinstance(version, bool) or version not in VERSIONS:
+        readable = " and ".join(map(str, VERSIONS))
+        raise MalformedSpecError(
+            f"version is {version!r:.80}; this Tidemill reads {readable}: upgrade it, or compile "
+            "model.yaml again with this one"
+        )
