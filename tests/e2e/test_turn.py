@@ -39,9 +39,8 @@ def test_a_model_lives_from_its_first_file_to_its_deletion(typed, answer, files,
     assert len(predictions) == 5
     assert all(0 <= item["score"] <= 1 for item in predictions)
     _, listed, _ = typed("aws", "sagemaker", "list-endpoints")
-    assert [item["EndpointName"] for item in json.loads(listed)["Endpoints"]] == [
-        "tidemill--tests--wheel"
-    ]
+    names = [item["EndpointName"] for item in json.loads(listed)["Endpoints"]]
+    assert "tidemill--tests--wheel" in names
 
     key = f"s3://{stack.lake}/raw/{MODEL}/part-3.csv"
     assert typed("aws", "s3", "cp", files / "part-3.csv", key)[0] == 0

@@ -174,7 +174,7 @@ def test_a_function_that_fails_ends_the_run_on_the_recorded_path(stack, state, f
 
 
 def test_a_run_that_cannot_even_be_closed_is_settled_by_its_event(stack):
-    ref = stack.apply("unclosable")
+    ref = stack.apply("unclosable-run")
     with stack.broken("CloseRunFunction"):
         stack.start(ref)
         run = stack.ended_run(ref)

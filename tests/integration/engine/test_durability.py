@@ -150,7 +150,7 @@ def test_a_running_execution_has_failed_and_its_rule_hears_it(own_cloud):
 
     execution = client.describe_execution(executionArn=started["executionArn"])
     assert (execution["status"], execution["error"]) == ("FAILED", "LocalCloudStopped")
-    assert "Start it again" in execution["cause"]
+    assert "can be started again" in execution["cause"]
     detail = json.loads(receive(own_cloud, url)[0]["Body"])["detail"]
     assert (detail["name"], detail["error"]) == ("run-1", "LocalCloudStopped")
     history = client.get_execution_history(executionArn=started["executionArn"])["events"]

@@ -52,6 +52,7 @@ def test_a_sentence_is_not_a_log():
         ("TIMED_OUT", "", "", "the workflow did not end within its time limit"),
         ("FAILED", "X", "why", "X: why"),
         ("FAILED", "", "why", "why"),
+        ("FAILED", "X", '{"errorMessage": "no such table", "errorType": "X"}', "X: no such table"),
         ("FAILED", "", "", "the workflow failed and gave no cause"),
     ],
 )

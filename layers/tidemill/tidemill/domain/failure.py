@@ -64,5 +64,6 @@ def interrupted(status: str, error: str, cause: str) -> str:
         case "TIMED_OUT":
             return "the workflow did not end within its time limit"
         case _:
-            said = ": ".join(part for part in (error, cause) if part)
+            message = _document(cause).get("errorMessage") or cause  # a function's own words
+            said = ": ".join(part for part in (error, message) if part)
             return (said or "the workflow failed and gave no cause")[:_LIMIT]
