@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from tidemill.adapters.ledger import UNPLACED
+from tidemill.adapters.rollouts import name_begins
 from tidemill.adapters.runs import GOING
+from tidemill.adapters.workflows import Workflows
 from tidemill.domain.delivery import OpenDelivery, Wait, judge
 from tidemill.domain.placement import RAW
 from tidemill.domain.trigger import Trigger
 from tidemill.spec.compiled import Spec
 from tidemill.times import seconds
-from tidemill_cli.history import under
 from tidemill_cli.output import span
 from tidemill_cli.stack import Stack
 from tidemill_cli.timeline import stage_of
@@ -20,8 +21,6 @@ from tidemill_cli.timeline import stage_of
 Kind = Literal["upload", "delivery", "trigger", "run", "rollout"]
 #: An upload without a verdict is under way for so long; what is older, only a sweep finds.
 UNDER_WAY_SECONDS = 15 * 60.0
-#: As many characters of a model's name begin the names of its rollouts.
-_NAME_IN_EXECUTION = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,39 +136,35 @@ class Standing:
 
     def _rollouts_going(self) -> list[Open]:
         project, _, model = self.ref.partition("/")
-        client = self._stack.clients.stepfunctions
-        pages = client.get_paginator("list_executions").paginate(
-            stateMachineArn=self._stack.output("RolloutArn"), statusFilter="RUNNING"
-        )
+        workflows = Workflows(self._stack.clients.stepfunctions, self._stack.output("RolloutArn"))
         found = []
-        for page in pages:
-            for execution in page["executions"]:
-                if not execution["name"].startswith(f"{model[:_NAME_IN_EXECUTION]}-v"):
-                    continue
-                described = client.describe_execution(executionArn=execution["executionArn"])
-                given = json.loads(described.get("input") or "{}")
-                if (given.get("project"), given.get("model")) == (project, model):
-                    found.append(
-                        Open(
-                            "rollout",
-                            f"version {given['version']}",
-                            "going",
-                            f"being put in service: {given.get('why', '')}",
-                            execution["startDate"].timestamp(),
-                        )
+        for execution in workflows.executions("RUNNING"):
+            if not execution["name"].startswith(name_begins(model)):
+                continue
+            described = workflows.find(execution["name"]) or {}
+            given = json.loads(described.get("input") or "{}")
+            if (given.get("project"), given.get("model")) == (project, model):
+                found.append(
+                    Open(
+                        "rollout",
+                        f"version {given['version']}",
+                        "going",
+                        f"being put in service: {given.get('why', '')}",
+                        execution["startDate"].timestamp(),
                     )
+                )
         return found
 
     def _rollouts_due(self) -> list[Open]:
         """Approvals whose event has not started a rollout yet: a gap of a second or so."""
-        approvals = under(self._stack, self.ref, "approval#")
+        approvals = self._stores.ledger.under(self.ref, "approval#")
         if not approvals:
             return []
         last = approvals[-1]
         at = _moment(last)
         done = any(
             entry["facts"].get("version") == last["facts"]["version"] and _moment(entry) >= at
-            for entry in under(self._stack, self.ref, "rollout#")
+            for entry in self._stores.ledger.under(self.ref, "rollout#")
         )
         if last["verdict"] != "approve" or done:
             return []
@@ -179,7 +174,7 @@ class Standing:
     def _last_rollout(self, version: Any) -> dict[str, Any] | None:
         of_version = [
             entry
-            for entry in under(self._stack, self.ref, "rollout#")
+            for entry in self._stores.ledger.under(self.ref, "rollout#")
             if entry["facts"].get("version") == version
         ]
         return of_version[-1] if of_version else None

@@ -25,13 +25,7 @@ stores = Stores(
     boto3.client("dynamodb"), state_table=settings.state_table, ledger_table=settings.ledger_table
 )
 sagemaker = boto3.client("sagemaker")
-applying = Applying(
-    stores,
-    Registry(sagemaker),
-    Jobs(sagemaker),
-    stack=settings.stack_name,
-    role_arn=settings.execution_role_arn,
-)
+applying = Applying(stores, Registry(sagemaker), Jobs(sagemaker), stack=settings.stack_name)
 
 
 @logger.inject_lambda_context
@@ -52,8 +46,10 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         image_uri=settings.jobs_image_uri,
         role_arn=settings.execution_role_arn,
     )
-    changed = applying.put_in_force(spec, before, definition, time.time())
+    applying.upsert(spec, definition, settings.execution_role_arn)
+    changed = before != spec
     if changed:
+        applying.record(spec, before, time.time())
         logger.info("spec_applied", extra={"model": spec.ref, "digest": spec.digest})
     return {"changed": changed, "name": applying.name(spec)}
 

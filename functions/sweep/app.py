@@ -55,5 +55,5 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, int]:  # noqa: ARG
     return found
 
 
-def tell(part: str) -> None:
-    logger.exception("sweep_part_failed", extra={"part": part})
+def tell(part: str, error: Exception) -> None:
+    logger.error("sweep_part_failed", exc_info=error, extra={"part": part})

@@ -1,10 +1,13 @@
 """Step Functions as far as the functions ask it: executions by name, and task tokens."""
 
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 from ..stack import machine
 from .fake_sagemaker import RefusedError
+
+PAGE = 100  # as Step Functions has it
 
 
 class FakeWorkflows:
@@ -50,6 +53,19 @@ class FakeWorkflows:
         if arn not in self.executions:
             raise RefusedError("ExecutionDoesNotExist", f"Execution Does Not Exist: '{arn}'")
         return dict(self.executions[arn])
+
+    def _ListExecutions(self, request: dict[str, Any]) -> dict[str, Any]:
+        """List them oldest first, where AWS lists the newest first."""
+        found = [
+            {key: body[key] for key in ("name", "executionArn", "status")}
+            | {"startDate": datetime.now(UTC)}
+            for body in self.executions.values()
+            if body["stateMachineArn"] == request["stateMachineArn"]
+            and body["status"] == request["statusFilter"]
+        ]
+        first = int(request.get("nextToken") or 0)
+        more = {"nextToken": str(first + PAGE)} if len(found) > first + PAGE else {}
+        return {"executions": found[first : first + PAGE], **more}
 
     def _SendTaskSuccess(self, request: dict[str, Any]) -> dict[str, Any]:
         return self._answer_once(request, {"output": json.loads(request["output"])})

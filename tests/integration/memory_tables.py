@@ -66,7 +66,11 @@ class MemoryTables:
         key = self._indexes[TableName, IndexName] if IndexName else self._keys[TableName]
         condition = _Condition(query["KeyConditionExpression"], query)
         found = [item for item in self._items[TableName].values() if condition.of(item)]
-        yield {"Items": sorted(map(dict, found), key=lambda item: item[key[1]]["S"])}
+        found.sort(key=lambda item: item[key[1]]["S"])
+        if not query.get("ScanIndexForward", True):
+            found.reverse()
+        most = query.get("PaginationConfig", {}).get("MaxItems")
+        yield {"Items": [dict(item) for item in found[:most]]}
 
     def scan(self, *, TableName: str) -> Item:
         return {"Items": [dict(item) for item in self._items[TableName].values()]}

@@ -3,6 +3,8 @@ import pytest
 from tidemill.adapters.ledger import UNPLACED, Entry, upload_entry
 from tidemill.domain.admission import ObjectVersion, Verdict
 
+from .memory_tables import MemoryTables
+
 pytestmark = pytest.mark.parametrize("cloud", ["moto", "memory"], indirect=True)
 REF = "flights/delay"
 ACCEPT = Verdict("accept", "new")
@@ -49,6 +51,50 @@ def test_two_entries_of_one_moment_are_both_kept(ledger):
 def test_entries_of_one_model_are_not_another_s(ledger):
     ledger.append(Entry(UNPLACED, "a", 1.0, "model", "a", "delete", ""))
     assert list(ledger.entries(REF)) == []
+
+
+def at_each_second(ledger, count, ref=REF):
+    for n in range(count):
+        ledger.append(Entry(ref, f"model#{9 - n}", float(n), "model", f"m{n}", "delete", ""))
+
+
+def subjects(entries):
+    return [entry["subject"] for entry in entries]
+
+
+def test_the_newest_come_first_and_no_more_than_asked(ledger):
+    at_each_second(ledger, 5)
+    assert subjects(ledger.newest(REF)) == ["m4", "m3", "m2", "m1", "m0"]
+    assert subjects(ledger.newest(REF, 2)) == ["m4", "m3"]
+    assert subjects(ledger.newest(REF, 9)) == ["m4", "m3", "m2", "m1", "m0"]
+    assert subjects(ledger.newest("flights/other", 2)) == []
+    assert next(iter(ledger.newest(REF)))["at"] == "1970-01-01T00:00:04.000Z"
+
+
+def test_the_newest_since_a_moment(ledger):
+    at_each_second(ledger, 5)
+    assert subjects(ledger.newest(REF, since=3.0)) == ["m4", "m3"]
+    assert subjects(ledger.newest(REF, 1, since=3.0)) == ["m4"]
+    assert subjects(ledger.newest(REF, since=5.0)) == []
+
+
+def test_for_the_newest_few_no_more_is_read_than_they_are(cloud, ledger):
+    if not isinstance(cloud.dynamodb, MemoryTables):  # whose calls no hook sees
+        at_each_second(ledger, 5)
+        cloud.calls.clear()
+        list(ledger.newest(REF, 2))
+        assert [request["Limit"] for _, _, request in cloud.calls] == [2]
+
+
+def test_entries_under_a_prefix_come_oldest_first_by_time_not_by_key(ledger):
+    at_each_second(ledger, 3)
+    ledger.append(Entry(REF, "rollout#x", 1.0, "rollout", "version 1", "fail", ""))
+    at_each_second(ledger, 1, "flights/other")
+    found = ledger.under(REF, "model#")
+    assert subjects(found) == ["m0", "m1", "m2"]
+    assert found[1]["at"] == "1970-01-01T00:00:01.000Z"
+    assert subjects(ledger.under(REF, "rollout#")) == ["version 1"]
+    assert ledger.under(REF, "approval#") == []
 
 
 def test_an_upload_is_found_by_key_and_version(ledger):

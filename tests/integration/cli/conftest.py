@@ -4,7 +4,6 @@ import io
 import json
 import re
 import time
-from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -56,25 +55,14 @@ class FakeFunctions:
         return {"Payload": io.BytesIO(json.dumps(answer).encode())}
 
 
-class ListedWorkflows(FakeWorkflows):
-    """Executions that can be listed, and have a history that tests write."""
+class ToldWorkflows(FakeWorkflows):
+    """Executions that have a history, which tests write."""
 
     def __init__(self):
         super().__init__()
         self.histories = {}
 
-    def _ListExecutions(self, request):  # the operation's name
-        return {
-            "executions": [
-                {key: body[key] for key in ("name", "executionArn", "status")}
-                | {"startDate": datetime.now(UTC)}
-                for body in self.executions.values()
-                if body["stateMachineArn"] == request["stateMachineArn"]
-                and body["status"] == request["statusFilter"]
-            ]
-        }
-
-    def _GetExecutionHistory(self, request):  # likewise
+    def _GetExecutionHistory(self, request):  # the operation's name
         self._DescribeExecution(request)
         name = request["executionArn"].rpartition(":")[2]
         return {"events": self.histories.get(name, [])}
@@ -84,7 +72,7 @@ class ListedWorkflows(FakeWorkflows):
 def cloud(cloud, monkeypatch):
     """The stack, at the machine's own time: the command line reads the clock itself."""
     cloud.now = time.time()
-    cloud.workflows = ListedWorkflows()
+    cloud.workflows = ToldWorkflows()
     for name in ("AWS_ENDPOINT_URL", "TIDEMILL_STACK", "TIDEMILL_STATE"):
         monkeypatch.delenv(name, raising=False)
     return cloud

@@ -162,8 +162,8 @@ def test_a_spec_that_another_version_compiled_is_refused(cloud, spec):
 def test_a_malformed_spec_is_refused_by_its_field(cloud, spec, change, said):
     document = json.loads(spec.to_json()) | change
     with pytest.raises(InvalidInputError, match=said):
-        apply(cloud, spec, spec=document)
-    assert [operation for _, operation, _ in cloud.calls] == []
+        cloud.invoke("apply_model", {"spec": document, "digest": spec.digest})
+    assert cloud.calls == []
 
 
 def test_applying_may_die_anywhere(survives, make_spec):

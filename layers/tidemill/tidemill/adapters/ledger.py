@@ -147,17 +147,44 @@ class Ledger:
 
     def entries(self, ref: str, *, since: float | None = None) -> Iterator[dict[str, Any]]:
         """Yield entries oldest first, as plain JSON with `at` in ISO 8601."""
+        return self._by_time(ref, since)
+
+    def newest(
+        self, ref: str, limit: int | None = None, *, since: float | None = None
+    ) -> Iterator[dict[str, Any]]:
+        """
+        Yield entries newest first, as plain JSON with `at` in ISO 8601.
+
+        A ledger may hold millions: the index is read from its end, and no further than asked.
+
+        Args:
+            ref: The model, or UNPLACED.
+            limit: At most so many (1 or more); None for all.
+            since: Seconds since 1970; None for all time.
+        """
+        few = {"MaxItems": limit, "PageSize": limit} if limit is not None else {}
+        return self._by_time(ref, since, ScanIndexForward=False, PaginationConfig=few)
+
+    def under(self, ref: str, prefix: str) -> list[dict[str, Any]]:
+        """
+        Return the entries whose key begins with *prefix*, oldest first; a consistent read.
+
+        As plain JSON with `at` in ISO 8601, as `entries` has them; those come from an index, in
+        which a new entry is seen a moment later.
+        """
+        found = sorted(self._query(ref, prefix), key=lambda item: str(item["at"]))
+        return [_told(item) for item in found]
+
+    def _by_time(self, ref: str, since: float | None, **how: Any) -> Iterator[dict[str, Any]]:
         pages = self._client.get_paginator("query").paginate(
             TableName=self._table,
             IndexName=BY_TIME,
             KeyConditionExpression="model = :model AND #at >= :since",
             ExpressionAttributeNames={"#at": "at"},
             ExpressionAttributeValues=values(model=ref, since=iso(since or 0.0)),
+            **how,
         )
-        for page in pages:
-            for raw in page["Items"]:
-                item = unmarshal(raw)
-                yield {**item, "at": item["at"].partition("#")[0]}
+        return (_told(unmarshal(item)) for page in pages for item in page["Items"])
 
     def _query(self, ref: str, prefix: str) -> list[dict[str, Any]]:
         pages = self._client.get_paginator("query").paginate(
@@ -167,6 +194,11 @@ class Ledger:
             ConsistentRead=True,
         )
         return [unmarshal(item) for page in pages for item in page["Items"]]
+
+
+def _told(item: dict[str, Any]) -> dict[str, Any]:
+    """Return an entry with the time that people read; as stored, its key makes it unique."""
+    return {**item, "at": item["at"].partition("#")[0]}
 
 
 def _accepted(entries: list[dict[str, Any]]) -> list[ObjectVersion]:

@@ -1,10 +1,12 @@
-"""Executions of one state machine: started under a name of ours, described, stopped."""
+"""Executions of one state machine: started under a name of ours, described, listed."""
 
 import json
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mypy_boto3_stepfunctions import SFNClient
+    from mypy_boto3_stepfunctions.literals import ExecutionStatusType
+    from mypy_boto3_stepfunctions.type_defs import ExecutionListItemTypeDef
 
 
 class Workflows:
@@ -33,3 +35,10 @@ class Workflows:
             return dict(self._client.describe_execution(executionArn=self.arn(name)))
         except self._client.exceptions.ExecutionDoesNotExist:
             return None
+
+    def executions(self, status: "ExecutionStatusType") -> "list[ExecutionListItemTypeDef]":
+        """Return the machine's executions that have *status*, as ListExecutions tells them."""
+        pages = self._client.get_paginator("list_executions").paginate(
+            stateMachineArn=self._machine, statusFilter=status
+        )
+        return [execution for page in pages for execution in page["executions"]]
