@@ -1,0 +1,102 @@
+"""
+The local cloud, counting what functions ask of SQS and DynamoDB: `--port N --state DIR`.
+
+One more hook wraps the application. Only calls that say they come from Lambda (botocore puts
+`exec-env/AWS_Lambda_…` into its User-Agent) are counted, so looking on does not count.
+`GET /_bench/calls` answers {"dynamodb.PutItem": 3, …}, with transactions' items counted apart.
+"""
+
+import argparse
+import importlib
+import json
+import os
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from tidemill_local import environment
+from tidemill_local.state_directory import StateDirectory
+
+CALLS_PATH = "/_bench/calls"
+SERVICES = {"DynamoDB_20120810": "dynamodb", "AmazonSQS": "sqs"}
+LAMBDA = b"exec-env/AWS_Lambda"
+
+
+class CountCalls:
+    """A hook that counts; see `tidemill_local.engine.hooks.Hook`."""
+
+    __name__ = "count_calls"
+
+    def __init__(self) -> None:
+        self.calls: Counter[str] = Counter()
+
+    def check(self) -> None:
+        """Nothing of ministack's is changed."""
+
+    def apply(self, surroundings: Any) -> None:
+        """Stand in front of the application."""
+        application = surroundings.application
+
+        async def counting(scope: dict[str, Any], receive: Any, send: Any) -> None:
+            if scope["type"] != "http":
+                await application(scope, receive, send)
+            elif scope["path"] == CALLS_PATH:
+                await _send_json(send, dict(self.calls))
+            else:
+                await application(scope, self._watching(scope, receive), send)
+
+        surroundings.application = counting
+
+    def _watching(self, scope: dict[str, Any], receive: Any) -> Any:
+        headers = {name.lower(): value for name, value in scope["headers"]}
+        api, _, action = headers.get(b"x-amz-target", b"").decode().rpartition(".")
+        if api not in SERVICES or LAMBDA not in headers.get(b"user-agent", b""):
+            return receive
+        body = bytearray()
+
+        async def watched() -> Any:
+            message = await receive()
+            if message["type"] == "http.request":
+                body.extend(message.get("body", b""))
+                if not message.get("more_body"):
+                    self._count(SERVICES[api], action, json.loads(bytes(body)))
+            return message
+
+        return watched
+
+    def _count(self, service: str, action: str, request: dict[str, Any]) -> None:
+        name = f"{service}.{action}"
+        self.calls[name] += 1
+        if items := request.get("TransactItems"):
+            self.calls[f"{name} items"] += len(items)
+        if entries := request.get("Entries"):
+            self.calls[f"{name} messages"] += len(entries)
+
+
+async def _send_json(send: Any, document: dict[str, int]) -> None:
+    body = json.dumps(document).encode()
+    headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+def main() -> None:
+    """Serve until told to stop."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--state", type=Path, required=True)
+    chosen = parser.parse_args()
+    state = StateDirectory(chosen.state)
+    state.create()
+    with state.owned(chosen.port) as owner:
+        environment.enter(environment.engine_environment(state, chosen.port, os.environ))
+        # Imported now, not above: ministack reads the environment while it is imported.
+        hooks: Any = importlib.import_module("tidemill_local.engine.hooks")
+        server = importlib.import_module("tidemill_local.engine.server")
+        load = hooks.load
+        hooks.load = lambda: [*load(), CountCalls()]
+        server.Engine(state, owner).run()
+
+
+if __name__ == "__main__":
+    main()
