@@ -281,9 +281,19 @@ class Deployer:
         shutil.rmtree(self._directory(deployment), ignore_errors=True)
 
     def _remove_all_but(self, used: set[Path]) -> None:
-        for directory in self._root.glob("*/*"):
-            if directory not in used:
-                shutil.rmtree(directory, ignore_errors=True)
+        # Deletions that the recovery took up again remove directories at the same time.
+        for endpoint in _listed(self._root):
+            for directory in _listed(endpoint):
+                if directory not in used:
+                    shutil.rmtree(directory, ignore_errors=True)
+
+
+def _listed(directory: Path) -> list[Path]:
+    """Return what is in a directory; nothing when it is gone, or no directory."""
+    try:
+        return list(directory.iterdir())
+    except (FileNotFoundError, NotADirectoryError):
+        return []
 
 
 def new_deployment(context: Context, endpoint: str, config_name: str) -> dict[str, Any]:

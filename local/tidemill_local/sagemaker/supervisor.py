@@ -34,17 +34,23 @@ def main() -> None:
     os.set_blocking(notify, False)
     signal.set_wakeup_fd(notify)
     signal.signal(signal.SIGCHLD, lambda *_: None)
+    # Heard before there is a child: one that came just now would else end us, and leave it alone.
+    early: list[int] = []
+    signal.signal(signal.SIGTERM, lambda number, _: early.append(number))
+    supervisor = os.getpid()
     try:
         child = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
             start_new_session=True,
-            preexec_fn=lambda: confine(memory),  # noqa: PLW1509 - this process has one thread
+            preexec_fn=lambda: confine(memory, supervisor),  # noqa: PLW1509 - one thread here
         )
     except OSError as error:
         sys.stderr.write(f"cannot start {command[0]}: {error}\n")
         sys.exit(_CANNOT_START)
     signal.signal(signal.SIGTERM, lambda *_: child.terminate())
+    if early:
+        child.terminate()
     while child.poll() is None:
         readable, _, _ = select.select([sys.stdin.fileno(), child_ended], [], [])
         if child_ended in readable:
@@ -55,10 +61,12 @@ def main() -> None:
     end_like(child.wait())
 
 
-def confine(memory: int) -> None:
+def confine(memory: int, supervisor: int) -> None:
     """In the new process: give SIGINT back, die with the supervisor, keep the memory limit."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != supervisor:  # it died before the kernel knew what we want then
+        os.kill(os.getpid(), signal.SIGKILL)
     if memory:
         resource.setrlimit(resource.RLIMIT_DATA, (memory, memory))
 
