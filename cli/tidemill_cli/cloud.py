@@ -54,7 +54,11 @@ def launcher() -> ModuleType:
 
 
 @click.command()
-@click.option("--port", type=click.IntRange(1, 65_535), default=DEFAULT_PORT, show_default=True)
+@click.option(
+    "--port",
+    type=click.IntRange(1, 65_535),
+    help=f"Where it listens (default: where it did before, else {DEFAULT_PORT}).",
+)
 @state_option
 @click.option(
     "--detach/--foreground",
@@ -63,7 +67,7 @@ def launcher() -> ModuleType:
 )
 @shared_options
 @click.pass_obj
-def up(session: Session, port: int, state: Path | None, *, detach: bool) -> None:
+def up(session: Session, port: int | None, state: Path | None, *, detach: bool) -> None:
     """Start the local cloud, and wait until it answers."""
     local = launcher()
 
@@ -73,7 +77,7 @@ def up(session: Session, port: int, state: Path | None, *, detach: bool) -> None
     try:
         local.start(port, state, detach=detach, on_ready=ready)
     except local.StateDirectoryInUseError as error:
-        if error.owner is None or error.owner.port != port:
+        if error.owner is None or port not in (None, error.owner.port):
             raise
         _put_ready(session, local.status(state), state)  # it runs already, just as asked
 

@@ -2,7 +2,7 @@
 
 import json
 import os
-import shutil
+import socket
 import subprocess
 import sys
 import time
@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 BIN = Path(sys.executable).parent
-MARK = "made-by-the-demo"
 
 
 class DemoError(Exception):
@@ -87,23 +86,24 @@ class Commands:
 
     def fresh_cloud(self, port: int) -> None:
         """
-        Start the local cloud with an empty state; an earlier demo's is removed.
+        Start the local cloud with an empty state; a state that is there already is kept aside.
 
         Raises:
-            DemoError: The state directory is in use by something the demo did not start.
+            DemoError: The port is taken.
         """
-        mark = self._state / MARK
-        if (self._state / "lock.json").exists() and not mark.exists():
-            raise DemoError(
-                f"{self._state} holds a local cloud that the demo did not make; "
-                "stop it with `make down`, move it away, and run the demo again"
-            )
         self.tidemill("down", check=False, show=False)
-        for item in self._state.iterdir() if self._state.exists() else ():
-            if item.name != "demo":
-                shutil.rmtree(item) if item.is_dir() else item.unlink()
-        self._state.mkdir(exist_ok=True)
-        mark.touch()
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError as error:
+                raise DemoError(f"port {port} is taken ({error.strerror})") from error
+        if (self._state / "services").exists():
+            aside = self._state.with_name(f"{self._state.name}-{time.strftime('%Y%m%dT%H%M%S')}")
+            self._state.rename(aside)
+            print(f"      the state that was there is kept in {aside}", flush=True)
+            self._state.mkdir(mode=0o700)
+            (aside / "demo").rename(self._state / "demo")
         self.tidemill("up", "--port", str(port), "--detach", show=False)
         variables = json.loads(self.tidemill("env", "--json", show=False))
         self._environment |= {item["name"]: item["value"] for item in variables}

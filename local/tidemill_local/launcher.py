@@ -42,6 +42,16 @@ class PortTakenError(LocalCloudError):
         )
 
 
+class PortOfStateError(LocalCloudError):
+    """The state was made on another port, and queue URLs in it say so."""
+
+    def __init__(self, root: Path, port: int) -> None:
+        super().__init__(
+            f"{root} was made on port {port}, and what is deployed there says so. "
+            f"Leave --port out, or choose another directory with --state."
+        )
+
+
 class EngineNotRunningError(LocalCloudError):
     """Nobody serves from the state directory."""
 
@@ -73,7 +83,7 @@ class Running:
 
 
 def start(
-    port: int = DEFAULT_PORT,
+    port: int | None = None,
     state: Path | str | None = None,
     *,
     detach: bool = True,
@@ -83,7 +93,7 @@ def start(
     Start a local cloud and wait until it answers.
 
     Args:
-        port: Where it listens on 127.0.0.1.
+        port: Where it listens on 127.0.0.1; None is where it listened before, else 4566.
         state: Its directory; None is `$TIDEMILL_STATE`, else `.tidemill`.
         detach: Return when it answers; else stay until it ends, and end it on Ctrl-C.
         on_ready: Told once it answers.
@@ -91,6 +101,7 @@ def start(
     Raises:
         StateDirectoryInUseError: A local cloud already runs on the directory.
         StateDirectoryUnusableError: The directory cannot be made or written.
+        PortOfStateError: The state was made on another port.
         PortTakenError: Another program listens on the port.
         EngineDiedError: It ended while it started; the error shows the end of its log.
     """
@@ -101,6 +112,10 @@ def start(
     owner = directory.owner()
     if owner is not None:
         raise StateDirectoryInUseError(directory.root, owner)
+    before = directory.port()
+    if before is not None and port not in (None, before):
+        raise PortOfStateError(directory.root, before)
+    port = port or before or DEFAULT_PORT
     _require_free(port)
     process = _spawn(directory, port)
     try:
@@ -109,6 +124,7 @@ def start(
         process.terminate()
         _reap(process)
         raise
+    directory.remember(port)
     running = Running(process.pid, port, f"http://127.0.0.1:{port}", directory.root)
     on_ready(running)
     if detach:

@@ -81,6 +81,7 @@ class StateDirectory:
         self.sagemaker = self.root / "sagemaker"
         self.children = self.root / "children.json"
         self._lock = self.root / "lock.json"
+        self._port = self.root / "port"
 
     @classmethod
     def locate(cls, explicit: Path | str | None = None) -> "StateDirectory":
@@ -104,6 +105,17 @@ class StateDirectory:
                 ignore.write_text("*\n")
         except OSError as error:
             raise StateDirectoryUnusableError(self.root, error.strerror or str(error)) from error
+
+    def port(self) -> int | None:
+        """Return the port that this state was made on, or None when it is new."""
+        try:
+            return int(self._port.read_text())
+        except (OSError, ValueError):
+            return None
+
+    def remember(self, port: int) -> None:
+        """Keep the port: what is deployed holds it in queue URLs."""
+        self._port.write_text(str(port))
 
     @contextmanager
     def owned(self, port: int, *, patience: float = 2.0) -> Iterator[Owner]:

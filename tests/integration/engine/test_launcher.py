@@ -87,9 +87,18 @@ def test_a_killed_engine_does_not_stand_in_the_way(state):
     os.kill(first.pid, signal.SIGKILL)
     wait_until(lambda: StateDirectory(state).owner() is None)
 
-    second = launcher.start(free_port(), state)
+    second = launcher.start(state=state)
 
     assert second.pid != first.pid
+    assert second.port == first.port, "what is deployed holds the port in queue URLs"
+
+
+def test_a_state_keeps_its_port(state):
+    first = launcher.start(free_port(), state)
+    launcher.stop(state)
+
+    with pytest.raises(launcher.PortOfStateError, match=f"made on port {first.port}"):
+        launcher.start(free_port(), state)
 
 
 def test_the_engine_gets_a_clean_environment(state, monkeypatch):
