@@ -66,6 +66,10 @@ build: install  ## sam build, without Docker
 	@PATH="$(CURDIR)/.tools/uv/bin:$$PATH" SAM_CLI_TELEMETRY=0 .tools/sam/bin/sam build --config-env local > .tools/sam-build.log 2>&1 \
 		|| { cat .tools/sam-build.log >&2; exit 1; }
 
+.PHONY: deploy
+deploy: build  ## put the stack on the local cloud that `tidemill up` started
+	@eval "$$($(BIN)/tidemill env)" && SAM_CLI_TELEMETRY=0 .tools/sam/bin/sam deploy --config-env local
+
 .PHONY: demo
 demo: install .tools/data/.installed  ## the whole loop on real data, on this machine; leaves the local cloud running
 	@$(BIN)/python examples/flights/demo.py --port $(PORT)

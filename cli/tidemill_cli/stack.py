@@ -113,8 +113,8 @@ class Stack:
                 raise
             region = clients.cloudformation.meta.region_name
             raise UnreachableError(
-                f"there is no stack {name} in {region}; deploy it (`sam build && sam deploy`) or "
-                f"name another with --stack{local_cloud_hint()}"
+                f"there is no stack {name} in {region}; deploy it (in a checkout: `make deploy`) "
+                f"or name another with --stack{local_cloud_hint()}"
             ) from error
         outputs = {
             output["OutputKey"]: output["OutputValue"] for output in described.get("Outputs", [])
@@ -138,7 +138,7 @@ class Stack:
         except KeyError:
             raise UnreachableError(
                 f"the stack {self.name} has no output {key}: it is no Tidemill, or one of another "
-                "version; deploy this version (`sam build && sam deploy`)"
+                "version; deploy this version (in a checkout: `make deploy`)"
             ) from None
 
     @property
