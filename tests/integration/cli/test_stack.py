@@ -63,7 +63,7 @@ def test_a_stack_that_is_not_there_says_how_to_come_by_one(clients):
     stubber.add_client_error("describe_stacks", "ValidationError", "does not exist")
     stubber.activate()
 
-    with pytest.raises(UnreachableError, match=r"there is no stack mine in us-east-1.*sam deploy"):
+    with pytest.raises(UnreachableError, match=r"there is no stack mine in us-east-1.*make deploy"):
         Stack.find("mine", clients)
 
 
