@@ -40,21 +40,26 @@ def _demo(clone: Path) -> tuple[dict[str, float], float]:
         BenchError: The demo failed; the message holds the end of what it printed.
     """
     began = time.monotonic()
-    marks = [("before make says anything", began)]
+    marks: list[tuple[str, float]] = []
     lines: list[str] = []
     with subprocess.Popen(
         ["make", "demo", f"PORT={free_port()}"],
         cwd=clone, env={**clean_environment(), "PYTHONUNBUFFERED": "1"},
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
     ) as process:  # fmt: skip
-        for line in process.stdout or ():
-            lines.append(line)
-            named = _named(line.strip().replace(f"{clone}/", ""))
-            if named:
-                marks.append((named, time.monotonic()))
+        try:
+            for line in process.stdout or ():
+                lines.append(line)
+                named = _named(line.rstrip().replace(f"{clone}/", ""))
+                if named:
+                    marks.append((named, time.monotonic() if marks else began))
+        except BaseException:  # told to stop: so is the demo, which the block would wait for
+            process.terminate()
+            raise
     ended = time.monotonic()
     if process.returncode or not any(line.startswith(_ENDED) for line in lines):
-        raise BenchError(f"make demo ended with {process.returncode}:\n{''.join(lines[-_TAIL:])}")
+        said = "".join(lines[-_TAIL:]) + _log(clone)
+        raise BenchError(f"make demo ended with {process.returncode}:\n{said}")
     following = [moment for _, moment in marks[1:]] + [ended]
     parts = {name: end - start for (name, start), end in zip(marks, following, strict=True)}
     return parts, ended - began
@@ -66,3 +71,12 @@ def _named(line: str) -> str:
     if stage:
         return stage[1]
     return f"install {line.removeprefix(_INSTALLED)}" if line.startswith(_INSTALLED) else ""
+
+
+def _log(clone: Path) -> str:
+    """Return the end of the local cloud's log, which goes with the clone."""
+    log = clone / ".tidemill/local.log"
+    if not log.exists():
+        return "(the local cloud has no log)"
+    last = log.read_text(errors="replace").splitlines()[-_TAIL:]
+    return "\n".join(["The end of the local cloud's log:", *last])
