@@ -152,7 +152,7 @@ def test_the_findings_name_the_file_as_the_user_did():
         (f"{TRAIN}data: {{target: a, format: json}}\n", "4: data.format is 'json'; write csv or"),
         (
             f"{TRAIN}data: {{target: a, format: [csv]}}\n",
-            "4: data.format takes one of csv, parquet",
+            "4: data.format takes one of csv, tsv, parquet, jsonl",
         ),
         (f"{TRAIN}data: {{target: a, id: a}}\n", "4: data.id is 'a', as is data.target; name two"),
         (f"{TRAIN}data: {{target: a, id: b, timestamp: b}}\n", "4: data.timestamp is 'b', as is"),

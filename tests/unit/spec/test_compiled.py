@@ -44,8 +44,16 @@ def test_a_field_that_is_missing_is_named(document, path):
         ("model", None, "model must be a text, not None"),
         ("data", "csv", "data must be an object, not 'csv'"),
         ("data", None, "data must be an object, not None"),
-        ("data.format", "xlsx", "data.format must be 'csv' or 'parquet', not 'xlsx'"),
-        ("data.format", ["csv"], r"data.format must be 'csv' or 'parquet', not ['csv']"),
+        (
+            "data.format",
+            "xlsx",
+            "data.format must be 'csv' or 'tsv' or 'parquet' or 'jsonl', not 'xlsx'",
+        ),
+        (
+            "data.format",
+            ["csv"],
+            "data.format must be 'csv' or 'tsv' or 'parquet' or 'jsonl', not ['csv']",
+        ),
         ("data.id", 7, "data.id must be a text or null, not 7"),
         ("data.exclude", "late", "data.exclude must be a list, not 'late'"),
         ("data.exclude", None, "data.exclude must be a list, not None"),
@@ -95,6 +103,11 @@ def test_another_version_is_said_before_what_differs_in_it(document, version):
     moved = changed(changed(document, "data", ...), "version", version)
     with pytest.raises(MalformedSpecError, match="this Tidemill reads 1"):
         Spec.parse(moved)
+
+
+@pytest.mark.parametrize("path", ["check", "triggers", "data.binary", "prepare.window"])
+def test_what_an_older_writer_did_not_know_has_its_default(document, path):
+    assert Spec.parse(changed(document, path, ...)) == Spec.parse(document)
 
 
 def test_what_a_newer_writer_added_is_left_out(document):

@@ -2,24 +2,37 @@
 The compiled spec: what handlers, jobs and the pipeline emitter read.
 
 Plain frozen dataclasses and plain JSON: no pydantic at run time. `authored.py` is what people
-write, `compile.py` turns the one into the other.
+write, `compile.py` turns the one into the other. A field with a default was added later: a
+document without it means what it meant before.
 """
 
 import hashlib
 import json
 import sys
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, field, fields
 from types import NoneType, UnionType
-from typing import Any, Literal, Self, TypeVar, get_args, get_origin, get_type_hints
+from typing import (
+    Any,
+    Literal,
+    NoReturn,
+    Self,
+    TypeVar,
+    Union,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
 
 #: The document's shapes that are read; the last one is written.
 VERSIONS = (1,)
 
-Format = Literal["csv", "parquet"]
+Format = Literal["csv", "tsv", "parquet", "jsonl"]
 Problem = Literal["binary", "multiclass", "regression"]
 Direction = Literal["maximize", "minimize"]
 Approval = Literal["auto", "manual"]
+Violation = Literal["refuse", "drop", "warn"]
+ColumnType = Literal["number", "boolean", "time", "category"]
 
 
 class MalformedSpecError(ValueError):
@@ -49,11 +62,12 @@ def _parsed(kind: type[_Kind], document: Any, at: str) -> _Kind:
         raise MalformedSpecError(_refusal(at or "the spec", "an object", document))
     hints = get_type_hints(kind)
     read: dict[str, Any] = {}
-    for field in fields(kind):  # type: ignore[arg-type]  # every subclass is a dataclass
-        where = f"{at}.{field.name}" if at else field.name
-        if field.name not in document:
+    for known in fields(kind):  # type: ignore[arg-type]  # every subclass is a dataclass
+        where = f"{at}.{known.name}" if at else known.name
+        if known.name in document:
+            read[known.name] = _read(hints[known.name], document[known.name], where)
+        elif known.default is MISSING and known.default_factory is MISSING:
             raise MalformedSpecError(f"{where} is missing")
-        read[field.name] = _read(hints[field.name], document[field.name], where)
     return kind(**read)
 
 
@@ -61,12 +75,15 @@ def _read(kind: Any, value: Any, at: str) -> Any:
     if isinstance(kind, type) and issubclass(kind, _Document):
         return _parsed(kind, value, at)
     origin, arguments = get_origin(kind), get_args(kind)
+    if origin in _UNIONS and isinstance(value, list | tuple | Mapping):
+        held = next((option for option in arguments if get_origin(option) in (tuple, dict)), None)
+        return _read(held, value, at) if held else _refuse(at, kind, value)
     if origin is tuple and isinstance(value, list | tuple):
         return tuple(_read(arguments[0], item, f"{at}[{n}]") for n, item in enumerate(value))
     if origin is dict and isinstance(value, Mapping):
         return {name: _read(arguments[1], item, f"{at}.{name}") for name, item in value.items()}
     if not _fits(kind, value):
-        raise MalformedSpecError(_refusal(at, _said(kind), value))
+        _refuse(at, kind, value)
     if kind is float:  # JSON on its way through AWS may lose the fraction of 1.0
         return float(value)
     return value
@@ -75,30 +92,35 @@ def _read(kind: Any, value: Any, at: str) -> Any:
 def _fits(kind: Any, value: Any) -> bool:
     """Say whether *value* is one of a kind that holds no others."""
     origin = get_origin(kind)
-    if origin is UnionType:
+    if origin in _UNIONS:
         return any(_fits(option, value) for option in get_args(kind))
     if origin is Literal:
         return value in get_args(kind)
     if origin is not None or isinstance(value, bool):
-        return False
+        return kind is bool
     if kind is float:
         return isinstance(value, int | float) and abs(value) <= sys.float_info.max  # nor is NaN
     return isinstance(value, kind)
 
 
+_UNIONS = (UnionType, Union)  # `X | None` is the one or the other, by what X is
 _SAID = {
     str: "a text", int: "a whole number", float: "a number", NoneType: "null",
-    tuple: "a list", dict: "an object",
+    tuple: "a list", dict: "an object", bool: "true or false",
 }  # fmt: skip
 
 
 def _said(kind: Any) -> str:
     origin = get_origin(kind)
-    if origin is UnionType:
+    if origin in _UNIONS:
         return " or ".join(map(_said, get_args(kind)))
     if origin is Literal:
         return " or ".join(map(repr, get_args(kind)))
     return _SAID[origin or kind]
+
+
+def _refuse(at: str, kind: Any, value: Any) -> NoReturn:
+    raise MalformedSpecError(_refusal(at, _said(kind), value))
 
 
 def _refusal(at: str, wanted: str, value: Any) -> str:
@@ -114,6 +136,7 @@ class Data(_Document):
     id: str | None  # identifies a row; never a feature; the split hashes it
     timestamp: str | None
     exclude: tuple[str, ...]
+    binary: tuple[str, ...] = ()  # folders below the model's prefix: catalogued, never read
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +146,37 @@ class Delivery(_Document):
     quiet_seconds: int
     max_wait_seconds: int
     marker: str | None  # the file name that closes a delivery: _SUCCESS, or a JSON list of names
+    expect: int | None = None  # so many uploads close it
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnRule(_Document):
+    """What the spec says of one column, before what the contract inferred; None leaves it to it."""
+
+    type: ColumnType | None = None
+    required: bool | None = None  # the column must be there
+    completeness: float | None = None  # the least share of cells that are not missing
+    minimum: float | None = None
+    maximum: float | None = None
+    values: tuple[str, ...] | None = None  # the only categories
+    unique: bool | None = None  # within a file
+
+
+@dataclass(frozen=True, slots=True)
+class Check(_Document):
+    """What happens to an upload that breaks the contract, and what the spec adds to that."""
+
+    on_violation: Violation = "refuse"
+    bad_rows: float = 0.0  # with `drop`: the largest share of a file's rows that may be left out
+    columns: dict[str, ColumnRule] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Window(_Document):
+    """Which uploads a dataset takes: of the last so many deliveries, not older than so long."""
+
+    deliveries: int | None = None
+    age_seconds: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +186,32 @@ class Prepare(_Document):
     validation: float
     test: float
     seed: int
+    window: Window = Window()
+
+
+@dataclass(frozen=True, slots=True)
+class Blackout(_Document):
+    """A time of the week in which no run starts by itself."""
+
+    written: str  # as in model.yaml: `mon-fri 08:00-18:00`
+    days: tuple[int, ...]  # 0 is Monday
+    start: int  # minutes since midnight
+    end: int  # minutes since midnight, at most 1,440; not after `start`: it ends the next day
+
+
+@dataclass(frozen=True, slots=True)
+class Triggers(_Document):
+    """When a run may start, and what else starts one. Nothing here holds back a person's run."""
+
+    cooldown_seconds: int = 0  # after a run's end
+    minimum_rows: int = 0  # new rows, of data triggers
+    minimum_share: float = 0.0  # new rows by the rows of the last run's dataset
+    runs_per_week: int | None = None  # in any seven days
+    time_zone: str = "UTC"  # of blackouts and schedules, an IANA name
+    blackout: tuple[Blackout, ...] = ()
+    schedule: tuple[str, ...] = ()  # EventBridge Scheduler's cron(…), rate(…), at(…)
+    alarms: tuple[str, ...] = ()  # names of CloudWatch alarms that count as drift
+    on_change: bool = False  # a spec or training code that changed starts a run
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +271,8 @@ class Spec(_Document):
     evaluate: Evaluate
     approve: Approve
     deploy: Deploy
+    check: Check = Check()
+    triggers: Triggers = Triggers()
 
     def __post_init__(self) -> None:
         """Refuse another version's document, rather than half understand it."""
