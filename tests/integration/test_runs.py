@@ -47,6 +47,13 @@ def test_a_run_takes_the_lease_and_all_its_triggers(cloud, runs, stores):
     assert sorted(said) == [("d-1", "start"), ("d-2", "coalesce")]
 
 
+@pytest.mark.parametrize("rows", [None, 0, 1_200_000])
+def test_what_waits_is_read_back_as_it_was_stored(stores, rows):
+    trigger = Trigger("d-1", "data", NOW, "d-1 came", rows)
+    transact(stores.state.client, [stores.triggers.put(REF, trigger)])
+    assert stores.triggers.pending(REF) == [trigger]
+
+
 def test_of_two_decisions_on_the_same_triggers_one_starts(runs, stores):
     pend(stores, "d-1")
     decision, lease = decision_of(stores)

@@ -1,5 +1,6 @@
 """Triggers that wait for a decision."""
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from tidemill.adapters.state import TRIGGER, State
@@ -18,8 +19,7 @@ class Triggers:
 
     def put(self, ref: str, trigger: Trigger) -> "TransactWriteItemTypeDef":
         """Return the write that makes *trigger* pending; repeating it changes nothing."""
-        document = {"id": trigger.id, "kind": trigger.kind, "at": trigger.at, "why": trigger.why}
-        return self._state.put(ref, _fact(trigger), document)
+        return self._state.put(ref, _fact(trigger), asdict(trigger))
 
     def taken(self, ref: str, trigger: Trigger) -> "TransactWriteItemTypeDef":
         """Return the write that takes *trigger* away, on condition that nobody else did."""
@@ -34,7 +34,7 @@ class Triggers:
     def pending(self, ref: str) -> list[Trigger]:
         """Return the model's pending triggers, oldest first."""
         return [
-            Trigger(item["id"], item["kind"], item["at"], item["why"])
+            Trigger(item["id"], item["kind"], item["at"], item["why"], item.get("rows"))
             for item in self._state.under(ref, TRIGGER)
         ]
 

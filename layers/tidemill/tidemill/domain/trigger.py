@@ -18,12 +18,18 @@ VerdictName = Literal["start", "coalesce", "defer", "refuse"]
 
 @dataclass(frozen=True, slots=True)
 class Trigger:
-    """A reason to run. *at* is when it arose, in seconds since 1970."""
+    """
+    A reason to run.
+
+    *at* is when it arose, in seconds since 1970. *rows* is how many new rows a data trigger
+    brings: what was accepted of its delivery; None when nobody counted, or for other kinds.
+    """
 
     id: str
     kind: Kind
     at: float
     why: str
+    rows: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
