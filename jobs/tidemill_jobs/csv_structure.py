@@ -25,11 +25,11 @@ HEADER_LIMIT = 1_048_576  # bytes
 COMMA, QUOTE, NEWLINE, RETURN = 44, 34, 10, 13
 UTF8_BOM = b"\xef\xbb\xbf"
 OTHER_FORMATS = {
-    b"\xff\xfe": "UTF-16",
-    b"\xfe\xff": "UTF-16",
-    b"PK\x03\x04": "a zip archive",
-    b"\x1f\x8b": "gzip without the ending .gz",
-    b"PAR1": "Parquet",
+    b"\xff\xfe": ("UTF-16", "wide_encoding"),
+    b"\xfe\xff": ("UTF-16", "wide_encoding"),
+    b"PK\x03\x04": ("a zip archive", "not_a_table"),
+    b"\x1f\x8b": ("gzip without the ending .gz", "gzip_without_suffix"),
+    b"PAR1": ("Parquet", "format_mismatch"),
 }
 SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars"}
 
@@ -77,7 +77,7 @@ def inspect(path: Path) -> Structure:
         ReadError: Names the line and the rule that it breaks.
     """
     if path.stat().st_size == 0:
-        raise ReadError("the file is empty; upload it again.")
+        raise ReadError("the file is empty", rule="empty", next_step="upload it again")
     data: Bytes = np.memmap(path, np.uint8, mode="r")
     start = _refuse_other_formats(data)
     end = _end_of_rows(data, start)
@@ -91,9 +91,12 @@ def inspect(path: Path) -> Structure:
         widths.check(chunk.commas, chunk.newlines)
         opened, inside = chunk.opened(opened), chunk.ends_inside
     if inside:
+        line = _line(data, opened)
         raise ReadError(
-            f"line {_line(data, opened)}: a quote is opened and never closed; close it, or double "
-            "a quote that belongs to the text."
+            f"line {line}: a quote is opened and never closed",
+            rule="unbalanced_quote",
+            next_step="close it, or double a quote that belongs to the text",
+            row=line,
         )
     widths.check(_NOWHERE, np.array([end]))
     return Structure(columns, widths.rows - 1, start, end)
@@ -153,9 +156,12 @@ class _Widths:
             first = int(wrong[0])
             at = int(newlines[first - 1]) + 1 if first else self._start
             count = "1 cell" if cells[first] == 1 else f"{cells[first]} cells"
+            line = _line(self._data, at)
             raise ReadError(
-                f"line {_line(self._data, at)} has {count} where the header has {self._width}; "
-                "correct the line: a comma inside a text needs double quotes around it."
+                f"line {line} has {count} where the header has {self._width}",
+                rule="ragged_row",
+                next_step="correct the line: a comma inside a text needs double quotes around it",
+                row=line,
             )
         if len(newlines):
             self.rows += len(newlines)
@@ -167,9 +173,13 @@ class _Widths:
 
 def _refuse_other_formats(data: Bytes) -> int:
     head = data[:4].tobytes()
-    for magic, name in OTHER_FORMATS.items():
+    for magic, (name, rule) in OTHER_FORMATS.items():
         if head.startswith(magic):
-            raise ReadError(f"the file is {name}, not CSV text; save it as CSV in UTF-8.")
+            raise ReadError(
+                f"the file is {name}, not CSV text",
+                rule=rule,
+                next_step="save it as CSV in UTF-8",
+            )
     return len(UTF8_BOM) if head.startswith(UTF8_BOM) else 0
 
 
@@ -178,7 +188,9 @@ def _end_of_rows(data: Bytes, start: int) -> int:
     while end > start and data[end - 1] in (NEWLINE, RETURN):
         end -= 1
     if end == start:
-        raise ReadError("the file holds blank lines only; upload it again.")
+        raise ReadError(
+            "the file holds blank lines only", rule="empty", next_step="upload it again"
+        )
     return end
 
 
@@ -187,32 +199,57 @@ def _header(head: bytes) -> tuple[str, ...]:
     try:
         columns = tuple(next(csv.reader(text, strict=True)))
     except csv.Error as exc:
-        raise ReadError(f"line 1 is no header ({exc}); write the columns' names there.") from exc
+        raise ReadError(
+            f"line 1 is no header ({exc})",
+            rule="unbalanced_quote",
+            next_step="write the columns' names there",
+            row=1,
+        ) from exc
     if len(columns) <= 1:
         for separator, name in SEPARATORS.items():
             if separator in "".join(columns):
-                raise ReadError(f"the columns are separated by {name}; separate them by commas.")
+                raise ReadError(
+                    f"the columns are separated by {name}",
+                    rule="wrong_delimiter",
+                    next_step="separate them by commas",
+                    row=1,
+                )
     seen: set[str] = set()
     for number, column in enumerate(columns, start=1):
         _check_name(column, number)
         if column in seen:
-            raise ReadError(f"line 1: two columns are called {show(column)}; rename one.")
+            raise ReadError(
+                f"line 1: two columns are called {show(column)}",
+                rule="duplicate_header",
+                next_step="rename one",
+                row=1,
+                column=column,
+            )
         seen.add(column)
     return columns
 
 
 def _check_name(column: str, number: int) -> None:
     if not column.strip():
-        raise ReadError(f"line 1: column {number} has no name; name every column.")
+        raise ReadError(
+            f"line 1: column {number} has no name",
+            rule="blank_header",
+            next_step="name every column",
+            row=1,
+        )
     if not column.isprintable():
         raise ReadError(
-            f"line 1: the name of column {number} has a line break or an unprintable character; "
-            "remove it."
+            f"line 1: the name of column {number} has a line break or an unprintable character",
+            rule="unprintable_header",
+            next_step="remove it",
+            row=1,
         )
     if re.fullmatch(NUMBER, column.strip()):
         raise ReadError(
-            f"line 1: column {number} is called '{column}', so the header seems to be missing; "
-            "write the columns' names on the first line."
+            f"line 1: column {number} is called '{column}', so the header seems to be missing",
+            rule="header_missing",
+            next_step="write the columns' names on the first line",
+            row=1,
         )
 
 
@@ -225,22 +262,33 @@ def _check_text(
         decoder.decode(raw, final=final)
     except UnicodeDecodeError as exc:
         at = chunk.end - len(exc.object) + exc.start  # the decoder may hold bytes of the last chunk
+        line = _line(data, at)
         raise ReadError(
-            f"line {_line(data, at)}: byte 0x{data[at]:02x} is not UTF-8; save the file as UTF-8."
+            f"line {line}: byte 0x{data[at]:02x} is not UTF-8",
+            rule="bad_encoding",
+            next_step="save the file as UTF-8",
+            row=line,
         ) from exc
     at = raw.find(b"\x00")
     if at >= 0:
+        line = _line(data, chunk.offset + at)
         raise ReadError(
-            f"line {_line(data, chunk.offset + at)}: a NUL byte; the file is damaged or no CSV."
+            f"line {line}: a NUL byte, so the file is damaged or no text",
+            rule="nul_bytes",
+            next_step="write and upload it again",
+            row=line,
         )
     if b"\r" in raw:
         returns = np.flatnonzero(part == RETURN) + chunk.offset
         after = data[np.minimum(returns + 1, len(data) - 1)]
         lone = returns[(after != NEWLINE) & (returns + 1 < len(data))]
         if len(lone):
+            line = _line(data, int(lone[0]))
             raise ReadError(
-                f"line {_line(data, int(lone[0]))}: a carriage return without a line feed; save "
-                "the file with the line ends of Unix or Windows."
+                f"line {line}: a carriage return without a line feed",
+                rule="line_endings",
+                next_step="save the file with the line ends of Unix or Windows",
+                row=line,
             )
 
 
@@ -254,9 +302,12 @@ def _check_quotes(data: Bytes, chunk: _Chunk, start: int, end: int) -> None:
     unfinished = ~np.isin(after, (COMMA, NEWLINE, RETURN, QUOTE)) & (closing + 1 < end)
     wrong = np.concatenate((opening[stray], closing[unfinished]))
     if len(wrong):
+        line = _line(data, int(wrong.min()))
         raise ReadError(
-            f"line {_line(data, int(wrong.min()))}: a quote in the middle of a cell; put quotes "
-            "around the whole cell and double those inside."
+            f"line {line}: a quote in the middle of a cell",
+            rule="unbalanced_quote",
+            next_step="put quotes around the whole cell and double those inside",
+            row=line,
         )
 
 

@@ -70,19 +70,29 @@ def _unpack(path: Path) -> Path:
                 if size > limit:
                     raise ReadError(
                         f"the file unpacks to more than {GZIP_RATIO} times its size, which "
-                        "tables do not; upload it unpacked if it is meant to be so."
+                        "tables do not",
+                        rule="unpack_ratio",
+                        next_step="upload it unpacked if it is meant to be so",
                     )
     except EOFError as exc:
-        raise ReadError("the gzip file ends too early; upload it again.") from exc
+        raise ReadError(
+            "the gzip file ends too early", rule="corrupt_gzip", next_step="upload it again"
+        ) from exc
     except (gzip.BadGzipFile, zlib.error) as exc:
-        raise ReadError(f"the gzip file is damaged ({exc}); pack and upload it again.") from exc
+        raise ReadError(
+            f"the gzip file is damaged ({exc})",
+            rule="corrupt_gzip",
+            next_step="pack and upload it again",
+        ) from exc
     return target
 
 
 def _read_csv(path: Path) -> RawFile:
     structure = csv_structure.inspect(path)
     if structure.rows == 0:
-        raise ReadError("the file has a header and no rows; upload it with rows.")
+        raise ReadError(
+            "the file has a header and no rows", rule="header_only", next_step="upload it with rows"
+        )
     with path.open("rb") as file:
         file.seek(structure.start)
         content = file.read(structure.end - structure.start)
@@ -91,11 +101,16 @@ def _read_csv(path: Path) -> RawFile:
             content, separator=",", quote_char='"', has_header=True, infer_schema=False
         )
     except pl.exceptions.PolarsError as exc:
-        raise ReadError(f"the file cannot be parsed ({_first_line(exc)}); save it again.") from exc
+        raise ReadError(
+            f"the file cannot be parsed ({_first_line(exc)})",
+            rule="unparsable",
+            next_step="save it again",
+        ) from exc
     if frame.height != structure.rows or tuple(frame.columns) != structure.columns:
         raise ReadError(
-            f"two readers disagree on the file ({frame.height:,} and {structure.rows:,} rows); "
-            "save it again with a spreadsheet or database tool."
+            f"two readers disagree on the file ({frame.height:,} and {structure.rows:,} rows)",
+            rule="readers_disagree",
+            next_step="save it again with a spreadsheet or database tool",
         )
 
     def place(row: int) -> str:
@@ -109,16 +124,22 @@ def _read_parquet(path: Path, unread: Collection[str]) -> RawFile:
         frame = pl.read_parquet(path, use_statistics=False, hive_partitioning=False, glob=False)
     except (pl.exceptions.PolarsError, OSError) as exc:
         raise ReadError(
-            f"the file is no readable Parquet ({_first_line(exc)}); write and upload it again."
+            f"the file is no readable Parquet ({_first_line(exc)})",
+            rule="damaged_parquet",
+            next_step="write and upload it again",
         ) from exc
     except BaseException as exc:
         # A damaged file can make polars panic, and its PanicException is no Exception.
         if type(exc).__name__ != "PanicException":
             raise
-        raise ReadError("the Parquet file is damaged; write and upload it again.") from exc
+        raise ReadError(
+            "the Parquet file is damaged",
+            rule="damaged_parquet",
+            next_step="write and upload it again",
+        ) from exc
     frame = frame.drop([name for name in unread if name in frame.columns])
     if frame.height == 0:
-        raise ReadError("the file has no rows; upload it with rows.")
+        raise ReadError("the file has no rows", rule="header_only", next_step="upload it with rows")
     columns = [_plain_column(name, dtype) for name, dtype in frame.schema.items()]
     return RawFile(frame.select(columns), lambda row: f"row {row + 1}", typed=True)
 
@@ -139,8 +160,10 @@ def _plain_column(name: str, dtype: pl.DataType) -> pl.Expr:
     if dtype == pl.Null:
         return column.cast(pl.String)
     raise ReadError(
-        f"column '{name}' holds {dtype} values, which no model input can be; list it under "
-        "data.exclude or write it as text."
+        f"column '{name}' holds {dtype} values, which no model input can be",
+        rule="nested_column",
+        next_step="list it under data.exclude or write it as text",
+        column=name,
     )
 
 

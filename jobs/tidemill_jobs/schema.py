@@ -98,7 +98,12 @@ def typed(raw: RawFile, kinds: Mapping[str, Kind]) -> pl.DataFrame:
     for name, kind in kinds.items():
         lost = frame[name].null_count() - _missing(raw.frame[name], kind)
         if lost:
-            raise ReadError(f"column '{name}': {lost} cells are not {EXPECTED[kind]}.")
+            raise ReadError(
+                f"column '{name}': {lost} cells are not {EXPECTED[kind]}",
+                rule="wrong_type",
+                next_step="correct them, or list the column under data.exclude",
+                column=name,
+            )
     return frame
 
 

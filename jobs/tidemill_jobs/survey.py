@@ -116,7 +116,10 @@ def _find(version: ObjectVersion, spec: Spec, lake: Lake, folder: Path) -> Found
     for name, role in ((spec.target, "target"), (spec.id, "id"), (spec.timestamp, "timestamp")):
         if name is not None and name not in frame.columns:
             raise ReadError(
-                f"there is no column '{name}', the {role}; add it, or correct data.{role}."
+                f"there is no column '{name}', the {role}",
+                rule=f"{role}_missing",
+                next_step=f"add it, or correct data.{role}",
+                column=name,
             )
     raw = RawFile(frame, raw.place, raw.typed)
     names = [name for name in frame.columns if name != spec.id]

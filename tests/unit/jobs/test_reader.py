@@ -91,6 +91,27 @@ def test_what_a_lenient_reader_would_change_is_refused_by_line(read, content, sa
         read(content)
 
 
+@pytest.mark.parametrize(
+    ("content", "rule", "row", "column"),
+    [
+        (b"", "empty", None, None),
+        (b"a,b\n1,2\n3\n", "ragged_row", 3, None),
+        (b'a,b\n1,x"2\n', "unbalanced_quote", 2, None),
+        (b"a,b,a\n1,2,3\n", "duplicate_header", 1, "a"),
+        (b"a,b\n1,caf\xe9\n2,x\n", "bad_encoding", 2, None),
+    ],
+)
+def test_a_refusal_is_data_too(read, content, rule, row, column):
+    with pytest.raises(ReadError) as caught:
+        read(content)
+
+    refusal = caught.value
+    assert (refusal.rule, refusal.row, refusal.column) == (rule, row, column)
+    assert refusal.reason[0].isupper()
+    assert refusal.next_step.endswith(".")
+    assert str(refusal).lower() == f"{refusal.reason[:-1]}; {refusal.next_step}".lower()
+
+
 @pytest.mark.usefixtures("_chunks")
 def test_a_row_is_found_behind_quoted_line_breaks(read):
     raw = read(b'a,b\n"x\n\ny",1\n2,3\n4,5\n')
