@@ -18,13 +18,31 @@ data:
   id: flight_id
   timestamp: departed
   exclude: [tailnum, dep_delay]
+  binary: [images]
 delivery:
   quiet: 30s
   max_wait: 1h30m
   marker: _SUCCESS
+check:
+  on_violation: drop
+  bad_rows: 0.01
+  columns:
+    carrier: {type: category, values: [UA, AA]}
+    dep_time: {minimum: 0, maximum: 2400, completeness: 0.9}
+triggers:
+  cooldown: 6h
+  minimum_rows: 1000
+  minimum_share: 0.05
+  runs_per_week: 7
+  time_zone: Europe/Berlin
+  blackout: ["mon-fri 08:00-18:00", "sat 22:00-06:00"]
+  schedule: ["cron(0 3 * * ? *)"]
+  alarms: [late-arrival-auc]
+  on_change: true
 prepare:
   split: {validation: 0.2, test: 0.1}
   seed: 7
+  window: {deliveries: 6, age: 90d}
 train:
   algorithm: xgboost
   problem: binary

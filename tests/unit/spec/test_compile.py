@@ -4,10 +4,10 @@ import math
 import pytest
 
 from tidemill.names import LIMIT, aws_name
-from tidemill.spec.authored import NAME_LIMIT
 from tidemill.spec.compile import compile_spec
 from tidemill.spec.compiled import Spec
 from tidemill.spec.errors import SpecError
+from tidemill.spec.fields import NAME_LIMIT
 from tidemill.spec.metrics import METRICS, UNBOUNDED
 
 HEAD = "project: flights\nmodel: delay\n"  # lines 1 and 2; what a test is about begins on 3
@@ -62,6 +62,93 @@ def test_every_key_is_compiled(full):
     assert (spec.evaluate.metric, spec.evaluate.minimum) == ("auc", 0.7)
     assert spec.approve.mode == "auto"
     assert (spec.deploy.instance, spec.deploy.count) == ("ml.c5.large", 2)
+
+
+def test_checks_and_triggers_are_compiled(full):
+    spec = compile_spec(full)
+
+    assert (spec.check.on_violation, spec.check.bad_rows) == ("drop", 0.01)
+    assert list(spec.check.columns) == ["carrier", "dep_time"]
+    assert spec.check.columns["carrier"].values == ("AA", "UA")
+    assert spec.check.columns["dep_time"].minimum == 0.0
+    assert (spec.data.binary, spec.delivery.expect) == (("images/",), None)
+    assert (spec.prepare.window.deliveries, spec.prepare.window.age_seconds) == (6, 90 * 86_400)
+    triggers = spec.triggers
+    assert (triggers.cooldown_seconds, triggers.minimum_rows) == (6 * 3_600, 1_000)
+    assert (triggers.minimum_share, triggers.runs_per_week) == (0.05, 7)
+    assert [(item.days, item.start, item.end) for item in triggers.blackout] == [
+        ((0, 1, 2, 3, 4), 480, 1_080),
+        ((5,), 1_320, 360),
+    ]
+    assert triggers.schedule == ("cron(0 3 * * ? *)",)
+    assert triggers.alarms == ("late-arrival-auc",)
+    assert triggers.on_change
+
+
+@pytest.mark.parametrize(
+    ("written", "days"),
+    [
+        ("sun 00:00-24:00", (6,)),
+        ("sat-mon 10:00-11:00", (0, 5, 6)),
+        ("mon,wed-thu 23:00-01:00", (0, 2, 3)),
+        ("mon-sun 02:00-03:00", (0, 1, 2, 3, 4, 5, 6)),
+    ],
+)
+def test_a_blackout_may_span_the_week_end_and_midnight(written, days):
+    spec = compile_spec(f"{HEAD}{DATA}{TRAIN}triggers: {{blackout: ['{written}']}}\n")
+
+    assert spec.triggers.blackout[0].days == days
+
+
+@pytest.mark.parametrize(
+    "written",
+    ["rate(1 hour)", "rate(30 days)", "at(2026-12-01T03:00:00)", "cron(0/15 * ? * 2-6 *)"],
+)
+def test_a_schedule_is_one_of_eventbridge_schedulers(written):
+    spec = compile_spec(f"{HEAD}{DATA}{TRAIN}triggers: {{schedule: ['{written}']}}\n")
+
+    assert spec.triggers.schedule == (written,)
+
+
+@pytest.mark.parametrize(
+    ("section", "said"),
+    [
+        ("data: {target: a, binary: [/x]}", "data.binary[0] is '/x'; write a folder below"),
+        ("data: {target: a, binary: [a/../b]}", "data.binary[0] is 'a/../b'; write a folder"),
+        ("delivery: {expect: 0}", "delivery.expect is 0; it must be at least 1"),
+        ("delivery: {marker: m, expect: 3}", "delivery.expect is 3, and delivery.marker closes"),
+        ("check: {on_violation: ignore}", "check.on_violation is 'ignore'; write refuse or drop"),
+        ("check: {bad_rows: 0.01, on_violation: warn}", "check.bad_rows is 0.01, but only"),
+        ("check: {bad_rows: 2}", "check.bad_rows is 2; it must be at most 0.5"),
+        ("check: {columns: [a]}", "check.columns takes keys of its own; write them on"),
+        ("check: {columns: {a: number}}", "check.columns.a takes keys of its own; write"),
+        ("check: {columns: {a: {tipe: time}}}", "unknown key 'tipe' under check.columns.a; did"),
+        ("check: {columns: {a: {unique: 1}}}", "check.columns.a.unique is 1; write true or"),
+        ("check: {columns: {a: {values: []}}}", "check.columns.a.values is empty; write one"),
+        ("check: {columns: {a: {minimum: 2, maximum: 1}}}", "check.columns.a.maximum is 1, below"),
+        ("prepare: {window: {age: 1m}}", "prepare.window.age is 1m; choose between 1h"),
+        ("prepare: {window: {deliveries: 0}}", "prepare.window.deliveries is 0; it must be"),
+        ("triggers: {cooldown: 6}", "triggers.cooldown is 6, without a unit; write"),
+        ("triggers: {minimum_rows: -1}", "triggers.minimum_rows is -1; it must be at least 0"),
+        ("triggers: {runs_per_week: 0}", "triggers.runs_per_week is 0; it must be at least 1"),
+        ("triggers: {time_zone: Europe/Berln}", "triggers.time_zone is 'Europe/Berln', which is"),
+        ("triggers: {blackout: [nights]}", "triggers.blackout[0] is 'nights'; write days and"),
+        ("triggers: {blackout: ['mon 08:00-08:00']}", "triggers.blackout[0] is 'mon 08:00-08:"),
+        ("triggers: {blackout: ['mon 08:60-09:00']}", "triggers.blackout[0] is 'mon 08:60-09:"),
+        ("triggers: {blackout: ['mon-sun 00:00-24:00']}", "triggers.blackout leaves no minute"),
+        ("triggers: {schedule: [daily]}", "triggers.schedule[0] is 'daily'; write rate(1 day)"),
+        ("triggers: {schedule: ['cron(0 3 * * * *)']}", "triggers.schedule[0] is 'cron(0 3 * *"),
+        ("triggers: {schedule: ['rate(1 days)']}", "triggers.schedule[0] is 'rate(1 days)'; wri"),
+        ("triggers: {alarms: [a, a]}", "triggers.alarms names 'a' twice; remove one"),
+        ("triggers: {alarms: ['']}", "triggers.alarms[0] is empty; write a name"),
+        ("triggers: {on_change: 1}", "triggers.on_change is 1; write true or false"),
+    ],
+)
+def test_what_checks_and_triggers_cannot_be_is_a_finding(section, said):
+    before = TRAIN if section.startswith("data:") else f"{DATA}{TRAIN}"
+    line = 4 if section.startswith("data:") else 5
+
+    assert finding(f"{HEAD}{before}{section}\n").startswith(f"model.yaml:{line}: {said}")
 
 
 def test_the_compiled_json_is_read_back_as_the_same_spec(full):

@@ -156,3 +156,34 @@ def test_lines_are_in_columns_and_breaking_ones_are_marked(full):
         "~ delivery.quiet: 30s → 1m     holds from the next delivery on",
     ]
     assert render([]) == []
+
+
+@pytest.mark.parametrize(
+    ("rewrite", "path", "values"),
+    [
+        (("cooldown: 6h", "cooldown: 90m"), "triggers.cooldown", ("6h", "1h30m")),
+        (("on_change: true", "on_change: false"), "triggers.on_change", ("true", "false")),
+        (
+            ('["mon-fri 08:00-18:00", "sat 22:00-06:00"]', '["sat 22:00-06:00"]'),
+            "triggers.blackout",
+            ("[mon-fri 08:00-18:00, sat 22:00-06:00]", "[sat 22:00-06:00]"),
+        ),
+        (
+            ("maximum: 2400", "maximum: 2359"),
+            "check.columns.dep_time.maximum",
+            ("2400.0", "2359.0"),
+        ),
+        (("age: 90d", "age: 60d"), "prepare.window.age", ("90d", "60d")),
+    ],
+)
+def test_policies_are_told_as_people_write_them(full, rewrite, path, values):
+    found = change(full, *rewrite)
+
+    assert (found.path, (found.before, found.after)) == (path, values)
+    assert not found.breaking
+
+
+def test_a_policy_that_is_not_used_is_not_listed(smallest):
+    paths = {item.path for item in diff(None, compile_spec(smallest))}
+
+    assert not any(path.startswith(("check.", "triggers.")) for path in paths)

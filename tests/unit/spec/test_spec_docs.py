@@ -7,7 +7,7 @@ import pytest
 import yaml
 from pydantic import BaseModel
 
-from tidemill.spec.authored import DECIDED_ELSEWHERE, Authored
+from tidemill.spec.authored import DECIDED_ELSEWHERE, Authored, ColumnRule
 from tidemill.spec.compile import compile_spec
 from tidemill.spec.durations import format_duration
 from tidemill.spec.metrics import METRICS
@@ -15,7 +15,12 @@ from tidemill.spec.metrics import METRICS
 TEXT = (Path(__file__).parents[3] / "docs" / "spec.md").read_text()
 ROW = re.compile(r"^\| `([a-z_.]+)` \| (.+?) \| (.+?) \| (.+?) \| `(.+?)` \|$", re.MULTILINE)
 ROWS = {key: (default, example) for key, _, default, _, example in ROW.findall(TEXT)}
-DURATIONS = {"delivery.quiet", "delivery.max_wait", "train.compute.max_runtime"}
+DURATIONS = {
+    "delivery.quiet",
+    "delivery.max_wait",
+    "triggers.cooldown",
+    "train.compute.max_runtime",
+}
 DERIVED = {"evaluate.metric": "by problem", "evaluate.direction": "by metric"}
 
 
@@ -35,7 +40,7 @@ def written(key, field):
     if field.is_required():
         return "*required*"
     default = field.get_default(call_default_factory=True)
-    if default in (None, []):
+    if default is None or default in ([], {}):
         return "*none*"
     return f"`{format_duration(default) if key in DURATIONS else default}`"
 
@@ -83,3 +88,12 @@ def test_every_refused_hyperparameter_is_listed():
     }
 
     assert listed == set(DECIDED_ELSEWHERE)
+
+
+def test_every_key_of_a_column_is_listed():
+    section = TEXT.partition("## What is known of a column")[2].partition("## ")[0]
+    rows = (row[: row.find("|", 2)] for row in section.splitlines() if row.startswith("| `"))
+
+    assert {name for row in rows for name in re.findall(r"`(\w+)`", row)} == set(
+        ColumnRule.model_fields
+    )

@@ -6,136 +6,36 @@ begin after the key's name, which `compile.py` puts in front together with the l
 described in docs/spec.md; a test compares the two.
 """
 
-import re
-from difflib import get_close_matches
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator
-from pydantic_core import PydanticCustomError
+from pydantic import AfterValidator, Field, field_validator
 from pydantic_core.core_schema import ValidationInfo
 
-from tidemill.spec import instances
-from tidemill.spec.compiled import Direction, Format, Problem
-from tidemill.spec.durations import format_duration, parse_duration
+from tidemill.spec import calendar, instances
+from tidemill.spec.compiled import ColumnType, Direction, Format, Problem, Violation
+from tidemill.spec.durations import format_duration
+from tidemill.spec.fields import (
+    DAY,
+    HOUR,
+    Amount,
+    Column,
+    Folder,
+    Marker,
+    Name,
+    Section,
+    Share,
+    Whole,
+    instance_type,
+    refusal,
+    seconds,
+    suggestion,
+)
 from tidemill.spec.metrics import METRICS, find_metric
 
-NAME_LIMIT = 24  # two such names and the default stack's make 60 of SageMaker's 63 characters
-COLUMN_LIMIT = 256
-HOUR, DAY = 3_600, 86_400
-
-_NAME = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
-_FILE_NAME = re.compile(r"[A-Za-z0-9_.-]{1,128}")
-_NUMBER = re.compile(r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?")
-
-
-def refusal(message: str, at: str = "") -> PydanticCustomError:
-    """
-    Return the error of a value that has the right type but cannot be.
-
-    Args:
-        message: What follows the key's name, such as `is 'X'; write …`.
-        at: The key below the one under validation that the message is about.
-    """
-    return PydanticCustomError("refused", "{said}", {"said": message, "at": at})
-
-
-def nearest(word: str, known: tuple[str, ...]) -> str | None:
-    """Return the one of *known* that *word* is taken for, or None when none is near."""
-    found = get_close_matches(word, known, n=1, cutoff=0.6)
-    return found[0] if found else None
-
-
-def suggestion(word: str, known: tuple[str, ...]) -> str:
-    """Return `; did you mean 'x'?` for the nearest of *known*, or nothing when none is near."""
-    near = nearest(word, known)
-    return f"; did you mean '{near}'?" if near else ""
-
-
-def _name(text: str) -> str:
-    if not _NAME.fullmatch(text):
-        raise refusal(
-            f"is '{text}'; a name is words of a-z and 0-9 joined by single hyphens, as late-flights"
-        )
-    if len(text) > NAME_LIMIT:
-        raise refusal(
-            f"has {len(text)} characters; AWS names leave room for {NAME_LIMIT}: shorten it"
-        )
-    return text
-
-
-def _column(text: str) -> str:
-    if not text.strip():
-        raise refusal("is empty; write a column's name")
-    if len(text) > COLUMN_LIMIT or not text.isprintable():
-        raise refusal(
-            f"is no column's name: write at most {COLUMN_LIMIT} printable characters, "
-            "as in the file's header"
-        )
-    return text
-
-
-def _marker(text: str) -> str:
-    if not _FILE_NAME.fullmatch(text) or not text.strip("."):
-        raise refusal(
-            f"is '{text}'; write a file's name without a folder, such as _SUCCESS or manifest.json"
-        )
-    return text
-
-
-def _seconds(low: int, high: int) -> BeforeValidator:
-    def parse(value: Any) -> int:
-        if isinstance(value, int) and not isinstance(value, bool):
-            raise refusal(f"is {value}, without a unit; write {value}s, {value}m or {value}h")
-        seconds = parse_duration(value) if isinstance(value, str) else None
-        if seconds is None:
-            raise refusal("is no duration; write a number and a unit, such as 30s, 2m or 1h30m")
-        if not low <= seconds <= high:
-            raise refusal(
-                f"is {value}; choose between {format_duration(low)} and {format_duration(high)}"
-            )
-        return seconds
-
-    return BeforeValidator(parse)
-
-
-def _instance(known: frozenset[str], work: str) -> AfterValidator:
-    def check(text: str) -> str:
-        if text not in known:
-            near = nearest(text, tuple(sorted(known)))
-            hint = f"did you mean {near}?" if near else "write one such as ml.m5.xlarge"
-            raise refusal(f"is '{text}', which SageMaker does not offer for {work}; {hint}")
-        return text
-
-    return AfterValidator(check)
-
-
-def _unquoted(value: Any) -> Any:
-    """Read a number in quotes: a hyperparameter ends as text anyway."""
-    if isinstance(value, str) and _NUMBER.fullmatch(value) and len(value) < COLUMN_LIMIT:
-        return float(value)
-    return value
-
-
-def _whole(value: Any) -> Any:
-    value = _unquoted(value)
-    return int(value) if isinstance(value, float) and value.is_integer() else value
-
-
-Name = Annotated[str, AfterValidator(_name)]
-Column = Annotated[str, AfterValidator(_column)]
 _JOBS = instances.TRAINING & instances.PROCESSING
 
-# A key without a value leaves the hyperparameter to the trainer, as no key does.
-Share = Annotated[Annotated[float, Field(gt=0, le=1)] | None, BeforeValidator(_unquoted)]
-Amount = Annotated[Annotated[float, Field(ge=0, le=1e9)] | None, BeforeValidator(_unquoted)]
-Whole = BeforeValidator(_whole)
 
-
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
-
-
-class Data(_Section):
+class Data(Section):
     """How an upload is read."""
 
     format: Format = "csv"
@@ -143,6 +43,7 @@ class Data(_Section):
     id: Column | None = None
     timestamp: Column | None = None
     exclude: list[Column] = Field(default_factory=list)
+    binary: list[Folder] = Field(default_factory=list)
 
     @field_validator("id", "timestamp")
     @classmethod
@@ -164,12 +65,13 @@ class Data(_Section):
         return value
 
 
-class Delivery(_Section):
+class Delivery(Section):
     """When uploads that belong together are complete."""
 
-    quiet: Annotated[int, _seconds(1, HOUR)] = 120
-    max_wait: Annotated[int, _seconds(1, DAY)] = HOUR
-    marker: Annotated[str, AfterValidator(_marker)] | None = None
+    quiet: Annotated[int, seconds(1, HOUR)] = 120
+    max_wait: Annotated[int, seconds(1, DAY)] = HOUR
+    marker: Marker | None = None
+    expect: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
 
     @field_validator("max_wait")
     @classmethod
@@ -182,8 +84,50 @@ class Delivery(_Section):
             )
         return value
 
+    @field_validator("expect")
+    @classmethod
+    def _closes_alone(cls, value: int | None, info: ValidationInfo) -> int | None:
+        if value is not None and info.data.get("marker") is not None:
+            raise refusal(f"is {value}, and delivery.marker closes deliveries too; keep one")
+        return value
 
-class Split(_Section):
+
+class ColumnRule(Section):
+    """What is known of one column, and holds before what the contract inferred."""
+
+    type: ColumnType | None = None
+    required: bool | None = None
+    completeness: Annotated[float, Field(ge=0, le=1)] | None = None
+    minimum: float | None = None
+    maximum: float | None = None
+    values: Annotated[list[str], Field(min_length=1, max_length=1_000)] | None = None
+    unique: bool | None = None
+
+    @field_validator("maximum")
+    @classmethod
+    def _is_not_below_the_minimum(cls, value: float | None, info: ValidationInfo) -> float | None:
+        minimum = info.data.get("minimum")
+        if value is not None and minimum is not None and value < minimum:
+            raise refusal(f"is {value:g}, below the minimum of {minimum:g}; exchange the two")
+        return value
+
+
+class Check(Section):
+    """What happens to an upload that breaks the contract."""
+
+    on_violation: Violation = "refuse"
+    bad_rows: Annotated[float, Field(ge=0, le=0.5)] = 0.0
+    columns: dict[Column, ColumnRule] = Field(default_factory=dict)
+
+    @field_validator("bad_rows")
+    @classmethod
+    def _needs_drop(cls, value: float, info: ValidationInfo) -> float:
+        if value and info.data.get("on_violation") in ("refuse", "warn"):
+            raise refusal(f"is {value:g}, but only `on_violation: drop` leaves rows out; write it")
+        return value
+
+
+class Split(Section):
     """Shares of the rows; what is left is for training."""
 
     validation: Annotated[float, Field(ge=0.01, le=0.5)] = 0.15
@@ -201,22 +145,30 @@ class Split(_Section):
         return value
 
 
-class Prepare(_Section):
+class Window(Section):
+    """Which uploads a run takes; without a key, all."""
+
+    deliveries: Annotated[int, Field(ge=1, le=10_000)] | None = None
+    age: Annotated[int, seconds(HOUR, 3_650 * DAY)] | None = None
+
+
+class Prepare(Section):
     """How rows become training, validation and test data."""
 
     split: Split = Field(default_factory=Split)
     seed: Annotated[int, Field(ge=0, le=2**31 - 1)] = 0
+    window: Window = Field(default_factory=Window)
 
 
-class Compute(_Section):
+class Compute(Section):
     """One SageMaker job's machine: for prepare, train and evaluate alike."""
 
-    instance: Annotated[str, _instance(_JOBS, "training and processing jobs")] = "ml.m5.xlarge"
+    instance: Annotated[str, instance_type(_JOBS, "training and processing jobs")] = "ml.m5.xlarge"
     volume_gb: Annotated[int, Field(ge=1, le=16_384)] = 30
-    max_runtime: Annotated[int, _seconds(60, 5 * DAY)] = HOUR
+    max_runtime: Annotated[int, seconds(60, 5 * DAY)] = HOUR
 
 
-class Hyperparameters(_Section):
+class Hyperparameters(Section):
     """XGBoost's, as far as they keep to one ONNX tree ensemble; unset ones are the trainer's."""
 
     num_round: Annotated[Annotated[int, Field(ge=1, le=10_000)] | None, Whole] = None
@@ -259,7 +211,7 @@ DECIDED_ELSEWHERE = {
 }
 
 
-class Train(_Section):
+class Train(Section):
     """What is learned, how, and on what machine."""
 
     algorithm: Literal["xgboost"] = "xgboost"
@@ -268,7 +220,7 @@ class Train(_Section):
     compute: Compute = Field(default_factory=Compute)
 
 
-class Evaluate(_Section):
+class Evaluate(Section):
     """What a version must reach."""
 
     metric: str | None = None
@@ -276,20 +228,57 @@ class Evaluate(_Section):
     direction: Direction | None = None
 
 
-class Deploy(_Section):
+class Triggers(Section):
+    """When a run may start by itself, and what else starts one."""
+
+    cooldown: Annotated[int, seconds(0, 30 * DAY)] = 0
+    minimum_rows: Annotated[int, Field(ge=0, le=10**12)] = 0
+    minimum_share: Annotated[float, Field(ge=0, le=10)] = 0.0
+    runs_per_week: Annotated[int, Field(ge=1, le=1_000)] | None = None
+    time_zone: Annotated[str, AfterValidator(calendar.time_zone)] = "UTC"
+    blackout: Annotated[
+        list[Annotated[str, AfterValidator(calendar.blackout)]], Field(max_length=20)
+    ] = Field(default_factory=list)
+    schedule: Annotated[
+        list[Annotated[str, AfterValidator(calendar.schedule)]], Field(max_length=10)
+    ] = Field(default_factory=list)
+    alarms: Annotated[
+        list[Annotated[str, Field(min_length=1, max_length=255)]], Field(max_length=20)
+    ] = Field(default_factory=list)
+    on_change: bool = False
+
+    @field_validator("blackout")
+    @classmethod
+    def _leaves_time_to_run(cls, value: list[str]) -> list[str]:
+        if calendar.covers_the_week(calendar.read_blackout(text) for text in value):
+            raise refusal("leaves no minute of the week in which a run may start; shorten it")
+        return value
+
+    @field_validator("schedule", "alarms")
+    @classmethod
+    def _names_none_twice(cls, value: list[str]) -> list[str]:
+        twice = next((text for text in value if value.count(text) > 1), None)
+        if twice is not None:
+            raise refusal(f"names '{twice}' twice; remove one of them")
+        return value
+
+
+class Deploy(Section):
     """The endpoint's machines."""
 
-    instance: Annotated[str, _instance(instances.HOSTING, "endpoints")] = "ml.m5.large"
+    instance: Annotated[str, instance_type(instances.HOSTING, "endpoints")] = "ml.m5.large"
     count: Annotated[int, Field(ge=1, le=100)] = 1
 
 
-class Authored(_Section):
+class Authored(Section):
     """The whole of a model.yaml."""
 
     project: Name = Field(examples=["flights"])
     model: Name = Field(examples=["delay"])
     data: Data = Field(examples=["{target: late}"])
     delivery: Delivery = Field(default_factory=Delivery)
+    check: Check = Field(default_factory=Check)
+    triggers: Triggers = Field(default_factory=Triggers)
     prepare: Prepare = Field(default_factory=Prepare)
     train: Train = Field(examples=["{problem: binary}"])
     evaluate: Evaluate = Field(default_factory=Evaluate)

@@ -2,14 +2,16 @@
 
 import re
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
-from tidemill.spec import compiled
-from tidemill.spec.authored import DECIDED_ELSEWHERE, Authored, nearest, suggestion
+from tidemill.spec import authored, compiled
+from tidemill.spec.authored import DECIDED_ELSEWHERE, Authored
+from tidemill.spec.calendar import read_blackout
 from tidemill.spec.errors import Finding, SpecError
+from tidemill.spec.fields import nearest, suggestion
 from tidemill.spec.metrics import default_metric, find_metric
 from tidemill.spec.yaml_lines import Ambiguous, Document, Origin, Path, dotted, load
 
@@ -54,16 +56,21 @@ def _compiled(spec: Authored) -> compiled.Spec:
             id=spec.data.id,
             timestamp=spec.data.timestamp,
             exclude=tuple(sorted(spec.data.exclude)),
+            binary=tuple(sorted(set(spec.data.binary))),
         ),
         delivery=compiled.Delivery(
             quiet_seconds=spec.delivery.quiet,
             max_wait_seconds=spec.delivery.max_wait,
             marker=spec.delivery.marker,
+            expect=spec.delivery.expect,
         ),
         prepare=compiled.Prepare(
             validation=float(spec.prepare.split.validation),
             test=float(spec.prepare.split.test),
             seed=spec.prepare.seed,
+            window=compiled.Window(
+                deliveries=spec.prepare.window.deliveries, age_seconds=spec.prepare.window.age
+            ),
         ),
         train=compiled.Train(
             algorithm=spec.train.algorithm,
@@ -82,7 +89,46 @@ def _compiled(spec: Authored) -> compiled.Spec:
         ),
         approve=compiled.Approve(mode=spec.approve),
         deploy=compiled.Deploy(instance=spec.deploy.instance, count=spec.deploy.count),
+        check=_check(spec.check),
+        triggers=_triggers(spec.triggers),
     )
+
+
+def _check(check: authored.Check) -> compiled.Check:
+    return compiled.Check(
+        on_violation=check.on_violation,
+        bad_rows=float(check.bad_rows),
+        columns={
+            name: compiled.ColumnRule(
+                type=rule.type,
+                required=rule.required,
+                completeness=_number(rule.completeness),
+                minimum=_number(rule.minimum),
+                maximum=_number(rule.maximum),
+                values=None if rule.values is None else tuple(sorted(set(rule.values))),
+                unique=rule.unique,
+            )
+            for name, rule in sorted(check.columns.items())
+        },
+    )
+
+
+def _triggers(triggers: authored.Triggers) -> compiled.Triggers:
+    return compiled.Triggers(
+        cooldown_seconds=triggers.cooldown,
+        minimum_rows=triggers.minimum_rows,
+        minimum_share=float(triggers.minimum_share),
+        runs_per_week=triggers.runs_per_week,
+        time_zone=triggers.time_zone,
+        blackout=tuple(read_blackout(text) for text in sorted(set(triggers.blackout))),
+        schedule=tuple(triggers.schedule),
+        alarms=tuple(sorted(triggers.alarms)),
+        on_change=triggers.on_change,
+    )
+
+
+def _number(value: float | None) -> float | None:
+    return None if value is None else float(value) + 0.0  # -0.0 would be another digest
 
 
 def _text(value: float | str) -> str:
@@ -145,7 +191,11 @@ def _fields(path: Path) -> dict[str, FieldInfo]:
     """Return the keys that may stand under *path*, by the name people write."""
     section: type[BaseModel] = Authored
     for part in path:
+        if part not in section.model_fields:  # a column of check.columns
+            continue
         annotation = section.model_fields[str(part)].annotation
+        if get_origin(annotation) is dict:
+            annotation = get_args(annotation)[1]
         if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
             return {}
         section = annotation
@@ -172,11 +222,14 @@ _SECTIONS: tuple[Path, ...] = (
     ("delivery",),
     ("prepare",),
     ("prepare", "split"),
+    ("prepare", "window"),
     ("train",),
     ("train", "hyperparameters"),
     ("train", "compute"),
     ("evaluate",),
     ("deploy",),
+    ("check",),
+    ("triggers",),
 )
 
 
@@ -225,5 +278,13 @@ _SENTENCES: dict[str, Callable[[str, Any, Mapping[str, Any]], str]] = {
     "greater_than_equal": _bounded("at least", "ge"),
     "less_than_equal": _bounded("at most", "le"),
     "list_type": lambda *_: "takes a list; write it in brackets, as [first, second]",
+    "bool_type": lambda text, value, _: _not_number(text, value, "true or false"),
+    "dict_type": lambda *_: "takes keys of its own; write them on the lines below, indented",
+    "too_long": lambda _text, _value, context: f"has too many: at most {context['max_length']}",
+    "too_short": lambda *_: "is empty; write one at least, or remove the line",
+    "string_too_long": lambda _text, _value, context: (
+        f"is too long: at most {context['max_length']} characters"
+    ),
+    "string_too_short": lambda *_: "is empty; write a name, or remove it",
     "model_type": lambda *_: "takes keys of its own; write them on the lines below, indented",
 }

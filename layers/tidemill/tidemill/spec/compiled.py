@@ -257,7 +257,7 @@ class Deploy(_Document):
     count: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Spec(_Document):
     """One model, compiled."""
 
@@ -266,13 +266,13 @@ class Spec(_Document):
     model: str
     data: Data
     delivery: Delivery
+    check: Check = Check()
+    triggers: Triggers = Triggers()
     prepare: Prepare
     train: Train
     evaluate: Evaluate
     approve: Approve
     deploy: Deploy
-    check: Check = Check()
-    triggers: Triggers = Triggers()
 
     def __post_init__(self) -> None:
         """Refuse another version's document, rather than half understand it."""

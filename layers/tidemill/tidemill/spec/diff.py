@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from tidemill.spec.compiled import Spec
+from tidemill.spec.compiled import Check, Spec, Triggers
 from tidemill.spec.durations import format_duration
 from tidemill.spec.metrics import find_metric
 
@@ -28,9 +28,11 @@ _WRITTEN_AS = {
     "approve.mode": "approve",
     "delivery.max_wait_seconds": "delivery.max_wait",
     "delivery.quiet_seconds": "delivery.quiet",
+    "prepare.window.age_seconds": "prepare.window.age",
     "prepare.test": "prepare.split.test",
     "prepare.validation": "prepare.split.validation",
     "train.compute.max_runtime_seconds": "train.compute.max_runtime",
+    "triggers.cooldown_seconds": "triggers.cooldown",
 }
 
 _REFUSED = "refused once versions exist: {}; give the spec another model name instead"
@@ -45,9 +47,11 @@ _EFFECTS = {
     "data.id": "the next run assigns rows to train, validation and test anew",
     "data.timestamp": "the next run retrains with this column as a time",
     "data.exclude": "the next run retrains with other input columns",
+    "data.binary": "holds from the next upload on",
     "delivery": "holds from the next delivery on",
     "prepare": "the next run assigns rows to train, validation and test anew: scores before and "
     "after are not of the same rows",
+    "prepare.window": "the next run takes its uploads by it",
     "train.compute": "the next run's jobs run on it",
     "train.algorithm": "the next run retrains with {after}",
     "train.hyperparameters": "the next run retrains with {key} {after}",
@@ -56,6 +60,10 @@ _EFFECTS = {
     "evaluate.minimum": "the next run must reach {after}; registered versions are not judged anew",
     "approve": "holds from the next version on",
     "deploy": "changes the endpoint at the next rollout",
+    "check": "holds from the next check on; uploads that were checked keep their verdict",
+    "triggers": "holds from the next trigger on; those that wait are decided by it",
+    "triggers.time_zone": "blackouts and schedules are read in it",
+    "triggers.schedule": "the schedules are replaced",
 }
 #: What stands for {after} when the key's value was taken away.
 _UNSET = {"train.hyperparameters": "at the trainer's default", "evaluate.minimum": "no minimum"}
@@ -107,6 +115,10 @@ def _flat(spec: Spec) -> dict[str, str]:
     del document["version"]  # of the document's shape, which no one writes
     _gather(document, "", leaves)
     metric = find_metric(spec.train.problem, spec.evaluate.metric)
+    if spec.check == Check():
+        leaves = {path: said for path, said in leaves.items() if not path.startswith("check.")}
+    if spec.triggers == Triggers():
+        leaves = {path: said for path, said in leaves.items() if not path.startswith("triggers.")}
     if metric is not None and spec.evaluate.minimum == metric.worst:
         del leaves["evaluate.minimum"]  # how "none" is compiled
     return leaves
@@ -118,7 +130,9 @@ def _gather(value: Any, path: str, leaves: dict[str, str]) -> None:
             _gather(item, f"{path}.{key}" if path else key, leaves)
     elif isinstance(value, tuple):
         if value:
-            leaves[path] = f"[{', '.join(value)}]"
+            items = (item["written"] if isinstance(item, Mapping) else item for item in value)
+            leaves[path] = f"[{', '.join(items)}]"
     elif value is not None:
-        written = format_duration(value) if path.endswith("_seconds") else str(value)
+        said = str(value).lower() if isinstance(value, bool) else str(value)
+        written = format_duration(value) if path.endswith("_seconds") else said
         leaves[_WRITTEN_AS.get(path, path)] = written
