@@ -133,6 +133,27 @@ def test_a_gzip_file_is_looked_into(cloud, spec, admit):
     assert admit("b.csv.gz", CSV) == "quarantine"
 
 
+def test_an_image_is_in_the_ledger_and_in_no_dataset(cloud, make_spec, admit):
+    cloud.apply(make_spec(data__binary=["images/"]))
+
+    assert admit("images/a.png", b"\x89PNG\r\n\x1a\n") == "accept"
+
+    (entry,) = cloud.entries(REF, "upload")
+    assert entry["reason"] == "catalogued, not read: images/ is binary"
+    assert entry["facts"]["catalogued"] is True
+    assert cloud.stores.ledger.accepted(REF) == []
+    assert cloud.stores.deliveries.open(REF) is None
+    assert "GetObject" not in {operation for _, operation, _ in cloud.calls}
+
+
+def test_a_manifest_that_names_an_image_does_not_wait_for_it(cloud, make_spec, admit):
+    cloud.apply(make_spec(data__binary=["images/"], delivery__marker="_SUCCESS"))
+
+    admit("images/a.png", b"\x89PNG")
+
+    assert set(cloud.stores.deliveries.open(REF).names) == {"images/a.png"}
+
+
 def test_a_large_parquet_footer_is_read_whole(cloud, make_spec, admit):
     pl = pytest.importorskip("polars")
     cloud.apply(make_spec(data__format="parquet"))

@@ -2,9 +2,18 @@ from dataclasses import replace
 
 import pytest
 
-from tidemill.domain.admission import ObjectVersion, misplaced, repeated
+from tidemill.domain.admission import ObjectVersion, catalogued, misplaced, repeated
 from tidemill.domain.placement import OWN_ZONES, place
+from tidemill.spec.compiled import Data
 
+IMAGES = Data(
+    format="csv",
+    target="late",
+    id=None,
+    timestamp=None,
+    exclude=(),
+    binary=("images/", "sound"),
+)
 VERSION = ObjectVersion("lake", "raw/flights/delay/a.csv", "v2", "e1", 10, 2.0, "0B")
 
 
@@ -44,3 +53,15 @@ def test_an_upload_of_an_unknown_model_is_told_that_it_waits():
     verdict = misplaced(VERSION.key, place(VERSION.key))
     assert verdict.reason == "there is no model flights/delay"
     assert "tidemill apply" in verdict.next_step
+
+
+@pytest.mark.parametrize("name", ["images/a.png", "images/2026/ä b+c.csv", "sound/a.wav"])
+def test_what_lies_in_a_binary_folder_is_catalogued(name):
+    verdict = catalogued(place(f"raw/flights/delay/{name}"), IMAGES)
+    assert (verdict.name, verdict.catalogued) == ("accept", True)
+    assert "not read" in verdict.reason
+
+
+@pytest.mark.parametrize("name", ["a.csv", "images.csv", "sounds/a.wav", "2026/images/a.png"])
+def test_what_lies_elsewhere_is_data(name):
+    assert catalogued(place(f"raw/flights/delay/{name}"), IMAGES) is None

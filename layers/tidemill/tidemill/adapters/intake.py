@@ -6,7 +6,7 @@ from tidemill.adapters.ledger import UNPLACED, upload_entry
 from tidemill.adapters.quarantine import Quarantine
 from tidemill.adapters.stores import Stores
 from tidemill.contracts import ObjectCreated
-from tidemill.domain.admission import ObjectVersion, Verdict, misplaced, repeated
+from tidemill.domain.admission import ObjectVersion, Verdict, catalogued, misplaced, repeated
 from tidemill.domain.delivery import manifest_names
 from tidemill.domain.finding import Finding, NeedMore
 from tidemill.domain.placement import Placement, place
@@ -46,8 +46,8 @@ class Intake:
         elif placement.name == spec.delivery.marker:
             verdict = self._mark(spec, version, now)
         else:
-            verdict = self._judge(spec, version)
-            if verdict.name == "accept":
+            verdict = catalogued(placement, spec.data) or self._judge(spec, version)
+            if verdict.name == "accept" and not verdict.catalogued:
                 return self._accept(spec, placement, version, verdict, now)
         if verdict.name == "quarantine" and spec is not None:
             self._quarantine.set_aside(spec.ref, version, verdict)

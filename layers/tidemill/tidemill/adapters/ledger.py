@@ -82,6 +82,7 @@ def upload_entry(
             "delivery": delivery,
             "rule": verdict.rule or None,
             "next_step": verdict.next_step or None,
+            **({"catalogued": True} if verdict.catalogued else {}),
         },
     )
 
@@ -137,12 +138,12 @@ class Ledger:
         return unmarshal(answer["Item"]) if "Item" in answer else None
 
     def newest_accepted(self, ref: str, key: str) -> ObjectVersion | None:
-        """Return the newest accepted version of *key*, or None."""
+        """Return the newest accepted version of *key* that is data, or None."""
         accepted = _accepted(self._query(ref, _upload_key(key)))
         return max(accepted, key=age, default=None)
 
     def accepted(self, ref: str) -> list[ObjectVersion]:
-        """Return every accepted and not later quarantined object version of a model."""
+        """Return a model's accepted, not later quarantined object versions that are data."""
         return _accepted(self._query(ref, "upload#"))
 
     def entries(self, ref: str, *, since: float | None = None) -> Iterator[dict[str, Any]]:
@@ -208,7 +209,7 @@ def _accepted(entries: list[dict[str, Any]]) -> list[ObjectVersion]:
     for entry in entries:
         facts = entry["facts"]
         identity = (facts["key"], facts["version_id"])
-        if entry["verdict"] == "accept":
+        if entry["verdict"] == "accept" and not facts.get("catalogued"):
             found[identity] = ObjectVersion(
                 bucket=facts["bucket"],
                 key=facts["key"],

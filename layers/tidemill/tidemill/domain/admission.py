@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from tidemill.domain.placement import OWN_ZONES, Placement
+from tidemill.spec.compiled import Data
 
 VerdictName = Literal["accept", "duplicate", "quarantine", "ignore"]
 
@@ -34,6 +35,7 @@ class Verdict:
     reason: str
     rule: str = ""
     next_step: str = ""
+    catalogued: bool = False  # accepted into the ledger only: in no delivery, in no dataset
 
 
 def misplaced(key: str, placement: Placement | None) -> Verdict:
@@ -53,6 +55,19 @@ def misplaced(key: str, placement: Placement | None) -> Verdict:
         next_step="write its model.yaml and run `tidemill apply`; "
         f"what already lies under raw/{placement.ref}/ is then admitted by the next sweep",
     )
+
+
+def catalogued(placement: Placement, data: Data) -> Verdict | None:
+    """
+    Return the verdict on an upload in one of the model's binary folders, None elsewhere.
+
+    What lies there (images, audio) has a line in the ledger, and nothing reads it: no preflight,
+    no check, no profile, and no dataset takes it.
+    """
+    for folder in data.binary:
+        if placement.name.startswith(f"{folder.rstrip('/')}/"):
+            return Verdict("accept", f"catalogued, not read: {folder} is binary", catalogued=True)
+    return None
 
 
 def repeated(version: ObjectVersion, previous: ObjectVersion | None) -> Verdict | None:
