@@ -15,7 +15,10 @@ YES, NO, MALFORMED, UNREACHABLE = 0, 1, 2, 3
 INTERRUPTED, READER_LEFT = 130, 141
 
 #: Errors of the stack's functions that say the input was wrong; all others are a plain no.
-INPUT_ERRORS = frozenset({"InvalidInputError", "NotFoundError", "BreakingChangeError", "SpecError"})
+#: A change that existing versions forbid is no such error: the spec is well-formed, and refused.
+INPUT_ERRORS = frozenset({"InvalidInputError", "NotFoundError", "SpecError"})
+#: Errors of the local cloud that say so; all others mean that it cannot be reached.
+LOCAL_INPUT_ERRORS = frozenset({"StateDirectoryForeignError"})
 
 _CREDENTIALS = frozenset(
     {
@@ -81,7 +84,8 @@ def explained(error: BaseException) -> tuple[str, int]:
     if module == "tidemill":
         return str(error), MALFORMED if _is_input_error(error) else NO
     if module == "tidemill_local":
-        return str(error), UNREACHABLE
+        malformed = type(error).__name__ in LOCAL_INPUT_ERRORS
+        return str(error), MALFORMED if malformed else UNREACHABLE
     if module in ("botocore", "boto3", "s3transfer"):
         return _aws(error)
     if isinstance(error, OSError) and error.filename is not None:

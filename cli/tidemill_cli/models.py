@@ -85,7 +85,7 @@ def _check_breaking(stack: "Stack", spec: "Spec", changes: "list[Change]") -> No
     versions = len(stack.registry.versions(stack.aws_name(spec.ref))) if refused else 0
     if versions:
         said = "; ".join(f"{change}: {change.effect}" for change in refused)
-        raise MalformedError(f"{spec.ref} has {versions} versions. {said}")
+        raise RefusedError(f"{spec.ref} has {versions} versions. {said}")
 
 
 @click.command()

@@ -100,6 +100,7 @@ def start(
 
     Raises:
         StateDirectoryInUseError: A local cloud already runs on the directory.
+        StateDirectoryForeignError: The directory holds something else.
         StateDirectoryUnusableError: The directory cannot be made or written.
         PortOfStateError: The state was made on another port.
         PortTakenError: Another program listens on the port.

@@ -42,6 +42,16 @@ class StateDirectoryUnusableError(LocalCloudError):
         )
 
 
+class StateDirectoryForeignError(LocalCloudError):
+    """The directory holds something else."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(
+            f"{root} holds files that are no local cloud's, and they would get mixed with its "
+            "state. Choose a new or empty directory with --state."
+        )
+
+
 @dataclass(frozen=True)
 class Owner:
     """The engine process that owns a state directory."""
@@ -93,18 +103,29 @@ class StateDirectory:
         Make the directory tree, readable by its owner only.
 
         Raises:
+            StateDirectoryForeignError: It has content that is not ours; nothing was touched.
             StateDirectoryUnusableError: It cannot be made or written.
         """
         try:
             self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._refuse_foreign()
+            (self.root / "README").write_text(_MARKER)  # first: it says whose the rest is
             for folder in (self.temporary, self.services, self.objects, self.functions):
                 folder.mkdir(mode=0o700, exist_ok=True)
-            (self.root / "README").write_text(_MARKER)
             ignore = self.root / ".gitignore"
             if not ignore.exists():
                 ignore.write_text("*\n")
         except OSError as error:
             raise StateDirectoryUnusableError(self.root, error.strerror or str(error)) from error
+
+    def _refuse_foreign(self) -> None:
+        """Refuse a directory with content that is not ours."""
+        held = {item.name for item in self.root.iterdir()}
+        readme = self.root / "README"
+        said = readme.read_text(errors="replace") if readme.is_file() else None
+        begun = held == {"README"} and said is not None and _MARKER.startswith(said)
+        if held and said != _MARKER and not begun:
+            raise StateDirectoryForeignError(self.root)
 
     def port(self) -> int | None:
         """Return the port that this state was made on, or None when it is new."""

@@ -109,7 +109,7 @@ def test_what_existing_versions_forbid_is_refused_also_in_a_dry_run(run, cloud, 
 
     answer = run("apply", *option, file)
 
-    assert answer.exit_code == 2
+    assert answer.exit_code == 1
     assert "! data.target: late → delayed" in answer.stdout
     assert "tidemill: flights/delay has 1 versions" in answer.stderr
     assert cloud.stores.specs.find(REF).data.target == "late"

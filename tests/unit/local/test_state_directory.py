@@ -8,6 +8,7 @@ from tidemill_local import __main__ as program
 from tidemill_local.processes import ProcessIdentity
 from tidemill_local.state_directory import (
     StateDirectory,
+    StateDirectoryForeignError,
     StateDirectoryInUseError,
     StateDirectoryUnusableError,
 )
@@ -74,6 +75,34 @@ def test_a_directory_that_cannot_be_made_is_named(tmp_path):
 
     with pytest.raises(StateDirectoryUnusableError, match="--state"):
         StateDirectory(tmp_path / "file" / "state").create()
+
+
+@pytest.mark.parametrize(
+    "held",
+    [{"README": "# Our project\n"}, {"thesis.tex": ""}, {"README": "", "thesis.tex": ""}],
+    ids=["readme", "file", "empty readme"],
+)
+def test_a_directory_with_other_content_is_refused_and_stays_as_it_is(tmp_path, held):
+    for name, text in held.items():
+        (tmp_path / name).write_text(text)
+
+    with pytest.raises(StateDirectoryForeignError, match="Choose a new or empty directory"):
+        StateDirectory(tmp_path).create()
+
+    assert {item.name: item.read_text() for item in tmp_path.iterdir()} == held
+
+
+@pytest.mark.parametrize("cut", [0, 7])
+def test_a_directory_whose_making_was_cut_short_is_made(tmp_path, state, cut):
+    marker = (state.root / "README").read_text()
+    begun = tmp_path / "begun"
+    begun.mkdir()
+    (begun / "README").write_text(marker[:cut])
+
+    StateDirectory(begun).create()
+    StateDirectory(begun).create()  # and it is known again
+
+    assert (begun / "README").read_text() == marker
 
 
 def test_the_directory_is_chosen_by_argument_then_variable_then_default(tmp_path, monkeypatch):
