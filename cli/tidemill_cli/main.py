@@ -2,14 +2,14 @@
 
 import click
 
-from tidemill_cli import cloud, ledger, models, predictions, runs, uploads, versions
+from tidemill_cli import cloud, ledger, logs, models, predictions, runs, uploads, versions
 from tidemill_cli.session import Program, Session, shared_options
 
 #: Verbs by what they are about, in the order of --help and of docs/cli.md.
 SECTIONS: dict[str, tuple[click.Command, ...]] = {
     "The local cloud": (cloud.up, cloud.down, cloud.status, cloud.env),
     "Models and data": (models.apply, models.models, uploads.upload, models.delete),
-    "Runs": (runs.start, runs.runs, runs.follow, runs.wait, ledger.why),
+    "Runs": (runs.start, runs.runs, logs.logs, runs.follow, runs.wait, ledger.why),
     "Versions": (
         versions.versions,
         versions.approve,
@@ -51,6 +51,16 @@ class Tidemill(Program):
 def main(ctx: click.Context) -> None:
     """Drop data in S3; get a better endpoint."""
     ctx.ensure_object(Session)
+
+
+def verbs() -> dict[str, click.Command]:
+    """Return every verb by its whole name, such as `up` and `dlq show`, in the help's order."""
+    found: dict[str, click.Command] = {}
+    for command in (command for section in SECTIONS.values() for command in section):
+        name = str(command.name)
+        below = command.commands if isinstance(command, click.Group) else None
+        found |= {f"{name} {sub}": below[sub] for sub in below} if below else {name: command}
+    return found
 
 
 for _verbs in SECTIONS.values():

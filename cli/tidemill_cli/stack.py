@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_sagemaker import SageMakerClient
     from mypy_boto3_sagemaker_runtime import SageMakerRuntimeClient
+    from mypy_boto3_sqs import SQSClient
     from mypy_boto3_stepfunctions import SFNClient
 
 _CONFIG = Config(connect_timeout=5, read_timeout=70, retries={"mode": "standard"})
@@ -84,9 +86,24 @@ class Clients:
         return self._session.client("sagemaker-runtime", config=_CONFIG)
 
     @cached_property
+    def sqs(self) -> "SQSClient":
+        """SQS."""
+        return self._session.client("sqs", config=_CONFIG)
+
+    @cached_property
     def stepfunctions(self) -> "SFNClient":
         """Step Functions."""
         return self._session.client("stepfunctions", config=_CONFIG)
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """One resource of the stack, by the template's name for it."""
+
+    logical: str
+    physical: str  # what Ref gives: a name, an ARN, a queue's URL
+    type: str
+    status: str
 
 
 class Stack:
@@ -150,6 +167,28 @@ class Stack:
     def artifact_bucket(self) -> str:
         """The bucket that only automation writes."""
         return self.output("ArtifactBucket")
+
+    @cached_property
+    def resources(self) -> tuple[Resource, ...]:
+        """All that the stack is made of, in the order of CloudFormation."""
+        pages = self.clients.cloudformation.get_paginator("list_stack_resources").paginate(
+            StackName=self.name
+        )
+        return tuple(
+            Resource(
+                item["LogicalResourceId"],
+                item.get("PhysicalResourceId", ""),
+                item["ResourceType"],
+                item["ResourceStatus"],
+            )
+            for page in pages
+            for item in page["StackResourceSummaries"]
+        )
+
+    def resource(self, logical: str) -> str | None:
+        """Return the physical id of a resource, or None when the stack has none of that name."""
+        found = (item for item in self.resources if item.logical == logical)
+        return next((item.physical for item in found if item.physical), None)
 
     @cached_property
     def stores(self) -> Stores:

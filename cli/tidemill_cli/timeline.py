@@ -51,7 +51,11 @@ _GONE = ("ExecutionDoesNotExist", "ResourceNotFoundException", "ResourceNotFound
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One step of a run. Times are seconds since 1970; *job* is the SageMaker job's ARN."""
+    """
+    One step of a run. Times are seconds since 1970; *job* is the SageMaker job's ARN.
+
+    *request* is the id of the function's call that failed, by which its log lines are found.
+    """
 
     step: str
     place: str  # "workflow" or "pipeline"
@@ -60,6 +64,7 @@ class Step:
     finished: float | None
     reason: str | None = None
     job: str | None = None
+    request: str | None = None
 
     @property
     def seconds(self) -> float | None:
@@ -129,26 +134,33 @@ def _after(step: Step, kind: str, event: Mapping[str, Any]) -> Step:
             details: Mapping[str, Any] = next(
                 (value for key, value in event.items() if key.endswith("EventDetails")), {}
             )
-            reason, job = _cause(details.get("error", ""), details.get("cause", ""))
-            return replace(step, status="failed", reason=reason, job=job)
+            reason, document = _cause(details.get("error", ""), details.get("cause", ""))
+            return replace(
+                step,
+                status="failed",
+                reason=reason,
+                job=_job(document) or step.job,
+                request=document.get("requestId"),
+            )
         case "ExecutionFailed" | "ExecutionTimedOut":
             return replace(step, status="failed")
         case "ExecutionAborted":
             return replace(step, status="stopped")
-        case "TaskScheduled" | "TaskSucceeded":  # tried again, or well at last
-            return replace(step, status="running", reason=None, job=None)
+        case "TaskScheduled":  # tried again
+            return replace(step, status="running", reason=None, job=None, request=None)
+        case "TaskSubmitted" | "TaskSucceeded":
+            details = event.get(f"t{kind[1:]}EventDetails", {})
+            job = _job(_document(details.get("output", "")) or {}) or step.job
+            return replace(step, status="running", reason=None, job=job, request=None)
         case _:
             return step
 
 
-def _cause(error: str, cause: str) -> tuple[str, str | None]:
-    """Return the sentence in a task's cause, and the job's ARN when a job was the task."""
-    try:
-        document = json.loads(cause)
-    except ValueError:
-        document = None
-    if not isinstance(document, dict):
-        return cause or error, None
+def _cause(error: str, cause: str) -> tuple[str, dict[str, Any]]:
+    """Return the sentence in a task's cause, and the cause itself when it is a document."""
+    document = _document(cause)
+    if document is None:
+        return cause or error, {}
     said = next(
         (
             document[key]
@@ -157,14 +169,27 @@ def _cause(error: str, cause: str) -> tuple[str, str | None]:
         ),
         error,
     )
-    return str(said), document.get("ProcessingJobArn") or document.get("TrainingJobArn")
+    return str(said), document
+
+
+def _document(text: str) -> dict[str, Any] | None:
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def _job(document: Mapping[str, Any]) -> str | None:
+    """Return the ARN of the job that a task's answer describes, or None."""
+    return document.get("ProcessingJobArn") or document.get("TrainingJobArn")
 
 
 def _pipeline_steps(stack: Stack, execution: str) -> list[Step]:
     try:
         raw = stack.jobs.steps(execution)
     except ClientError as error:
-        if _is_gone(error):
+        if is_gone(error):
             return []
         raise
     return [_pipeline_step(step) for step in raw]
@@ -193,12 +218,13 @@ def _history(stack: Stack, run: Mapping[str, Any]) -> list[Mapping[str, Any]]:
         pages = client.get_paginator("get_execution_history").paginate(executionArn=execution)
         return [dict(event) for page in pages for event in page["events"]]
     except ClientError as error:
-        if _is_gone(error):
+        if is_gone(error):
             return []
         raise
 
 
-def _is_gone(error: ClientError) -> bool:
+def is_gone(error: ClientError) -> bool:
+    """Say whether AWS does not know any more what was asked about."""
     return error.response["Error"]["Code"] in _GONE or is_missing(error)
 
 
@@ -251,12 +277,17 @@ def excerpts(stack: Stack, steps: Iterable[Step]) -> list[dict[str, Any]]:
     for step in steps:
         if step.status != "failed" or not step.job:
             continue
-        kind, _, job = step.job.rpartition(":")[2].partition("/")
-        group = LOG_GROUPS.get(kind)
+        group, job = log_of(step.job)
         lines = _last_lines(stack, group, job) if group else []
         if lines:
             found.append({"step": step.step, "group": group, "job": job, "lines": lines})
     return found
+
+
+def log_of(job: str) -> tuple[str | None, str]:
+    """Return a job's log group and its name, which its streams begin with; *job* is its ARN."""
+    kind, _, name = job.rpartition(":")[2].partition("/")
+    return LOG_GROUPS.get(kind), name
 
 
 def _last_lines(stack: Stack, group: str, job: str) -> list[str]:
@@ -273,7 +304,7 @@ def _last_lines(stack: Stack, group: str, job: str) -> list[str]:
             )["events"]
             lines += [event["message"].rstrip("\n") for event in events]
     except ClientError as error:
-        if not _is_gone(error):
+        if not is_gone(error):
             raise
     return lines[-EXCERPT_LINES:]
 

@@ -18,7 +18,7 @@ from tidemill.domain.trigger import Trigger, decide
 from tidemill.times import iso
 from tidemill_cli.main import main
 from tidemill_cli.session import Session
-from tidemill_cli.stack import Clients, Stack
+from tidemill_cli.stack import Clients, Resource, Stack
 
 from ... import stack as deployed  # tests is no package to import from
 from ..fake_workflows import FakeWorkflows  # likewise
@@ -88,10 +88,22 @@ def outputs(template):
 
 
 @pytest.fixture
-def stack(cloud, outputs):
+def stack(cloud, outputs, template):
     clients = Clients(boto3._get_default_session())
     clients.functions = FakeFunctions(cloud)
-    return Stack("tidemill", outputs, clients)
+    stack = Stack("tidemill", outputs, clients)
+    stack.resources = tuple(  # moto's CloudFormation has no such stack
+        Resource(name, physical(name, body["Type"]), body["Type"], "CREATE_COMPLETE")
+        for name, body in template["Resources"].items()
+    )
+    return stack
+
+
+def physical(name, kind):
+    """Return what CloudFormation would call a resource of this template."""
+    if kind == "AWS::SQS::Queue":
+        return deployed.queue_url(name)
+    return deployed.REFS.get(name, f"tidemill-{name}-1A2B3C")
 
 
 @pytest.fixture

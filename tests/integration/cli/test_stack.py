@@ -8,7 +8,7 @@ from botocore.stub import Stubber
 from click.testing import CliRunner
 
 from tidemill_cli.failures import MalformedError, RefusedError, UnreachableError
-from tidemill_cli.main import main
+from tidemill_cli.main import main, verbs
 from tidemill_cli.stack import Clients, Stack
 from tidemill_local.state_directory import StateDirectory
 
@@ -17,6 +17,7 @@ from .conftest import REF
 VERBS = (
     ("models",),
     ("runs",),
+    ("logs", REF),
     ("follow",),
     ("why", REF),
     ("versions", REF),
@@ -84,7 +85,7 @@ def files(tmp_path):
     return {"FILE": str(tmp_path / "rows.csv"), "SPEC": str(tmp_path / "model.yaml")}
 
 
-@pytest.mark.parametrize("arguments", VERBS, ids=lambda arguments: arguments[0])
+@pytest.mark.parametrize("arguments", VERBS, ids=" ".join)
 def test_when_nothing_answers_every_verb_ends_with_3(arguments, files, monkeypatch):
     monkeypatch.setattr("tidemill_cli.stack._CONFIG", None)
     with socket.socket() as free:
@@ -104,8 +105,11 @@ def test_when_nothing_answers_every_verb_ends_with_3(arguments, files, monkeypat
 
 def test_every_verb_on_the_stack_is_among_them():
     local = {"up", "down", "status", "env"}
+    asked = {
+        name for name in verbs() for given in VERBS if f"{' '.join(given)} ".startswith(f"{name} ")
+    }
 
-    assert {arguments[0] for arguments in VERBS} == set(main.commands) - local
+    assert asked == set(verbs()) - local
 
 
 def test_without_credentials_the_next_step_is_said(monkeypatch, tmp_path):
