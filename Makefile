@@ -11,8 +11,9 @@ PORT ?= 4566
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
+LAYERS := data rows tidemill
 .PHONY: install
-install: .venv/.installed .tools/sam/.installed .tools/aws/.installed .tools/layer/.installed  ## make .venv and .tools from the lock files
+install: .venv/.installed .tools/sam/.installed .tools/aws/.installed $(LAYERS:%=.tools/layers/%/.installed)  ## make .venv and .tools from the lock files
 
 .tools/uv/.installed: requirements/uv.lock
 	@echo "· uv"
@@ -34,10 +35,15 @@ install: .venv/.installed .tools/sam/.installed .tools/aws/.installed .tools/lay
 	@$(UV) pip sync -q --python .tools/$*/bin/python --compile-bytecode --require-hashes $<
 	@touch $@
 
-# What the layer is built from, fetched once, so that `sam build` finds it without a network.
-.tools/layer/.installed: layers/tidemill/requirements.lock .tools/uv/.installed
+# What the layers are built from, fetched once: for Lambda (tests add up its size) and for this machine.
+# The longer pattern wins over .tools/%, as GNU make takes the shortest stem.
+.tools/layers/%/.installed: layers/%/requirements.lock .tools/uv/.installed | .venv/.installed
+	@echo "· .tools/layers/$*"
+	@rm -rf .tools/layers/$*
 	@$(UV) pip install -q --require-hashes --only-binary :all: --python-version 3.13 \
-		--python-platform aarch64-manylinux_2_28 --target .tools/layer -r $<
+		--python-platform aarch64-manylinux_2_28 --target .tools/layers/$*/lambda -r $<
+	@$(UV) pip install -q --require-hashes --only-binary :all: --python $(BIN)/python \
+		--target .tools/layers/$*/local -r $<
 	@touch $@
 
 LOCK := $(UV) pip compile -q --universal --python-version 3.11 --generate-hashes --no-header
@@ -47,7 +53,8 @@ lock: .tools/uv/.installed  ## resolve the lock files anew (after a changed pin)
 	@for tool in uv sam aws; do $(LOCK) requirements/$$tool.in -o requirements/$$tool.lock; done
 	@$(LOCK) --no-deps requirements/data.in -o requirements/data.lock
 	@$(LOCK) -c requirements/dev.lock jobs/requirements.in -o jobs/requirements.lock
-	@$(LOCK) -c requirements/dev.lock layers/tidemill/requirements.in -o layers/tidemill/requirements.lock
+	@for layer in $(LAYERS); do \
+		$(LOCK) -c requirements/dev.lock layers/$$layer/requirements.in -o layers/$$layer/requirements.lock; done
 
 .PHONY: check
 check: install  ## ruff, mypy, import-linter, cfn-lint on the translated template, rules on template and ASL
@@ -61,9 +68,14 @@ check: install  ## ruff, mypy, import-linter, cfn-lint on the translated templat
 test: install  ## every test: unit, integration, infrastructure, workflows, e2e (offline; loopback only)
 	$(BIN)/pytest
 
+# Which table of samconfig.toml: `make build ENV=dev` builds what Lambda runs, `make build` what this
+# machine can import. Their folders differ, so that neither is ever deployed for the other.
+ENV ?= local
 .PHONY: build
-build: install  ## sam build, without Docker
-	@PATH="$(CURDIR)/.tools/uv/bin:$$PATH" SAM_CLI_TELEMETRY=0 .tools/sam/bin/sam build --config-env local > .tools/sam-build.log 2>&1 \
+build: install  ## sam build, without Docker; ENV=dev or prod for AWS
+	@PATH="$(CURDIR)/.tools/uv/bin:$$PATH" SAM_CLI_TELEMETRY=0 \
+		$(if $(filter local,$(ENV)),LOCAL_PACKAGES="$(CURDIR)/.tools/layers") \
+		.tools/sam/bin/sam build --config-env $(ENV) > .tools/sam-build.log 2>&1 \
 		|| { cat .tools/sam-build.log >&2; exit 1; }
 
 .PHONY: deploy

@@ -217,9 +217,8 @@ def sam(command: str, *arguments: str, environment: dict[str, str]) -> None:
         [str(tools / "sam/bin/sam"), command, *arguments, *settings],
         {
             **environment,
-            "PATH": f"{tools / 'uv/bin'}:{environment['PATH']}",
             "SAM_CLI_TELEMETRY": "0",
-            "UV_OFFLINE": "1",  # `make install` has filled uv's cache
+            "LOCAL_PACKAGES": str(tools / "layers"),  # `make install` has filled it
         },
     )
 

@@ -50,9 +50,8 @@ class Deployed:
         environment = {
             **os.environ,
             **self.cloud.environment(),
-            "PATH": f"{tools / 'uv/bin'}:{os.environ['PATH']}",
             "SAM_CLI_TELEMETRY": "0",
-            "UV_OFFLINE": "1",  # `make install` has filled uv's cache
+            "LOCAL_PACKAGES": str(tools / "layers"),  # `make install` has filled it
         }
         config = str(ROOT / "samconfig.toml")
         sam, built = str(tools / "sam/bin/sam"), str(self.cloud.state.parent / "built")

@@ -111,8 +111,10 @@ class Commands:
     def deploy(self) -> None:
         """`sam build` and `sam deploy --config-env local`, as README says."""
         tools = Path(".tools")
-        path = f"{(tools / 'uv/bin').resolve()}:{self._environment['PATH']}"
-        environment = {**self._environment, "PATH": path, "SAM_CLI_TELEMETRY": "0"}
+        packages = str((tools / "layers").resolve())
+        environment = {
+            **self._environment, "LOCAL_PACKAGES": packages, "SAM_CLI_TELEMETRY": "0",
+        }  # fmt: skip
         sam = str(tools / "sam/bin/sam")
         for command in ([sam, "build"], [sam, "deploy"]):
             self._run([*command, "--config-env", "local"], environment, show=False)

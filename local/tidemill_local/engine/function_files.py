@@ -12,6 +12,10 @@ from pathlib import Path
 _RUNTIME = ("boto3", "botocore", "s3transfer", "jmespath", "python-dateutil", "six", "urllib3")
 
 
+LOCAL_PACKAGES = "local-packages"
+"""The file of a layer that names a folder of this machine instead of carrying what is in it."""
+
+
 class UnsafeArchiveError(Exception):
     """An archive wants to write outside its own folder."""
 
@@ -82,6 +86,19 @@ class FunctionFiles:
                 raise
         finally:
             shutil.rmtree(part, ignore_errors=True)
+
+
+def local_packages(layer: Path) -> Path | None:
+    """
+    Return the folder that an unpacked layer names, or None when it carries all it has.
+
+    `sam build` for the local cloud makes such layers: hundreds of megabytes of wheels are neither
+    zipped nor unpacked at each deployment, and no state directory holds a copy of them.
+    """
+    try:
+        return Path((layer / LOCAL_PACKAGES).read_text().strip())
+    except FileNotFoundError:
+        return None
 
 
 def _extract(zipped: zipfile.ZipFile, member: zipfile.ZipInfo, folder: Path) -> None:

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tidemill_local.engine.function_files import local_packages
+
 _BOOTSTRAP = Path(__file__).with_name("lambda_bootstrap.py")
 _CHUNK = 1 << 16
 _START_SECONDS = 30.0
@@ -57,9 +59,10 @@ class Function:
             for folder in (
                 *sorted(layer.glob("python/lib/python3*/site-packages")),
                 layer / "python",
+                local_packages(layer),
             )
         ]
-        return [str(folder) for folder in (self.directory, *packages) if folder.is_dir()]
+        return [str(folder) for folder in (self.directory, *packages) if folder and folder.is_dir()]
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from ministack.core import lambda_runtime
 from ministack.services import lambda_svc
 
 from tidemill_local.engine.durable_code import layer_bytes
-from tidemill_local.engine.function_files import FunctionFiles
+from tidemill_local.engine.function_files import FunctionFiles, local_packages
 from tidemill_local.engine.hooks import expect, expect_value
 from tidemill_local.engine.lambda_pool import WorkerPool
 from tidemill_local.engine.lambda_process import Function, Invocation, LambdaProcess, Outcome
@@ -59,7 +59,7 @@ def apply(surroundings: Surroundings) -> None:
         )
         try:
             function = describe(record, config, surroundings)
-        except LayerMissingError as error:
+        except (LayerMissingError, PackagesMissingError) as error:
             failure = {"errorMessage": str(error), "errorType": "Runtime.LayerMissing"}
             return answer(Outcome(None, failure, str(error)))
         return answer(pool.invoke(function, invocation, nested=depth > _OUTERMOST))
@@ -78,6 +78,16 @@ class LayerMissingError(Exception):
         super().__init__(
             f"The local cloud does not have the content of layer {arn}. Deploy the stack again, "
             "or publish the layer here."
+        )
+
+
+class PackagesMissingError(Exception):
+    """A layer names a folder of packages that is not on this machine."""
+
+    def __init__(self, arn: str, folder: Any) -> None:
+        super().__init__(
+            f"Layer {arn} was built to find its packages in {folder}, which is not there. "
+            "Run `make install`, then `make deploy`."
         )
 
 
@@ -101,6 +111,7 @@ def describe(
 
     Raises:
         LayerMissingError: The content of one of its layers is not here.
+        PackagesMissingError: Nor is the folder that one of them names.
     """
     files = surroundings.files
     digest = lambda_svc._b64_sha_to_hex(config["CodeSha256"])
@@ -128,7 +139,11 @@ def _layer(files: FunctionFiles, attachment: Any) -> Any:
     digest = found and lambda_svc._b64_sha_to_hex(found["Content"].get("CodeSha256", ""))
     if not digest:
         raise LayerMissingError(arn)
-    return files.unpacked(digest, functools.partial(_content, found, arn))
+    folder = files.unpacked(digest, functools.partial(_content, found, arn))
+    packages = local_packages(folder)
+    if packages is not None and not packages.is_dir():
+        raise PackagesMissingError(arn, packages)
+    return folder
 
 
 def _content(version: dict[str, Any], arn: str) -> bytes:

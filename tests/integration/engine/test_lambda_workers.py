@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from deployed import ROOT
 from local_cloud import archive, create_function, create_queue, receive, wait_until
 
 LOOK = """
@@ -73,6 +74,41 @@ def test_layers_are_found_and_shared(cloud):
 
     assert first[0] == 7
     assert first == second
+
+
+def test_a_layer_may_name_a_folder_instead_of_carrying_it(cloud):
+    """Six workers with polars: none has a copy, nor has the state directory."""
+    packages = ROOT / ".tools/layers/data/local"
+    arn = cloud.client("lambda").publish_layer_version(
+        LayerName="named", Content={"ZipFile": archive({"local-packages": f"{packages}\n"})}
+    )["LayerVersionArn"]
+    code = """
+import time
+import polars, numpy
+def handler(event, context):
+    time.sleep(0.5)
+    return [polars.DataFrame({"a": [1, 2]})["a"].sum(), polars.__file__, numpy.__file__]
+"""
+    create_function(cloud, "named", code, Layers=[arn], MemorySize=1769, Timeout=60)
+    with concurrent.futures.ThreadPoolExecutor(6) as threads:
+        answers = list(threads.map(lambda _: invoke(cloud, "named"), range(6)))
+
+    expected = [3, f"{packages}/polars/__init__.py", f"{packages}/numpy/__init__.py"]
+    assert answers == [(expected, None)] * 6
+    copies = [path for path in cloud.state.rglob("*polars*.so*") if path.is_file()]
+    assert copies == []
+
+
+def test_a_folder_that_a_layer_names_and_that_is_gone_is_said(cloud):
+    arn = cloud.client("lambda").publish_layer_version(
+        LayerName="gone", Content={"ZipFile": archive({"local-packages": "/nowhere/to/be/seen"})}
+    )["LayerVersionArn"]
+    create_function(cloud, "gone", LOOK, Layers=[arn])
+
+    error, _ = invoke(cloud, "gone", {"names": []})
+
+    assert error["errorType"] == "Runtime.LayerMissing"
+    assert "/nowhere/to/be/seen, which is not there. Run `make install`" in error["errorMessage"]
 
 
 def test_an_error_has_its_class_name_and_its_stack(cloud):
