@@ -1,5 +1,7 @@
 """
-The image's entry point: `python -m tidemill_jobs prepare|train|evaluate|serve`.
+The image's entry point: `python -m tidemill_jobs check|prepare|train|evaluate|serve`.
+
+`facts FILE` looks at a local file, outside any container.
 
 Exit status: 0 done, 1 failed, 2 called wrongly, 3 the data was refused. Why stands in
 /opt/ml/output/failure and /opt/ml/output/message, as one sentence for the owner of the data.
@@ -13,7 +15,7 @@ from collections.abc import Sequence
 from tidemill_jobs.container import Container
 from tidemill_jobs.errors import JobError, RefusedError
 
-COMMANDS = ("prepare", "train", "evaluate", "serve")
+COMMANDS = ("check", "prepare", "train", "evaluate", "serve")
 FAILED, USAGE, REFUSED = 1, 2, 3
 
 log = logging.getLogger("tidemill_jobs")
@@ -49,6 +51,8 @@ def run(container: Container, arguments: Sequence[str]) -> int:
 
 def main() -> None:
     """Run the command that the process was started with."""
+    if sys.argv[1:2] == ["facts"]:
+        sys.exit(importlib.import_module("tidemill_jobs.facts").main(sys.argv[2:]))
     logging.basicConfig(
         stream=sys.stdout, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s"
     )

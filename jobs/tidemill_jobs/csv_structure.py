@@ -102,15 +102,15 @@ def inspect(path: Path) -> Structure:
     return Structure(columns, widths.rows - 1, start, end)
 
 
-def line_of(path: Path, structure: Structure, row: int) -> int:
-    """Return the line, counted from 1, on which data row *row* (counted from 0) begins."""
+def lines(path: Path, structure: Structure) -> Positions:
+    """Return the line, counted from 1, on which each data row begins."""
     data: Bytes = np.memmap(path, np.uint8, mode="r")
-    rows = 0
+    found, passed = [], 1  # lines that have begun before the chunk
     for chunk in _chunks(data, structure.start, structure.end):
-        if rows + len(chunk.newlines) > row:  # the header's line end makes up for counting from 0
-            return _line(data, int(chunk.newlines[row - rows]) + 1)
-        rows += len(chunk.newlines)
-    raise IndexError(row)
+        breaks = np.flatnonzero(data[chunk.offset : chunk.end] == NEWLINE) + chunk.offset
+        found.append(np.searchsorted(breaks, chunk.newlines) + passed + 1)
+        passed += len(breaks)
+    return np.concatenate(found)
 
 
 def _chunks(data: Bytes, start: int, end: int) -> Iterator[_Chunk]:

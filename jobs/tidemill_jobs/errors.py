@@ -9,6 +9,10 @@ class JobError(Exception):
     """The job cannot go on; the text says what happened and the next step."""
 
 
+class GoneError(JobError):
+    """An object version does not exist any more."""
+
+
 class RefusedError(JobError):
     """The dataset as a whole cannot be trained on; more or better data is the next step."""
 

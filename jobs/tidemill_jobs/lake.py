@@ -5,6 +5,7 @@ SageMaker's channels cannot name an object version; a dataset is a list of versi
 reads them itself, here.
 """
 
+import hashlib
 import json
 from collections.abc import Sequence
 from contextlib import closing
@@ -16,13 +17,14 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from tidemill_jobs.errors import JobError
+from tidemill_jobs.errors import GoneError, JobError
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 CHUNK = 1_048_576
 ATTEMPTS = 3  # of one download; botocore repeats a request, not a body that breaks off
+GONE = ("NoSuchKey", "NoSuchVersion", "MethodNotAllowed")  # the last: a delete marker
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +34,14 @@ class ObjectVersion:
     uri: str
     version_id: str
     size: int
+    etag: str = ""
 
     @classmethod
     def parse(cls, document: dict[str, Any]) -> Self:
-        """Read an entry of dataset.json."""
-        return cls(document["uri"], document["version_id"], int(document["size"]))
+        """Read an entry of dataset.json or plan.json."""
+        return cls(
+            document["uri"], document["version_id"], int(document["size"]), document.get("etag", "")
+        )
 
     @property
     def name(self) -> str:
@@ -71,20 +76,21 @@ class Lake:
             "s3", config=Config(retries={"mode": "standard", "total_max_attempts": 5})
         )
 
-    def read(self, version: ObjectVersion, path: Path) -> None:
+    def read(self, version: ObjectVersion, path: Path) -> str:
         """
-        Stream one object version into *path*.
+        Stream one object version into *path* and return the SHA-256 of its bytes, in hex.
 
         Raises:
-            JobError: The version is gone, may not be read, or has another size than the dataset
-                says.
+            GoneError: There is no such version any more.
+            JobError: It may not be read, or has another size than the dataset says.
         """
         for attempt in range(1, ATTEMPTS + 1):
             try:
-                size = self._stream(version, path)
+                size, digest = self._stream(version, path)
                 break
             except ClientError as exc:
-                raise JobError(
+                kind = GoneError if exc.response["Error"]["Code"] in GONE else JobError
+                raise kind(
                     f"{version.uri} (version {version.version_id}) cannot be read: {exc}. "
                     "A dataset names exact versions: restore this one, or start a new run."
                 ) from exc
@@ -98,6 +104,25 @@ class Lake:
                 f"{version.uri} (version {version.version_id}) has {size:,} bytes; the dataset "
                 f"says {version.size:,}. Start a new run, so that the dataset is listed anew."
             )
+        return digest
+
+    def find_text(self, uri: str) -> str | None:
+        """
+        Return a UTF-8 document, None where there is none that this role may read.
+
+        Raises:
+            JobError: S3 cannot be reached, or refuses.
+        """
+        bucket, key = _split(uri)
+        try:
+            return self._client.get_object(Bucket=bucket, Key=key)["Body"].read().decode()
+        except ClientError as exc:
+            # Without s3:ListBucket, S3 says AccessDenied of what does not exist.
+            if exc.response["Error"]["Code"] in (*GONE, "AccessDenied"):
+                return None
+            raise JobError(f"{uri} cannot be read: {exc}. Check the job's role.") from exc
+        except BotoCoreError as exc:
+            raise JobError(f"{uri} broke off ({exc}); run again.") from exc
 
     def put_file(self, path: Path, uri: str) -> None:
         """Write a local file to *uri*."""
@@ -121,15 +146,16 @@ class Lake:
             raise JobError(f"there is nothing to list in {uri}; report this as a fault.")
         self.put_text(json.dumps([{"prefix": f"{prefix}/"}, *names]), uri)
 
-    def _stream(self, version: ObjectVersion, path: Path) -> int:
+    def _stream(self, version: ObjectVersion, path: Path) -> tuple[int, str]:
         bucket, key = _split(version.uri)
         answer = self._client.get_object(Bucket=bucket, Key=key, VersionId=version.version_id)
-        size = 0
+        size, digest = 0, hashlib.sha256()
         # Its own `with` would hand out the raw response, past the checksum.
         with closing(answer["Body"]) as body, path.open("wb") as file:
             for chunk in body.iter_chunks(CHUNK):
                 size += file.write(chunk)
-        return size
+                digest.update(chunk)
+        return size, digest.hexdigest()
 
 
 def _split(uri: str) -> tuple[str, str]:

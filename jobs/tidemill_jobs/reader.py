@@ -10,6 +10,7 @@ import gzip
 import zlib
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import polars as pl
@@ -113,8 +114,10 @@ def _read_csv(path: Path) -> RawFile:
             next_step="save it again with a spreadsheet or database tool",
         )
 
+    lines = cache(lambda: csv_structure.lines(path, structure))  # few files are asked
+
     def place(row: int) -> str:
-        return f"line {csv_structure.line_of(path, structure, row)}"
+        return f"line {lines()[row]}"
 
     return RawFile(frame.with_columns(_without_missing_text(pl.all())), place, typed=False)
 

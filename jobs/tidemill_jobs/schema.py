@@ -9,11 +9,11 @@ text. A column that is mixed beyond that is text, and every cell stays as writte
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from typing import Literal, get_args
 
 import polars as pl
 
 from tidemill_jobs.errors import ReadError
+from tidemill_jobs.meanings import EXPECTED, Meaning, decide_kind
 from tidemill_jobs.reader import RawFile
 from tidemill_jobs.values import (
     BLANK,
@@ -27,14 +27,7 @@ from tidemill_jobs.values import (
     show,
 )
 
-Meaning = Literal["number", "code", "boolean", "time", "text"]
-SHARE = 0.9
 MICROSECONDS = 60_000_000  # of a minute
-EXPECTED: dict[Kind, str] = {
-    "number": "a number (up to 3.4e38)",
-    "boolean": "true or false",
-    "time": "a time such as 2026-11-20T14:30:00Z",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,20 +47,7 @@ def tally(raw: RawFile, names: Collection[str], timestamp: str | None) -> dict[s
 
 def decide(tallies: Collection[Tally]) -> Kind | None:
     """Return what a column is, given its tally in every file; None when all cells are missing."""
-    counts = {
-        meaning: sum(tally.counts.get(meaning, 0) for tally in tallies)
-        for meaning in get_args(Meaning)
-    }
-    total = sum(counts.values())
-    if total == 0:
-        return None
-    if counts["code"] and counts["code"] + counts["number"] >= SHARE * total:
-        return "category"
-    kinds: tuple[Kind, ...] = ("number", "boolean", "time")
-    for kind in kinds:
-        if counts[kind] >= SHARE * total:
-            return kind
-    return "category"
+    return decide_kind([tally.counts for tally in tallies])
 
 
 def misfit(place: Callable[[int], str], name: str, kind: Kind, tally: Tally) -> str | None:
@@ -123,6 +103,14 @@ def minutes(column: pl.Series) -> pl.Series:
     )
     frame = column.alias("text").to_frame()
     return frame.select(stamp.cast(pl.Int64) // MICROSECONDS - east.fill_null(0)).to_series()
+
+
+def quantities(text: pl.Series) -> pl.Series:
+    """Return the numbers among text cells; null where there is none, or an identifying code."""
+    text = text.str.strip_chars(BLANK)
+    numbers = _numbers(text)
+    codes = text.str.contains(CODE).fill_null(value=False)
+    return pl.select(pl.when(~codes).then(numbers)).to_series()
 
 
 def _tally(column: pl.Series, *, infer: bool) -> Tally:

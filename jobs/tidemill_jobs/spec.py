@@ -36,10 +36,24 @@ class Spec:
         Read spec.json.
 
         Raises:
-            JobError: It is no JSON object, of a version this image does not know, or lacks a key.
+            JobError: It is no JSON, of a version this image does not know, or lacks a key.
         """
         try:
-            document: dict[str, Any] = json.loads(text)
+            return cls.of(json.loads(text))
+        except ValueError as exc:
+            raise JobError(
+                f"spec.json is not a compiled spec ({exc!r}); apply the model's spec again."
+            ) from exc
+
+    @classmethod
+    def of(cls, document: Any) -> Self:
+        """
+        Read the compiled spec, already parsed from JSON.
+
+        Raises:
+            JobError: It is no object, of a version this image does not know, or lacks a key.
+        """
+        try:
             version = document["version"]
             if version not in VERSIONS:
                 raise JobError(

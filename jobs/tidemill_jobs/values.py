@@ -7,11 +7,10 @@ numbers, times or booleans are expected, so are `NA`, `N/A` and `None`. In a tex
 three are ordinary values (NA is Namibia's code).
 """
 
+import math
 import re
 from datetime import date
 from typing import Any, Literal
-
-import numpy as np
 
 from tidemill_jobs.errors import ValueRefusedError
 
@@ -31,7 +30,7 @@ TIME = (
     r"(Z|[+-](?:0[0-9]|1[0-4]):?[0-5][0-9])?)?$"
 )
 TIME_OFFSET = 6  # the group that holds the offset from UTC
-LARGEST = float(np.finfo(np.float32).max)
+LARGEST = 3.4028234663852886e38  # of a 32-bit float
 
 _NUMBER, _BOOLEAN, _TIME = re.compile(NUMBER), re.compile(BOOLEAN), re.compile(TIME)
 _EPOCH = date(1970, 1, 1).toordinal()
@@ -57,10 +56,10 @@ def read_number(value: Any) -> float:
     if isinstance(value, str):
         text = value.strip(BLANK)
         if text in _ABSENT:
-            return np.nan
+            return math.nan
         number = float(text) if _NUMBER.fullmatch(text) else None
     elif value is None:
-        return np.nan
+        return math.nan
     else:
         is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
         number = _float(value) if is_number else None
@@ -85,11 +84,11 @@ def read_boolean(value: Any) -> float:
     if isinstance(value, str):
         text = value.strip(BLANK)
         if text in _ABSENT:
-            return np.nan
+            return math.nan
         if _BOOLEAN.fullmatch(text):
             return float(text.lower() == "true")
     elif is_missing(value):
-        return np.nan
+        return math.nan
     raise ValueRefusedError(f"is {show(value)}; send true or false")
 
 
@@ -105,12 +104,12 @@ def read_time(value: Any) -> float:
     if isinstance(value, str):
         text = value.strip(BLANK)
         if text in _ABSENT:
-            return np.nan
+            return math.nan
         minutes = _minutes(text)
         if minutes is not None:
             return float(minutes)
     elif is_missing(value):
-        return np.nan
+        return math.nan
     raise ValueRefusedError(f"is {show(value)}; send a time such as 2026-11-20T14:30:00Z")
 
 
@@ -138,7 +137,7 @@ def _float(value: float) -> float:
     try:
         return float(value)
     except OverflowError:  # an integer of more than 309 digits
-        return np.inf
+        return math.inf
 
 
 def _minutes(text: str) -> int | None:

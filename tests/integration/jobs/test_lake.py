@@ -1,10 +1,11 @@
+import hashlib
 import json
 
 import pytest
 from botocore.exceptions import ReadTimeoutError
 from botocore.response import StreamingBody
 
-from tidemill_jobs.errors import JobError
+from tidemill_jobs.errors import GoneError, JobError
 from tidemill_jobs.lake import ATTEMPTS, Lake, ObjectVersion
 
 from .conftest import BUCKET, upload
@@ -18,9 +19,10 @@ def test_the_exact_version_is_read_though_a_newer_one_lies_on_top(s3, tmp_path):
     old = upload(s3, "raw/air/late/a.csv", b"old")
     upload(s3, "raw/air/late/a.csv", b"newer")
 
-    Lake().read(version(old), tmp_path / "object")
+    digest = Lake().read(version(old), tmp_path / "object")
 
     assert (tmp_path / "object").read_bytes() == b"old"
+    assert digest == hashlib.sha256(b"old").hexdigest()
 
 
 def test_a_deleted_object_is_still_read_by_its_version(s3, tmp_path):
@@ -41,8 +43,15 @@ def test_a_large_object_is_streamed_whole(s3, tmp_path):
 def test_a_version_that_is_gone_is_named(s3, tmp_path):
     entry = upload(s3, "raw/a.csv", b"x")
     s3.delete_object(Bucket=BUCKET, Key="raw/a.csv", VersionId=entry["version_id"])
-    with pytest.raises(JobError, match=r"s3://lake/raw/a\.csv .version .* cannot be read"):
+    with pytest.raises(GoneError, match=r"s3://lake/raw/a\.csv .version .* cannot be read"):
         Lake().read(version(entry), tmp_path / "object")
+
+
+def test_a_document_is_found_or_not(s3):
+    Lake().put_text("é", f"s3://{BUCKET}/checks/a.json")
+
+    assert Lake().find_text(f"s3://{BUCKET}/checks/a.json") == "é"
+    assert Lake().find_text(f"s3://{BUCKET}/checks/b.json") is None
 
 
 def test_another_size_than_the_datasets_is_refused(s3, tmp_path):

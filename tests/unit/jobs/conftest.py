@@ -1,5 +1,6 @@
 """A lake on disk, a container on disk, and a small dataset that can be learned."""
 
+import hashlib
 import json
 import random
 import shutil
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tidemill_jobs.container import Container
+from tidemill_jobs.errors import GoneError
 from tidemill_jobs.lake import Lake, ObjectVersion
 from tidemill_jobs.prepare import prepare
 from tidemill_jobs.spec import Spec
@@ -28,7 +30,15 @@ class LakeOnDisk(Lake):
         return ObjectVersion(f"s3://lake/raw/{name}", "v1", path.stat().st_size)
 
     def read(self, version, path):
-        shutil.copy(self._path(version.uri), path)
+        source = self._path(version.uri)
+        if not source.exists():
+            raise GoneError(f"{version.uri} is gone.")
+        shutil.copy(source, path)
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+
+    def find_text(self, uri):
+        path = self._path(uri)
+        return path.read_text(encoding="utf-8") if path.exists() else None
 
     def put_file(self, path, uri):
         self.put_bytes(path.read_bytes(), uri)

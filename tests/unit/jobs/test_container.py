@@ -104,7 +104,7 @@ def test_another_spec_is_refused(change, said):
 def test_a_dataset_lists_object_versions():
     entry_ = {"uri": "s3://b/raw/x.csv", "version_id": "v", "etag": "e", "size": 3, "uploaded": "t"}
     assert read_dataset(json.dumps({"version": 1, "objects": [entry_]})) == [
-        ObjectVersion("s3://b/raw/x.csv", "v", 3)
+        ObjectVersion("s3://b/raw/x.csv", "v", 3, "e")
     ]
     with pytest.raises(JobError, match="version 2"):
         read_dataset('{"version": 2, "objects": []}')
@@ -144,7 +144,7 @@ def test_a_fault_of_ours_ends_with_1_and_says_so(container, monkeypatch):
 @pytest.mark.parametrize("arguments", [[], ["fly"], ["__main__"]])
 def test_an_unknown_command_ends_with_2(container, arguments):
     assert entry.run(container, arguments) == 2
-    assert "is no command; the image knows prepare, train, evaluate, serve" in message(container)
+    assert "is no command; the image knows check, prepare, train," in message(container)
 
 
 def test_prepare_without_its_inputs_is_a_sentence(container):

@@ -1,0 +1,315 @@
+"""
+Check: read every object version once and write its facts.
+
+What facts are stands in `contract/facts.py`. They are written one document per object version,
+as soon as it was read, so that a check that is stopped goes on where it was: what has facts is
+skipped. A file that cannot be read has facts too, which say why. As a processing job it reads
+
+    plan        plan.json: {version: 1, spec: the compiled spec, results: "s3://…" without a
+                trailing slash, objects: [{uri, version_id, etag, size}]}
+"""
+
+import json
+import logging
+import shutil
+import tempfile
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from tidemill_jobs import reader
+from tidemill_jobs.container import Container, read_document
+from tidemill_jobs.contract.facts import READER_FAILED, Facts, ReadAs, facts_id
+from tidemill_jobs.errors import GoneError, JobError, ReadError
+from tidemill_jobs.lake import Lake, ObjectVersion
+from tidemill_jobs.profile.facts import describe
+from tidemill_jobs.reader import RawFile
+from tidemill_jobs.spec import Spec
+
+log = logging.getLogger(__name__)
+
+TRANSFERS = 8  # downloads at a time; a small file's is all waiting
+AHEAD = 64 * 1_048_576  # bytes that may wait on disk for being read
+RESERVE = 15.0  # seconds that are left for answering and for one slow transfer
+BYTES_PER_SECOND = 10 * 1_048_576  # that are surely read: measured, 4 to 15 times as many
+COLUMNS = 20_000  # of a file; SageMaker's own trainers end earlier
+
+SecondsLeft = Callable[[], float]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a check is to read, and where its facts go."""
+
+    spec: Spec
+    results: str
+    objects: tuple[ObjectVersion, ...]
+
+    @classmethod
+    def parse(cls, text: str) -> "Plan":
+        """
+        Read plan.json.
+
+        Raises:
+            JobError: It is no plan of version 1.
+        """
+        try:
+            document: dict[str, Any] = json.loads(text)
+            if document["version"] != 1:
+                raise JobError(
+                    f"plan.json has version {document['version']}; this image reads 1: build the "
+                    "jobs image anew, then check again."
+                )
+            return cls(
+                spec=Spec.of(document["spec"]),
+                results=document["results"].rstrip("/"),
+                objects=tuple(map(ObjectVersion.parse, document["objects"])),
+            )
+        except (AttributeError, KeyError, TypeError, ValueError) as exc:
+            raise JobError(f"plan.json is not a plan ({exc!r}); check again.") from exc
+
+
+def main(container: Container, arguments: Sequence[str]) -> None:
+    """
+    Run the processing job that the container describes.
+
+    Raises:
+        JobError: An object or a result could not be transferred; the others have facts.
+    """
+    if arguments:
+        log.warning("check takes no arguments; ignored: %s", " ".join(arguments))
+    plan = Plan.parse(read_document(container.processing_input("plan"), "plan.json"))
+    with tempfile.TemporaryDirectory(dir=container.work) as work:
+        done = check_objects(plan.spec, plan.objects, Lake(), plan.results, Path(work))
+    left = len(set(plan.objects)) - len(done)
+    if left:
+        raise JobError(f"{left} of {len(plan.objects)} files were not read; the log says why.")
+    message = f"Checked {len(done)} files."
+    log.info(message)
+    container.say(message)
+
+
+def check_objects(
+    spec: Spec,
+    objects: Sequence[ObjectVersion],
+    lake: Lake,
+    results_uri: str,
+    work: Path,
+    *,
+    seconds_left: SecondsLeft | None = None,
+) -> list[str]:
+    """
+    Write the facts of object versions, each to `<results_uri>/<id>.json`.
+
+    Args:
+        spec: How files are read.
+        objects: What to read, in this order.
+        lake: Where from and where to.
+        results_uri: An S3 address without a trailing slash.
+        work: A folder on a disk with room for the size of the largest file, unpacked, and 64 MiB.
+        seconds_left: Tells when to stop; None in a job, which has hours.
+
+    Returns:
+        The ids of those that have facts now, in order. The others could not be transferred, or
+        time ran out: the log says which, and calling again goes on with them.
+    """
+    read_as = ReadAs(spec.format, spec.timestamp, spec.exclude)
+    done = []
+    with (
+        tempfile.TemporaryDirectory(dir=work) as folder,  # goes last, after all transfers
+        ThreadPoolExecutor(TRANSFERS, thread_name_prefix="transfer") as pool,
+    ):
+        check = _Check(lake, results_uri, Path(folder), read_as)
+        for version, download in _ahead(pool, check, objects, seconds_left):
+            name = facts_id(version.uri, version.version_id)
+            try:
+                check.write_facts(version, download.result())
+            except (JobError, OSError) as exc:
+                log.warning("not checked: %s: %s", version.uri, exc)
+                continue
+            finally:
+                shutil.rmtree(check.work / name, ignore_errors=True)
+            done.append(name)
+    left = len(set(objects)) - len(done)
+    if left:
+        log.warning("%d of %d files are left to check", left, len(objects))
+    return done
+
+
+def facts_of(path: Path, version: ObjectVersion, sha256: str, read_as: ReadAs) -> Facts:
+    """Return the facts of a local file that holds the object version's bytes."""
+    facts = Facts(
+        version.uri, version.version_id, version.etag, version.size, sha256, read_as, "unreadable"
+    )
+    try:
+        raw = _rows(path, version.name, read_as)
+        unit, place = _places(raw)
+        return replace(
+            facts,
+            status="read",
+            unit=unit,
+            typed=raw.typed,
+            rows=raw.frame.height,
+            memory=int(raw.frame.estimated_size()),
+            columns=describe(raw, read_as.timestamp, place),
+        )
+    except ReadError as exc:
+        unit = "row" if read_as.format == "parquet" else "line"
+        return replace(
+            facts,
+            unit=unit,
+            rule=exc.rule,
+            reason=exc.reason,
+            next_step=exc.next_step,
+            row=exc.row,
+            column=exc.column,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Fetched:
+    """An object version on disk, or known already."""
+
+    path: Path
+    sha256: str = ""
+    known: bool = False
+    gone: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Check:
+    """What stays the same over all files of a check."""
+
+    lake: Lake
+    results_uri: str
+    work: Path
+    read_as: ReadAs
+
+    def fetch(self, version: ObjectVersion) -> _Fetched:
+        """Bring a file to the disk, unless it has facts."""
+        name = facts_id(version.uri, version.version_id)
+        path = self.work / name / "object"
+        if _has_facts(self.lake.find_text(f"{self.results_uri}/{name}.json"), self.read_as):
+            return _Fetched(path, known=True)
+        path.parent.mkdir()
+        try:
+            return _Fetched(path, self.lake.read(version, path))
+        except GoneError:
+            return _Fetched(path, gone=True)
+
+    def write_facts(self, version: ObjectVersion, found: _Fetched) -> None:
+        """Read a file that was fetched, and store what it holds."""
+        if not found.known:
+            facts = _facts(version, found, self.read_as)
+            self.lake.put_text(facts.to_json(), f"{self.results_uri}/{facts.id}.json")
+
+
+def _ahead(
+    pool: ThreadPoolExecutor,
+    check: _Check,
+    objects: Iterable[ObjectVersion],
+    seconds_left: SecondsLeft | None,
+) -> Iterator[tuple[ObjectVersion, "Future[_Fetched]"]]:
+    """Fetch some files ahead of the one that is being read, while there is time."""
+    waiting: deque[tuple[ObjectVersion, Future[_Fetched]]] = deque()
+    ahead = 0
+    coming = deque(dict.fromkeys(objects))  # a version may be listed twice
+    while coming or waiting:
+        while coming and len(waiting) < 2 * TRANSFERS and (not waiting or ahead < AHEAD):
+            version = coming.popleft()
+            waiting.append((version, pool.submit(check.fetch, version)))
+            ahead += version.size
+        version, download = waiting.popleft()
+        ahead -= version.size
+        if seconds_left and seconds_left() < RESERVE + version.size / BYTES_PER_SECOND:
+            for _, other in ((version, download), *waiting):
+                other.cancel()
+            log.warning("stopped before %s: too little time is left", version.uri)
+            return
+        yield version, download
+
+
+def _has_facts(text: str | None, read_as: ReadAs) -> bool:
+    """Facts of a file that was read otherwise, or of a fault of ours, are no answer."""
+    if text is None:
+        return False
+    with suppress(JobError):
+        facts = Facts.parse(text)
+        return facts.read_as == read_as and facts.rule != READER_FAILED
+    return False
+
+
+def _facts(version: ObjectVersion, found: _Fetched, read_as: ReadAs) -> Facts:
+    """Return facts of whatever comes: one bad file must not stop the check of the others."""
+    if found.gone:
+        return _unreadable(
+            version,
+            read_as,
+            rule="gone",
+            reason="The object version was deleted before it was read.",
+            next_step="Upload the file again if it is needed.",
+        )
+    try:
+        return facts_of(found.path, version, found.sha256, read_as)
+    except (MemoryError, JobError):
+        raise
+    except Exception as exc:
+        log.exception("%s cannot be checked", version.uri)
+        return replace(
+            _unreadable(
+                version,
+                read_as,
+                rule=READER_FAILED,
+                reason=f"The reader failed on the file with {type(exc).__name__}: {exc}"[:500],
+                next_step="This is a fault of Tidemill's, not of the file: report it; after an "
+                "upgrade, check again.",
+            ),
+            sha256=found.sha256,
+        )
+
+
+def _unreadable(
+    version: ObjectVersion, read_as: ReadAs, *, rule: str, reason: str, next_step: str
+) -> Facts:
+    return Facts(
+        version.uri,
+        version.version_id,
+        version.etag,
+        version.size,
+        "",
+        read_as,
+        "unreadable",
+        rule=rule,
+        reason=reason,
+        next_step=next_step,
+    )
+
+
+def _rows(path: Path, name: str, read_as: ReadAs) -> RawFile:
+    raw = reader.read(path, name, read_as.format, read_as.exclude)  # type: ignore[arg-type]  # from the spec
+    frame = raw.frame.drop([column for column in read_as.exclude if column in raw.frame.columns])
+    if frame.width > COLUMNS:
+        raise ReadError(
+            f"the file has {frame.width:,} columns, more than {COLUMNS:,}",
+            rule="too_many_columns",
+            next_step="deliver fewer columns, or one row per reading",
+        )
+    return RawFile(frame, raw.place, raw.typed)
+
+
+def _places(raw: RawFile) -> tuple[str, Callable[[int], int]]:
+    """Return what rows are counted in, and the number of each; most files have a line a row."""
+    unit, first = _place(raw, 0)
+    last = _place(raw, raw.frame.height - 1)[1]
+    if last - first == raw.frame.height - 1:
+        return unit, lambda row: first + row
+    return unit, lambda row: _place(raw, row)[1]
+
+
+def _place(raw: RawFile, row: int) -> tuple[str, int]:
+    unit, number = raw.place(row).split(" ")
+    return unit, int(number)

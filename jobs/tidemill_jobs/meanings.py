@@ -1,0 +1,37 @@
+"""
+What a column is, decided from counts alone: no cell is looked at here, and no polars imported.
+
+Each cell was tallied by what it could be. A column nine tenths of which are numbers (times,
+booleans) is one of numbers; one with identifying codes (01234) or a wider mixture is text, and
+every cell stays as written.
+"""
+
+from collections.abc import Collection, Mapping
+from typing import Literal, get_args
+
+from tidemill_jobs.values import Kind
+
+Meaning = Literal["number", "code", "boolean", "time", "text"]
+SHARE = 0.9  # of the cells that are not missing
+EXPECTED: dict[Kind, str] = {
+    "number": "a number (up to 3.4e38)",
+    "boolean": "true or false",
+    "time": "a time such as 2026-11-20T14:30:00Z",
+}
+
+
+def decide_kind(counts: Collection[Mapping[Meaning, int]]) -> Kind | None:
+    """Return what a column is, given its counts in every file; None when all cells are missing."""
+    total = {
+        meaning: sum(of_file.get(meaning, 0) for of_file in counts) for meaning in get_args(Meaning)
+    }
+    cells = sum(total.values())
+    if cells == 0:
+        return None
+    if total["code"] and total["code"] + total["number"] >= SHARE * cells:
+        return "category"
+    kinds: tuple[Kind, ...] = ("number", "boolean", "time")
+    for kind in kinds:
+        if total[kind] >= SHARE * cells:
+            return kind
+    return "category"
