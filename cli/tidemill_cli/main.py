@@ -2,7 +2,7 @@
 
 import click
 
-from tidemill_cli import cloud, ledger, logs, models, predictions, runs, uploads, versions
+from tidemill_cli import cloud, dlq, ledger, logs, models, predictions, runs, uploads, versions
 from tidemill_cli.session import Program, Session, shared_options
 
 #: Verbs by what they are about, in the order of --help and of docs/cli.md.
@@ -17,6 +17,7 @@ SECTIONS: dict[str, tuple[click.Command, ...]] = {
         versions.rollback,
         predictions.predict,
     ),
+    "Operation": (dlq.dlq,),
 }
 
 

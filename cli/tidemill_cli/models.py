@@ -2,16 +2,15 @@
 
 # ruff: noqa: PLC0415  # imports inside commands keep `tidemill --help` fast
 import json
-import sys
 import time
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
-from tidemill_cli.failures import MalformedError, RefusedError
+from tidemill_cli.failures import RefusedError
 from tidemill_cli.output import local_time, put_json, put_table, say
-from tidemill_cli.session import MODEL, Session, hint, parts, reasoned, shared_options
+from tidemill_cli.session import MODEL, Session, asked, hint, parts, reasoned, shared_options
 
 if TYPE_CHECKING:
     from tidemill.spec.compiled import Spec
@@ -64,11 +63,6 @@ def apply(session: Session, file: BinaryIO, *, dry_run: bool) -> None:
     click.echo(_applied(spec, created=before is None, changed=changed, dry_run=dry_run))
     if before is None and not dry_run:
         hint(session, f"`tidemill upload {spec.ref} FILE…` sends it data")
-
-
-def may_ask() -> bool:
-    """Say whether a person is there to answer a question."""
-    return sys.stdin.isatty()
 
 
 def _applied(spec: "Spec", *, created: bool, changed: bool, dry_run: bool) -> str:
@@ -161,13 +155,12 @@ def delete(session: Session, model: str, *, yes: bool, why: str) -> None:
     """
     why = reasoned(why)
     session.stack.stores.specs.get(model)
-    if not yes:
-        if not may_ask():
-            raise MalformedError(f"this takes {model} out of service; add --yes to do it unasked")
-        if not click.confirm(
-            f"Take {model} out of service? Its endpoint stops answering.", err=True
-        ):
-            raise RefusedError(f"{model} stays as it is")
+    asked(
+        yes=yes,
+        question=f"Take {model} out of service? Its endpoint stops answering.",
+        unasked=f"this takes {model} out of service",
+        no=f"{model} stays as it is",
+    )
     answer = session.stack.invoke("DeleteModelFunctionName", {**parts(model), "why": why})
     if session.as_json:
         put_json({"model": model, "deleted": answer["deleted"]})

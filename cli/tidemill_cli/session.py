@@ -14,6 +14,7 @@ from tidemill_cli.failures import (
     READER_LEFT,
     YES,
     MalformedError,
+    RefusedError,
     complain,
     silence_streams,
 )
@@ -166,3 +167,30 @@ def hint(session: Session, text: str) -> None:
     """Say the next step to a person; a script that asked for JSON needs none."""
     if not session.as_json:
         say(text)
+
+
+def may_ask() -> bool:
+    """Say whether a person is there to answer a question."""
+    return sys.stdin.isatty()
+
+
+def asked(*, yes: bool, question: str, unasked: str, no: str) -> None:
+    """
+    Go on only with a person's consent: `--yes`, or their answer to *question* on a terminal.
+
+    Args:
+        yes: `--yes` was given.
+        question: What to ask.
+        unasked: What this does, for those who are not on a terminal and left --yes out.
+        no: What is so after a no.
+
+    Raises:
+        MalformedError: Nobody is there to be asked.
+        RefusedError: The answer was no.
+    """
+    if yes:
+        return
+    if not may_ask():
+        raise MalformedError(f"{unasked}; add --yes to do it unasked")
+    if not click.confirm(question, err=True):
+        raise RefusedError(no)

@@ -5,7 +5,7 @@ import textwrap
 
 import pytest
 
-from tidemill_cli import models as verbs
+from tidemill_cli import session as verbs
 
 from .conftest import NAME, REF
 

@@ -30,6 +30,8 @@ VERBS = (
     ("upload", REF, "FILE"),
     ("predict", REF, "FILE"),
     ("apply", "SPEC"),
+    ("dlq", "show"),
+    ("dlq", "redrive", "--yes"),
 )
 
 

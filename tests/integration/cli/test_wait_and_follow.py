@@ -88,7 +88,8 @@ def test_a_run_that_goes_on_is_open(run, life):
 
     said = said_no(run, "--timeout", AT_ONCE)
 
-    assert said.startswith(f"still open after 0.0 s: {going}: ")
+    assert said.startswith("still open after ")
+    assert f" s: {going}: " in said
 
 
 def test_an_approval_whose_rollout_has_not_begun_is_open(run, life):
