@@ -120,7 +120,8 @@ class StateDirectory:
 
     def _refuse_foreign(self) -> None:
         """Refuse a directory with content that is not ours."""
-        held = {item.name for item in self.root.iterdir()}
+        # Whoever starts the engine may have opened its log already.
+        held = {item.name for item in self.root.iterdir()} - {self.log.name}
         readme = self.root / "README"
         said = readme.read_text(errors="replace") if readme.is_file() else None
         begun = held == {"README"} and said is not None and _MARKER.startswith(said)

@@ -105,6 +105,14 @@ def test_a_directory_whose_making_was_cut_short_is_made(tmp_path, state, cut):
     assert (begun / "README").read_text() == marker
 
 
+def test_a_directory_in_which_only_the_log_was_opened_is_made(tmp_path):
+    (tmp_path / "local.log").touch()
+
+    StateDirectory(tmp_path).create()
+
+    assert (tmp_path / "README").exists()
+
+
 def test_the_directory_is_chosen_by_argument_then_variable_then_default(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("TIDEMILL_STATE", raising=False)
