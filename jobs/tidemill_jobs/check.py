@@ -298,7 +298,7 @@ def _rows(path: Path, name: str, read_as: ReadAs) -> RawFile:
             rule="too_many_columns",
             next_step="deliver fewer columns, or one row per reading",
         )
-    return RawFile(frame, raw.place, raw.typed)
+    return replace(raw, frame=frame)
 
 
 def _places(raw: RawFile) -> tuple[str, Callable[[int], int]]:

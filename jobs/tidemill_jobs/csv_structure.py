@@ -1,8 +1,9 @@
 r"""
-The shape of a CSV file, checked before a parser may be lenient about it.
+The shape of a CSV or TSV file, checked before a parser may be lenient about it.
 
 polars fills a short row with nulls and says nothing, so separators, quotes and line ends are
-counted here first: RFC 4180 with commas, double quotes, \n or \r\n, UTF-8, one header line.
+counted here first: RFC 4180 with commas (TSV: with tabs, all else equal), double quotes, \n or
+\r\n, UTF-8, one header line.
 A chunk costs a few passes of numpy; memory does not grow with the file.
 """
 
@@ -13,6 +14,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,16 +24,19 @@ from tidemill_jobs.values import NUMBER, show
 
 CHUNK = 4 * 1_048_576  # bytes; a chunk needs about ten times its size
 HEADER_LIMIT = 1_048_576  # bytes
-COMMA, QUOTE, NEWLINE, RETURN = 44, 34, 10, 13
+QUOTE, NEWLINE, RETURN = 34, 10, 13
+Separated = Literal["csv", "tsv"]
 UTF8_BOM = b"\xef\xbb\xbf"
 OTHER_FORMATS = {
     b"\xff\xfe": ("UTF-16", "wide_encoding"),
     b"\xfe\xff": ("UTF-16", "wide_encoding"),
     b"PK\x03\x04": ("a zip archive", "not_a_table"),
     b"\x1f\x8b": ("gzip without the ending .gz", "gzip_without_suffix"),
+    b"\x28\xb5\x2f\xfd": ("Zstandard without the ending .zst", "zstd_without_suffix"),
     b"PAR1": ("Parquet", "format_mismatch"),
 }
-SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars"}
+SEPARATOR: dict[Separated, str] = {"csv": ",", "tsv": "\t"}
+SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 
 Bytes = NDArray[np.uint8]
 Positions = NDArray[np.int64]
@@ -43,6 +48,7 @@ _NOWHERE: Positions = np.empty(0, np.int64)
 class Structure:
     """A file whose every row has as many cells as the header."""
 
+    form: Separated
     columns: tuple[str, ...]
     rows: int
     start: int  # byte offset of the header: 3 after a UTF-8 byte order mark
@@ -55,7 +61,7 @@ class _Chunk:
 
     offset: int
     end: int
-    commas: Positions
+    separators: Positions
     newlines: Positions
     quotes: Positions
     inside: bool  # the chunk begins inside quotes
@@ -69,7 +75,7 @@ class _Chunk:
         return bool((len(self.quotes) + self.inside) % 2)
 
 
-def inspect(path: Path) -> Structure:
+def inspect(path: Path, form: Separated) -> Structure:
     """
     Check the whole file and return its shape.
 
@@ -79,16 +85,16 @@ def inspect(path: Path) -> Structure:
     if path.stat().st_size == 0:
         raise ReadError("the file is empty", rule="empty", next_step="upload it again")
     data: Bytes = np.memmap(path, np.uint8, mode="r")
-    start = _refuse_other_formats(data)
+    start = _refuse_other_formats(data, form)
     end = _end_of_rows(data, start)
-    columns = _header(data[start : min(end, start + HEADER_LIMIT)].tobytes())
+    columns = _header(data[start : min(end, start + HEADER_LIMIT)].tobytes(), form)
     decoder = codecs.getincrementaldecoder("utf-8")()
-    widths = _Widths(data, len(columns), start)
+    widths = _Widths(data, len(columns), start, form)
     opened, inside = start, False
-    for chunk in _chunks(data, start, end):
+    for chunk in _chunks(data, start, end, form):
         _check_text(data, chunk, decoder, final=chunk.end == end)
-        _check_quotes(data, chunk, start, end)
-        widths.check(chunk.commas, chunk.newlines)
+        _check_quotes(data, chunk, start, end, form)
+        widths.check(chunk.separators, chunk.newlines)
         opened, inside = chunk.opened(opened), chunk.ends_inside
     if inside:
         line = _line(data, opened)
@@ -99,32 +105,37 @@ def inspect(path: Path) -> Structure:
             row=line,
         )
     widths.check(_NOWHERE, np.array([end]))
-    return Structure(columns, widths.rows - 1, start, end)
+    return Structure(form, columns, widths.rows - 1, start, end)
 
 
 def lines(path: Path, structure: Structure) -> Positions:
     """Return the line, counted from 1, on which each data row begins."""
     data: Bytes = np.memmap(path, np.uint8, mode="r")
     found, passed = [], 1  # lines that have begun before the chunk
-    for chunk in _chunks(data, structure.start, structure.end):
+    for chunk in _chunks(data, structure.start, structure.end, structure.form):
         breaks = np.flatnonzero(data[chunk.offset : chunk.end] == NEWLINE) + chunk.offset
         found.append(np.searchsorted(breaks, chunk.newlines) + passed + 1)
         passed += len(breaks)
     return np.concatenate(found)
 
 
-def _chunks(data: Bytes, start: int, end: int) -> Iterator[_Chunk]:
-    inside = False
+def _chunks(data: Bytes, start: int, end: int, form: Separated) -> Iterator[_Chunk]:
+    separator, inside = ord(SEPARATOR[form]), False
     for offset in range(start, end, CHUNK):
         part = data[offset : min(offset + CHUNK, end)]
         quotes = np.flatnonzero(part == QUOTE)
-        commas = np.flatnonzero(part == COMMA)
+        separators = np.flatnonzero(part == separator)
         newlines = np.flatnonzero(part == NEWLINE)
         if len(quotes) or inside:  # outside means: after an even number of quotes
-            commas = commas[(np.searchsorted(quotes, commas) + inside) % 2 == 0]
+            separators = separators[(np.searchsorted(quotes, separators) + inside) % 2 == 0]
             newlines = newlines[(np.searchsorted(quotes, newlines) + inside) % 2 == 0]
         chunk = _Chunk(
-            offset, offset + len(part), commas + offset, newlines + offset, quotes + offset, inside
+            offset=offset,
+            end=offset + len(part),
+            separators=separators + offset,
+            newlines=newlines + offset,
+            quotes=quotes + offset,
+            inside=inside,
         )
         yield chunk
         inside = chunk.ends_inside
@@ -133,24 +144,25 @@ def _chunks(data: Bytes, start: int, end: int) -> Iterator[_Chunk]:
 class _Widths:
     """Counts the cells of every row, across chunks."""
 
-    def __init__(self, data: Bytes, width: int, start: int) -> None:
+    def __init__(self, data: Bytes, width: int, start: int, form: Separated) -> None:
         self.rows = 0
         self._data = data
         self._width = width
         self._start = start  # of the row that the last chunk's end cut
-        self._commas = 0  # of that row, so far
+        self._separators = 0  # of that row, so far
+        self._name = "comma" if form == "csv" else "tab"
 
-    def check(self, commas: Positions, newlines: Positions) -> None:
+    def check(self, separators: Positions, newlines: Positions) -> None:
         """
         Compare the rows that end in this chunk with the header.
 
         Raises:
             ReadError: A row is longer or shorter.
         """
-        before = np.searchsorted(commas, newlines)  # commas of the chunk before each row's end
+        before = np.searchsorted(separators, newlines)  # of the chunk, before each row's end
         cells = np.diff(before, prepend=0) + 1
         if len(newlines):
-            cells[0] += self._commas
+            cells[0] += self._separators
         wrong = np.flatnonzero(cells != self._width)
         if len(wrong):
             first = int(wrong[0])
@@ -160,25 +172,26 @@ class _Widths:
             raise ReadError(
                 f"line {line} has {count} where the header has {self._width}",
                 rule="ragged_row",
-                next_step="correct the line: a comma inside a text needs double quotes around it",
+                next_step=f"correct the line: a {self._name} inside a text needs double quotes "
+                "around it",
                 row=line,
             )
         if len(newlines):
             self.rows += len(newlines)
             self._start = int(newlines[-1]) + 1
-            self._commas = len(commas) - int(before[-1])
+            self._separators = len(separators) - int(before[-1])
         else:
-            self._commas += len(commas)
+            self._separators += len(separators)
 
 
-def _refuse_other_formats(data: Bytes) -> int:
+def _refuse_other_formats(data: Bytes, form: Separated) -> int:
     head = data[:4].tobytes()
     for magic, (name, rule) in OTHER_FORMATS.items():
         if head.startswith(magic):
             raise ReadError(
-                f"the file is {name}, not CSV text",
+                f"the file is {name}, not {form.upper()} text",
                 rule=rule,
-                next_step="save it as CSV in UTF-8",
+                next_step=f"save it as {form.upper()} in UTF-8",
             )
     return len(UTF8_BOM) if head.startswith(UTF8_BOM) else 0
 
@@ -194,10 +207,10 @@ def _end_of_rows(data: Bytes, start: int) -> int:
     return end
 
 
-def _header(head: bytes) -> tuple[str, ...]:
+def _header(head: bytes, form: Separated) -> tuple[str, ...]:
     text = io.StringIO(head.decode(errors="replace"), newline="")
     try:
-        columns = tuple(next(csv.reader(text, strict=True)))
+        columns = tuple(next(csv.reader(text, delimiter=SEPARATOR[form], strict=True)))
     except csv.Error as exc:
         raise ReadError(
             f"line 1 is no header ({exc})",
@@ -207,11 +220,11 @@ def _header(head: bytes) -> tuple[str, ...]:
         ) from exc
     if len(columns) <= 1:
         for separator, name in SEPARATORS.items():
-            if separator in "".join(columns):
+            if separator != SEPARATOR[form] and separator in "".join(columns):
                 raise ReadError(
                     f"the columns are separated by {name}",
                     rule="wrong_delimiter",
-                    next_step="separate them by commas",
+                    next_step=f"separate them by {SEPARATORS[SEPARATOR[form]]}",
                     row=1,
                 )
     seen: set[str] = set()
@@ -292,14 +305,15 @@ def _check_text(
             )
 
 
-def _check_quotes(data: Bytes, chunk: _Chunk, start: int, end: int) -> None:
+def _check_quotes(data: Bytes, chunk: _Chunk, start: int, end: int, form: Separated) -> None:
     """An opening quote follows a separator, a closing one precedes it; a doubled one is text."""
+    separator = ord(SEPARATOR[form])
     opening = chunk.quotes[int(chunk.inside) :: 2]
     closing = chunk.quotes[1 - int(chunk.inside) :: 2]
     before = data[np.maximum(opening - 1, 0)]
-    stray = ~np.isin(before, (COMMA, NEWLINE, QUOTE)) & (opening != start)
+    stray = ~np.isin(before, (separator, NEWLINE, QUOTE)) & (opening != start)
     after = data[np.minimum(closing + 1, len(data) - 1)]
-    unfinished = ~np.isin(after, (COMMA, NEWLINE, RETURN, QUOTE)) & (closing + 1 < end)
+    unfinished = ~np.isin(after, (separator, NEWLINE, RETURN, QUOTE)) & (closing + 1 < end)
     wrong = np.concatenate((opening[stray], closing[unfinished]))
     if len(wrong):
         line = _line(data, int(wrong.min()))

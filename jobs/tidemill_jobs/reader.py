@@ -1,28 +1,23 @@
 """
 Read one file strictly: what comes out is what the file says, or a ReadError says why not.
 
-CSV cells stay text and Parquet columns keep their type; what a column means is decided over the
-whole dataset (`schema.py`). The one rule applied here: the empty text, `null` and NaN are missing
-and become null, so that CSV, Parquet and requests agree.
+CSV and TSV cells stay text, Parquet and JSON Lines keep their types; what a column means is decided
+over the whole dataset (`schema.py`). The one rule applied here: the empty text, `null` and NaN are
+missing and become null, so that all formats and requests agree.
 """
 
-import gzip
-import zlib
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Literal
 
 import polars as pl
 
-from tidemill_jobs import csv_structure
+from tidemill_jobs import csv_structure, jsonl, packed
 from tidemill_jobs.errors import ReadError
 from tidemill_jobs.spec import Format
 from tidemill_jobs.values import BLANK, MISSING
-
-CHUNK = 1_048_576
-GZIP_RATIO = 200  # text packs 3 to 30 times; a gigabyte of zeros 1,000 times
-GZIP_FREE = 64 * 1_048_576  # bytes that any small file may unpack to
 
 _TEXTUAL = (pl.Categorical, pl.Enum)
 _TIMES = (pl.Date, pl.Datetime)
@@ -33,13 +28,15 @@ class RawFile:
     """
     One file's rows.
 
-    `frame` holds String columns (CSV), or integers, Float64, Boolean, String and Datetime[μs] in
-    UTC (Parquet); null wherever the value is missing. `place` tells where row n (from 0) is.
+    `frame` holds String columns (CSV, TSV), or integers, Float64, Boolean, String and (Parquet
+    only) Datetime[μs] in UTC; null wherever the value is missing. `place` tells where row n (from
+    0) is.
     """
 
     frame: pl.DataFrame
     place: Callable[[int], str]
     typed: bool  # the format itself says what is text
+    times_as_text: bool = False  # but it has no type for times
 
 
 def read(path: Path, name: str, form: Format, unread: Collection[str] = ()) -> RawFile:
@@ -47,7 +44,7 @@ def read(path: Path, name: str, form: Format, unread: Collection[str] = ()) -> R
     Read a file.
 
     Args:
-        path: The local file; a name that ends in .gz is unpacked beside it.
+        path: The local file; one whose name ends in .gz or .zst is unpacked beside it.
         name: The object's name, for its ending.
         form: What the spec says the files are.
         unread: Columns that may be of any type: nobody will read them.
@@ -55,41 +52,16 @@ def read(path: Path, name: str, form: Format, unread: Collection[str] = ()) -> R
     Raises:
         ReadError: Names the line or row, the rule it breaks, and what to do.
     """
-    if name.endswith(".gz"):
-        path = _unpack(path)
-    return _read_csv(path) if form == "csv" else _read_parquet(path, unread)
+    path = packed.unpack(path, name)
+    if form == "parquet":
+        return _read_parquet(path, unread)
+    if form == "jsonl":
+        return _read_jsonl(path, unread)
+    return _read_separated(path, form)
 
 
-def _unpack(path: Path) -> Path:
-    target = path.with_name(f"{path.name}.unpacked")
-    limit = max(GZIP_FREE, path.stat().st_size * GZIP_RATIO)
-    size = 0
-    try:
-        with gzip.open(path, "rb") as packed, target.open("wb") as file:
-            while chunk := packed.read(CHUNK):
-                size += file.write(chunk)
-                if size > limit:
-                    raise ReadError(
-                        f"the file unpacks to more than {GZIP_RATIO} times its size, which "
-                        "tables do not",
-                        rule="unpack_ratio",
-                        next_step="upload it unpacked if it is meant to be so",
-                    )
-    except EOFError as exc:
-        raise ReadError(
-            "the gzip file ends too early", rule="corrupt_gzip", next_step="upload it again"
-        ) from exc
-    except (gzip.BadGzipFile, zlib.error) as exc:
-        raise ReadError(
-            f"the gzip file is damaged ({exc})",
-            rule="corrupt_gzip",
-            next_step="pack and upload it again",
-        ) from exc
-    return target
-
-
-def _read_csv(path: Path) -> RawFile:
-    structure = csv_structure.inspect(path)
+def _read_separated(path: Path, form: Literal["csv", "tsv"]) -> RawFile:
+    structure = csv_structure.inspect(path, form)
     if structure.rows == 0:
         raise ReadError(
             "the file has a header and no rows", rule="header_only", next_step="upload it with rows"
@@ -99,7 +71,11 @@ def _read_csv(path: Path) -> RawFile:
         content = file.read(structure.end - structure.start)
     try:
         frame = pl.read_csv(
-            content, separator=",", quote_char='"', has_header=True, infer_schema=False
+            content,
+            separator=csv_structure.SEPARATOR[form],
+            quote_char='"',
+            has_header=True,
+            infer_schema=False,
         )
     except pl.exceptions.PolarsError as exc:
         raise ReadError(
@@ -120,6 +96,11 @@ def _read_csv(path: Path) -> RawFile:
         return f"line {lines()[row]}"
 
     return RawFile(frame.with_columns(_without_missing_text(pl.all())), place, typed=False)
+
+
+def _read_jsonl(path: Path, unread: Collection[str]) -> RawFile:
+    frame, lines = jsonl.read(path, unread)
+    return RawFile(frame, lambda row: f"line {lines.of(row)}", typed=True, times_as_text=True)
 
 
 def _read_parquet(path: Path, unread: Collection[str]) -> RawFile:

@@ -41,7 +41,12 @@ class Tally:
 def tally(raw: RawFile, names: Collection[str], timestamp: str | None) -> dict[str, Tally]:
     """Count, for each of the named columns, what its cells could mean."""
     return {
-        name: _tally(raw.frame[name], infer=not raw.typed or name == timestamp) for name in names
+        name: _tally(
+            raw.frame[name],
+            infer=not raw.typed or name == timestamp,
+            times=raw.times_as_text,
+        )
+        for name in names
     }
 
 
@@ -113,10 +118,15 @@ def quantities(text: pl.Series) -> pl.Series:
     return pl.select(pl.when(~codes).then(numbers)).to_series()
 
 
-def _tally(column: pl.Series, *, infer: bool) -> Tally:
+def _tally(column: pl.Series, *, infer: bool, times: bool) -> Tally:
     meanings: list[tuple[Meaning, pl.Series]]
     if column.dtype == pl.String:
-        meanings = _meanings(column) if infer else [("text", column.is_not_null())]
+        if infer:
+            meanings = _meanings(column)
+        elif times:
+            meanings = _times(column)
+        else:
+            meanings = [("text", column.is_not_null())]
     elif column.dtype == pl.Boolean:
         meanings = [("boolean", column.is_not_null())]
     elif column.dtype == pl.Datetime:
@@ -155,6 +165,13 @@ def _meanings(column: pl.Series) -> list[tuple[Meaning, pl.Series]]:
         ("time", times),
         ("text", rest),
     ]
+
+
+def _times(column: pl.Series) -> list[tuple[Meaning, pl.Series]]:
+    text = column.str.strip_chars(BLANK)
+    rest = (text.is_not_null() & ~text.is_in(NOT_AVAILABLE)).fill_null(value=False)
+    times = rest & minutes(text).is_not_null()
+    return [("time", times), ("text", rest & ~times)]
 
 
 def _nothing(column: pl.Series) -> pl.Series:

@@ -11,7 +11,7 @@ from typing import Any, Literal, Self, get_args
 
 from tidemill_jobs.errors import JobError
 
-Format = Literal["csv", "parquet"]
+Format = Literal["csv", "tsv", "parquet", "jsonl"]
 Problem = Literal["binary", "multiclass", "regression"]
 VERSIONS = (1,)
 

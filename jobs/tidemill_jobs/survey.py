@@ -7,7 +7,7 @@ What cannot be used is left out and named; only a dataset without any usable fil
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import polars as pl
@@ -121,7 +121,7 @@ def _find(version: ObjectVersion, spec: Spec, lake: Lake, folder: Path) -> Found
                 next_step=f"add it, or correct data.{role}",
                 column=name,
             )
-    raw = RawFile(frame, raw.place, raw.typed)
+    raw = replace(raw, frame=frame)
     names = [name for name in frame.columns if name != spec.id]
     tallies = schema.tally(raw, names, spec.timestamp)
     frame.write_ipc(folder / "raw.arrow")

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tidemill_jobs import csv_structure, reader
+from tidemill_jobs import csv_structure, packed, reader
 from tidemill_jobs.errors import ReadError
+from tidemill_jobs.packed import zstd
 from tidemill_jobs.values import is_missing
 
 
@@ -123,24 +124,59 @@ def test_a_gzip_file_is_unpacked(read):
     assert read(gzip.compress(b"a,b\n1,2\n"), "file.csv.gz").frame.rows() == [("1", "2")]
 
 
+@pytest.mark.parametrize("frames", [1, 3])
+def test_a_zstandard_file_is_unpacked(read, frames):
+    content = zstd.compress(b"a,b\n1,2\n") + zstd.compress(b"3,4\n") * (frames - 1)
+
+    assert read(content, "file.csv.zst").frame.height == frames
+
+
+def test_frames_without_content_are_skipped(read):
+    skippable = b"\x50\x2a\x4d\x18\x04\0\0\0abcd"
+    content = skippable + zstd.compress(b"a,b\n1,2\n") + skippable
+
+    assert read(content, "file.csv.zst").frame.rows() == [("1", "2")]
+
+
+TABLE = b"a,b\n1,2\n" * 999
+LONG_WINDOW = {
+    zstd.CompressionParameter.window_log: 30,
+    zstd.CompressionParameter.enable_long_distance_matching: 1,
+}
+
+
+def wide(content):
+    packer = zstd.ZstdCompressor(options=LONG_WINDOW)
+    return packer.compress(content) + packer.flush()
+
+
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "ending", "rule", "said"),
     [
-        (gzip.compress(b"a,b\n1,2\n" * 999)[:-9], "ends too early"),
-        (b"a,b\n1,2\n", "damaged"),
-        (gzip.compress(b"a,b\n1,2\n" * 999)[:20] + b"\xff" * 40, "damaged|too early"),
+        (gzip.compress(TABLE)[:-9], "gz", "corrupt_gzip", "ends too early"),
+        (gzip.compress(TABLE)[:20] + b"\xff" * 40, "gz", "corrupt_gzip", "damaged|too early"),
+        (TABLE, "gz", "not_gzip", "says gzip, but it begins with 61 2c 62 0a"),
+        (b"", "gz", "not_gzip", "begins with nothing"),
+        (zstd.compress(TABLE)[:-3], "zst", "corrupt_zstd", "ends too early"),
+        (zstd.compress(TABLE) + b"junk", "zst", "corrupt_zstd", "damaged"),
+        (zstd.compress(TABLE)[:8] + b"\xff" * 40, "zst", "corrupt_zstd", "damaged|too early"),
+        (wide(TABLE), "zst", "corrupt_zstd", "too much memory"),
+        (gzip.compress(TABLE), "zst", "not_zstd", "says zstd, but it begins with 1f 8b"),
     ],
 )
-def test_a_damaged_gzip_file_is_refused(read, content, said):
-    with pytest.raises(ReadError, match=said):
-        read(content, "file.csv.gz")
+def test_what_is_packed_wrongly_is_refused(read, content, ending, rule, said):
+    with pytest.raises(ReadError, match=said) as caught:
+        read(content, f"file.csv.{ending}")
+    assert caught.value.rule == rule
 
 
-def test_a_gzip_bomb_is_stopped_at_the_ratio(read, monkeypatch):
-    monkeypatch.setattr(reader, "GZIP_FREE", 1_000)
+@pytest.mark.parametrize(("pack", "ending"), [(gzip.compress, "gz"), (zstd.compress, "zst")])
+def test_a_bomb_is_stopped_at_the_ratio(read, monkeypatch, pack, ending):
+    monkeypatch.setattr(packed, "FREE", 1_000)
 
-    with pytest.raises(ReadError, match="200 times its size"):
-        read(gzip.compress(b"0" * 3_000_000), "file.csv.gz")
+    with pytest.raises(ReadError, match="200 times its size") as caught:
+        read(pack(b"0" * 3_000_000), f"file.csv.{ending}")
+    assert caught.value.rule == "unpack_ratio"
 
 
 def test_two_readers_must_agree(read, monkeypatch):
@@ -158,6 +194,28 @@ def test_a_parser_error_is_a_read_error(read, monkeypatch):
 
     with pytest.raises(ReadError, match="cannot be parsed"):
         read(b"a\n1\n")
+
+
+def test_tsv_is_csv_with_tabs(read):
+    raw = read(b'a\tb\n1\t"x\ty, ""z"""\n\t2,5\n', "f.tsv", "tsv")
+
+    assert raw.frame.rows() == [("1", 'x\ty, "z"'), (None, "2,5")]
+    assert raw.place(1) == "line 3"
+
+
+@pytest.mark.parametrize(
+    ("content", "rule", "said"),
+    [
+        (b"a\tb\n1\n", "ragged_row", "a tab inside a text needs double quotes"),
+        (b"a,b\n1,2\n", "wrong_delimiter", "separated by commas; separate them by tabs"),
+        (b'a\tb\n1\tx"2\n', "unbalanced_quote", "line 2"),
+        (b"\xff\xfea\0", "wide_encoding", "save it as TSV in UTF-8"),
+    ],
+)
+def test_tsv_is_read_as_strictly(read, content, rule, said):
+    with pytest.raises(ReadError, match=said) as caught:
+        read(content, "f.tsv", "tsv")
+    assert caught.value.rule == rule
 
 
 def parquet(frame):
@@ -231,23 +289,28 @@ tables = st.integers(1, 4).flatmap(
 )
 
 
-def written(rows, quoting):
+def written(rows, quoting, delimiter=","):
     text = io.StringIO()
-    writer = csv.writer(text, quoting=quoting, lineterminator="\n")
+    writer = csv.writer(text, quoting=quoting, delimiter=delimiter, lineterminator="\n")
     writer.writerow([f"c{number}" for number in range(len(rows[0]))])
     writer.writerows(rows)
     return text.getvalue().encode()
 
 
 @settings(deadline=None)
-@given(tables, st.sampled_from([csv.QUOTE_ALL, csv.QUOTE_MINIMAL]), st.sampled_from([1, 7, 4096]))
-def test_every_cell_that_was_written_is_read(tmp_path_factory, rows, quoting, chunk):
+@given(
+    tables,
+    st.sampled_from([csv.QUOTE_ALL, csv.QUOTE_MINIMAL]),
+    st.sampled_from([1, 7, 4096]),
+    st.sampled_from([("csv", ","), ("tsv", "\t")]),
+)
+def test_every_cell_that_was_written_is_read(tmp_path_factory, rows, quoting, chunk, form):
     path = tmp_path_factory.mktemp("csv") / "object"
-    path.write_bytes(written([["x"], *rows] if len(rows[0]) == 1 else rows, quoting))
+    path.write_bytes(written([["x"], *rows] if len(rows[0]) == 1 else rows, quoting, form[1]))
     rows = [["x"], *rows] if len(rows[0]) == 1 else rows
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(csv_structure, "CHUNK", chunk)
-        frame = reader.read(path, "f.csv", "csv").frame
+        frame = reader.read(path, "f", form[0]).frame
     expected = [tuple(None if is_missing(c) else c for c in row) for row in rows]
     read_rows = frame.rows()
 
