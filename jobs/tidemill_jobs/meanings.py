@@ -9,6 +9,8 @@ every cell stays as written.
 from collections.abc import Collection, Mapping
 from typing import Literal, get_args
 
+from tidemill_jobs.errors import RefusedError
+from tidemill_jobs.spec import Problem
 from tidemill_jobs.values import Kind
 
 Meaning = Literal["number", "code", "boolean", "time", "text"]
@@ -35,3 +37,23 @@ def decide_kind(counts: Collection[Mapping[Meaning, int]]) -> Kind | None:
         if total[kind] >= SHARE * cells:
             return kind
     return "category"
+
+
+def kind_of(decided: Kind | None, problem: Problem, name: str) -> Kind:
+    """
+    Return what the target column is read as.
+
+    Raises:
+        RefusedError: Every cell is missing, or a regression's target is no number.
+    """
+    if decided is None:
+        raise RefusedError(
+            f"the target column '{name}' is empty in every row; deliver rows whose outcome is "
+            "known."
+        )
+    if problem == "regression" and decided != "number":
+        raise RefusedError(
+            f"the target column '{name}' holds {decided} values, and a regression needs numbers; "
+            "choose another target, or the problem binary or multiclass."
+        )
+    return "category" if decided == "time" else decided

@@ -15,10 +15,10 @@ import polars as pl
 from tidemill_jobs import reader, schema
 from tidemill_jobs.errors import ReadError, RefusedError
 from tidemill_jobs.lake import Lake, ObjectVersion
+from tidemill_jobs.meanings import kind_of
 from tidemill_jobs.reader import RawFile
 from tidemill_jobs.schema import Tally
 from tidemill_jobs.spec import Spec
-from tidemill_jobs.target import kind_of
 from tidemill_jobs.values import Kind
 
 

@@ -13,7 +13,7 @@ from tidemill_jobs.errors import RefusedError
 from tidemill_jobs.features import TARGET, Class
 from tidemill_jobs.spec import Problem
 from tidemill_jobs.split import NAMES, TEST, TRAIN
-from tidemill_jobs.values import Kind, show
+from tidemill_jobs.values import show
 
 CLASSES = 200  # a multiclass model has a tree per class and round
 BINARY = 2
@@ -37,26 +37,6 @@ class Outcomes:
         if problem == "regression":
             target = pl.Series([target.min(), target.max()]).drop_nulls()
         self.values[split].update(map(_class, target.unique().to_list()))
-
-
-def kind_of(decided: Kind | None, problem: Problem, name: str) -> Kind:
-    """
-    Return what the target column is read as.
-
-    Raises:
-        RefusedError: Every cell is missing, or a regression's target is no number.
-    """
-    if decided is None:
-        raise RefusedError(
-            f"the target column '{name}' is empty in every row; deliver rows whose outcome is "
-            "known."
-        )
-    if problem == "regression" and decided != "number":
-        raise RefusedError(
-            f"the target column '{name}' holds {decided} values, and a regression needs numbers; "
-            "choose another target, or the problem binary or multiclass."
-        )
-    return "category" if decided == "time" else decided
 
 
 def find_classes(outcomes: Outcomes, problem: Problem, name: str) -> tuple[Class, ...]:

@@ -19,7 +19,8 @@ the version is read anew. The document, version 1:
       stored        "text" | "number" | "boolean" | "time": what the format stores
       missing       cells that are missing in any column: null, NaN, the empty text
       missing_row   the first of them, or null
-      not_available cells NA, N/A, n/a, None: missing where a number, time or boolean is expected
+      not_available, not_available_row
+                    cells NA, N/A, n/a, None: missing where a number, time or boolean is expected
       meanings      {number | code | boolean | time | text: {count, row, value}}: how many of the
                     other cells could mean what, with the first of each
       numbers, times
@@ -119,6 +120,7 @@ class ColumnFacts:
     missing: int
     missing_row: int | None
     not_available: int
+    not_available_row: int | None
     meanings: Mapping[Meaning, Counted]
     numbers: Range | None
     times: Range | None
@@ -138,6 +140,7 @@ class ColumnFacts:
             missing=document["missing"],
             missing_row=document["missing_row"],
             not_available=document["not_available"],
+            not_available_row=document["not_available_row"],
             meanings={name: Counted(**seen) for name, seen in document["meanings"].items()},
             numbers=Range.parse(document["numbers"]),
             times=Range.parse(document["times"]),
@@ -214,6 +217,12 @@ class Facts:
         """Return the document; equal facts give equal text."""
         document = {"version": VERSION, **asdict(self)}
         return json.dumps(document, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+
+
+def quantile_places(count: int) -> list[int]:
+    """Return which of *count* sorted values the quantiles are."""
+    steps = QUANTILES - 1
+    return [(step * (count - 1) + steps // 2) // steps for step in range(QUANTILES)]
 
 
 def cut(text: str) -> str:

@@ -3,12 +3,10 @@
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import polars as pl
 
 from tidemill_jobs import schema
 from tidemill_jobs.contract.facts import (
-    QUANTILES,
     VALUES,
     VALUES_IN_ALL,
     ColumnFacts,
@@ -16,6 +14,7 @@ from tidemill_jobs.contract.facts import (
     Range,
     Spot,
     cut,
+    quantile_places,
 )
 from tidemill_jobs.meanings import Meaning
 from tidemill_jobs.reader import RawFile
@@ -42,20 +41,25 @@ def describe(raw: RawFile, timestamp: str | None, place: Place) -> tuple[ColumnF
     facts = []
     for name in raw.frame.columns:
         tally = schema.tally(raw, [name], timestamp)[name]
-        facts.append(_column(raw.frame[name], tally, place, limit))
+        infer = not raw.typed or name == timestamp  # else NA is a text like any other
+        facts.append(_column(raw.frame[name], tally, place, limit, infer=infer))
     return tuple(facts)
 
 
-def _column(column: pl.Series, tally: Tally, place: Place, limit: int) -> ColumnFacts:
+def _column(
+    column: pl.Series, tally: Tally, place: Place, limit: int, *, infer: bool
+) -> ColumnFacts:
     missing = column.null_count()
     listed, distinct = _values(column, place, limit)
     repeats = len(column) - missing - distinct
+    unknown = _not_available(column, infer=infer)
     return ColumnFacts(
         name=column.name,
         stored=_stored(column.dtype),
         missing=missing,
         missing_row=place(_first(column.is_null())) if missing else None,
-        not_available=_not_available(column),
+        not_available=int(unknown.sum()),
+        not_available_row=place(_first(unknown)) if unknown.any() else None,
         meanings=_meanings(tally, place),
         numbers=_range(_numbers(column), place) if "number" in tally.counts else None,
         times=_range(schema.minutes(column), place) if "time" in tally.counts else None,
@@ -75,10 +79,11 @@ def _stored(dtype: pl.DataType) -> str:
     return "time" if dtype == pl.Datetime else "number"
 
 
-def _not_available(column: pl.Series) -> int:
-    if column.dtype != pl.String:
-        return 0
-    return int(column.str.strip_chars(BLANK).is_in(NOT_AVAILABLE).sum())
+def _not_available(column: pl.Series, *, infer: bool) -> pl.Series:
+    """Return which cells are missing where no text is expected."""
+    if not infer or column.dtype != pl.String:
+        return pl.Series([], dtype=pl.Boolean)
+    return column.str.strip_chars(BLANK).is_in(NOT_AVAILABLE).fill_null(value=False)
 
 
 def _meanings(tally: Tally, place: Place) -> dict[Meaning, Counted]:
@@ -99,13 +104,12 @@ def _range(cells: pl.Series, place: Place) -> Range | None:
     if low is None or high is None:
         return None
     ordered = cells.drop_nulls().sort().to_numpy()
-    at = np.linspace(0, len(ordered) - 1, QUANTILES).round().astype(int)
     return Range(
         low=float(cells[low]),
         low_row=place(low),
         high=float(cells[high]),
         high_row=place(high),
-        quantiles=tuple(map(float, ordered[at])),
+        quantiles=tuple(map(float, ordered[quantile_places(len(ordered))])),
     )
 
 

@@ -2,8 +2,9 @@ import polars as pl
 import pytest
 
 from tidemill_jobs.errors import RefusedError
+from tidemill_jobs.meanings import kind_of
 from tidemill_jobs.split import TEST, TRAIN, VALIDATION
-from tidemill_jobs.target import Outcomes, check_rows, encode, find_classes, kind_of
+from tidemill_jobs.target import Outcomes, check_rows, encode, find_classes
 
 
 def outcomes(train, validation, test, problem="binary"):
