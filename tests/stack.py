@@ -8,7 +8,7 @@ from .infrastructure.template_model import as_list, resolve
 REGION = "us-east-1"
 ACCOUNT = "123456789012"  # moto's
 STACK = "tidemill"
-LAKE, ARTIFACTS = "tidemill-lake", "tidemill-artifacts"
+LAKE, ARTIFACTS, ANCHORS = "tidemill-lake", "tidemill-artifacts", "tidemill-anchors"
 STATE, LEDGER = "tidemill-state", "tidemill-ledger"
 BUS = "tidemill"
 QUEUES = ("IntakeQueue", "DeliveryQueue", "TriggerQueue")
@@ -38,6 +38,7 @@ REFS = {
     "LedgerTable": LEDGER,
     "LakeBucket": LAKE,
     "ArtifactBucket": ARTIFACTS,
+    "AnchorBucket": ANCHORS,
     "Bus": BUS,
     "Retrain": machine("retrain"),
     "Rollout": machine("rollout"),
@@ -49,6 +50,7 @@ ARNS = {
     "LedgerTable": f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/{LEDGER}",
     "LakeBucket": f"arn:aws:s3:::{LAKE}",
     "ArtifactBucket": f"arn:aws:s3:::{ARTIFACTS}",
+    "AnchorBucket": f"arn:aws:s3:::{ANCHORS}",
     "Bus": f"arn:aws:events:{REGION}:{ACCOUNT}:event-bus/{BUS}",
     "ExecutionRole": ROLE,
     **{name: queue_arn(name) for name in QUEUES},

@@ -11,11 +11,14 @@ from typing import Any
 import boto3
 from aws_lambda_powertools import Logger
 
+from tidemill.adapters.anchors import Anchors
 from tidemill.adapters.bus import Bus, Queue
+from tidemill.adapters.chain import Chain
 from tidemill.adapters.closing import Closing
 from tidemill.adapters.endpoints import Endpoints
 from tidemill.adapters.jobs import Jobs
 from tidemill.adapters.lake import Lake
+from tidemill.adapters.late_links import LateLinks
 from tidemill.adapters.parking import Parking
 from tidemill.adapters.reconciliation import Queues, Reconciliation
 from tidemill.adapters.stores import Stores
@@ -25,14 +28,13 @@ from tidemill.settings import SweepSettings
 
 logger = Logger()
 settings = SweepSettings.from_env()
-stores = Stores(
-    boto3.client("dynamodb"), state_table=settings.state_table, ledger_table=settings.ledger_table
-)
+dynamodb, s3 = boto3.client("dynamodb"), boto3.client("s3")
+stores = Stores(dynamodb, state_table=settings.state_table, ledger_table=settings.ledger_table)
 sqs, workflows, sagemaker = (boto3.client(name) for name in ("sqs", "stepfunctions", "sagemaker"))
 triggers = Queue(sqs, settings.trigger_queue_url)
 reconciliation = Reconciliation(
     stores,
-    Lake(boto3.client("s3")),
+    Lake(s3),
     Queues(
         intake=Queue(sqs, settings.intake_queue_url),
         deliveries=Queue(sqs, settings.delivery_queue_url),
@@ -43,7 +45,10 @@ reconciliation = Reconciliation(
     closing=Closing(stores, triggers, Bus(boto3.client("events"), settings.bus_name)),
 )
 parking = Parking(stores.state, workflows, Jobs(sagemaker), Endpoints(sagemaker))
-sweep = Sweep(reconciliation, parking, settings.lake_bucket)
+late = LateLinks(
+    stores, Chain(dynamodb, settings.ledger_table), Anchors(s3, settings.anchor_bucket)
+)
+sweep = Sweep(reconciliation, parking, late, settings.lake_bucket)
 
 
 @logger.inject_lambda_context

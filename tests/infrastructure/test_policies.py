@@ -90,12 +90,49 @@ def test_roles_are_passed_to_one_service_only(template):
     assert loose == []
 
 
+CHANGING = {
+    "dynamodb:UpdateItem",
+    "dynamodb:DeleteItem",
+    "dynamodb:BatchWriteItem",
+    "dynamodb:PartiQLInsert",
+    "dynamodb:PartiQLUpdate",
+    "dynamodb:PartiQLDelete",
+    "dynamodb:UpdateTable",
+    "dynamodb:UpdateTimeToLive",
+    "dynamodb:DeleteTable",
+}
+
+
 def test_the_ledger_is_only_added_to(template):
-    ledgers = {name for name in template["Resources"] if "Ledger" in name}
-    changing = {"dynamodb:UpdateItem", "dynamodb:DeleteItem", "dynamodb:BatchWriteItem"}
+    ledgers = {name for name in template["Resources"] if name.startswith("LedgerTable")}
+    assert ledgers
     may = [
         (s.owner, s.sid)
         for s in granted(template)
-        if changing & set(s.actions) and ledgers & set(references(s.resources))
+        if CHANGING & set(s.actions) and ledgers & set(references(s.resources))
     ]
     assert may == []
+
+
+def test_no_table_is_granted_as_a_whole(template):
+    """A `dynamodb:*` would take the ledger along, and so would a resource that is no table's."""
+    wide = [
+        (s.owner, s.sid)
+        for s in granted(template)
+        if any(action in ("*", "dynamodb:*") for action in s.actions)
+        or (
+            any(action.startswith("dynamodb:") for action in s.actions)
+            and not all(list(references(resource)) for resource in s.resources)
+        )
+    ]
+    assert wide == []
+
+
+def test_what_is_anchored_only_the_sweep_writes_and_nobody_removes(template):
+    may = {
+        (s.owner, action)
+        for s in granted(template)
+        if "AnchorBucket" in set(references(s.resources))
+        for action in s.actions
+    }
+    assert may == {("SweepFunction", "s3:PutObject")}

@@ -89,6 +89,33 @@ def test_a_table_can_be_restored_and_is_encrypted(name, template):
     assert table.get("BillingMode") == "PAY_PER_REQUEST"
 
 
+def test_the_ledger_s_stream_tells_what_was_and_what_is(template):
+    table = template["Resources"]["LedgerTable"]["Properties"]
+    assert table["StreamSpecification"] == {"StreamViewType": "NEW_AND_OLD_IMAGES"}
+
+
+@each("AWS::Serverless::Function")
+def test_a_stream_s_reader_keeps_what_it_cannot_take(name, template):
+    events = template["Resources"][name]["Properties"].get("Events", {})
+    for event in events.values():
+        if event["Type"] in ("DynamoDB", "Kinesis"):
+            source = event["Properties"]
+            assert source["StartingPosition"] == "TRIM_HORIZON", "else what came first is lost"
+            assert source["BisectBatchOnFunctionError"] is True
+            assert source["MaximumRetryAttempts"] < 10_000
+            assert source["MaximumRecordAgeInSeconds"] < 86_400, "sooner than the stream forgets"
+            (queue,) = references(source["DestinationConfig"]["OnFailure"]["Destination"])
+            assert template["Resources"][queue]["Type"] == "AWS::SQS::Queue"
+
+
+def test_anchors_are_locked(template):
+    bucket = template["Resources"]["AnchorBucket"]["Properties"]
+    assert bucket["ObjectLockEnabled"] is True
+    retention = bucket["ObjectLockConfiguration"]["Rule"]["DefaultRetention"]
+    assert retention["Mode"] in ("GOVERNANCE", "COMPLIANCE")
+    assert list(references(retention["Days"])) == ["AnchorRetentionDays"]
+
+
 @each("AWS::S3::Bucket")
 def test_a_bucket_keeps_versions_and_strangers_out(name, template):
     bucket = template["Resources"][name]["Properties"]

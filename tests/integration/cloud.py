@@ -68,7 +68,7 @@ class Cloud:
         if self._memory:
             by_name = {table["TableName"]: table for table in tables}
             self.dynamodb = MemoryTables(self.dynamodb.exceptions, by_name)
-        for bucket in (stack.LAKE, stack.ARTIFACTS):
+        for bucket in (stack.LAKE, stack.ARTIFACTS, stack.ANCHORS):
             client("s3").create_bucket(Bucket=bucket)
             client("s3").put_bucket_versioning(
                 Bucket=bucket, VersioningConfiguration={"Status": "Enabled"}
@@ -196,7 +196,7 @@ class Cloud:
         }
         objects = {
             (bucket, item["Key"])
-            for bucket in (stack.LAKE, stack.ARTIFACTS)
+            for bucket in (stack.LAKE, stack.ARTIFACTS, stack.ANCHORS)
             for item in client("s3").list_objects_v2(Bucket=bucket).get("Contents", [])
         }
         sagemaker = {

@@ -188,6 +188,9 @@ class _Condition:
                     return bool(str(held).startswith(self._value(arguments[1])))
                 return (held is not None) == (token == "attribute_exists")
         held, operator = self._value(token), self._next()
+        if operator == "BETWEEN":
+            low, _, high = self._value(self._next()), self._next(), self._value(self._next())
+            return held is not None and bool(low <= held <= high)
         if operator == "IN":
             return held in [self._value(argument) for argument in self._list()]
         wanted = self._value(self._next())

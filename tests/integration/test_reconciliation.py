@@ -2,8 +2,12 @@
 
 import pytest
 
+from tidemill.adapters.anchors import Anchors, etag
+from tidemill.adapters.chain import Chain
+from tidemill.adapters.ledger import Entry
 from tidemill.adapters.runs import Ended
 
+from .. import stack
 from ..stack import LAKE
 from .cloud import client
 from .functions.scenes import CSV, MODEL, NAME, REF, begin_run, pend, queued
@@ -160,3 +164,33 @@ def test_what_one_part_cannot_mend_does_not_keep_the_others_from_mending(cloud, 
 def test_a_deleted_model_is_left_alone(cloud):
     pend(cloud, "d-1")
     assert sweep(cloud)["woken"] == 0
+
+
+def test_entries_that_the_stream_lost_are_chained_and_the_head_is_anchored(cloud, spec):
+    cloud.apply(spec)
+    chain = Chain(cloud.dynamodb, stack.LEDGER)
+    cloud.now += 1000
+    assert sweep(cloud)["chained"] == 1
+
+    head = chain.head(REF)
+    assert [key for key, _ in head.entries] == [f"spec#{spec.digest}"]
+    ((anchor),) = anchors(cloud)
+    assert (anchor.number, anchor.etag) == (1, etag(head))
+    assert anchor.key == f"heads/{REF}/000000000001.json"
+
+
+def test_a_head_is_anchored_at_most_once_an_hour(cloud, spec):
+    cloud.apply(spec)
+    for seconds, count in ((1000, 1), (1000, 1), (3600, 2), (7200, 2)):
+        if count != len(anchors(cloud)) or seconds == 1000:
+            cloud.stores.ledger.append(
+                Entry(REF, f"model#{cloud.now}", cloud.now, "model", "delay", "delete", "")
+            )
+        cloud.now += seconds
+        sweep(cloud)
+        assert len(anchors(cloud)) == count
+
+
+def anchors(cloud):
+    with cloud.somebody_else():
+        return list(Anchors(client("s3"), stack.ANCHORS).of(REF))

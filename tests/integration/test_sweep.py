@@ -6,7 +6,7 @@ import pytest
 
 from tidemill.adapters.sweep import Sweep
 
-PARTS = ["answered", "settled", "armed", "woken", "missed"]
+PARTS = ["answered", "settled", "armed", "woken", "chained", "missed"]
 
 
 class Parts:
@@ -27,7 +27,7 @@ class Parts:
 
 def sweep(failing):
     parts, heard = Parts(failing), []
-    found, failed = Sweep(parts, parts, "lake").run(7.0, lambda *told: heard.append(told))
+    found, failed = Sweep(parts, parts, parts, "lake").run(7.0, lambda *told: heard.append(told))
     return SimpleNamespace(done=parts.done, heard=heard, found=found, failed=failed)
 
 
@@ -35,13 +35,13 @@ def test_every_part_is_done_once_in_order():
     swept = sweep({})
     assert swept.done == [
         ("settle",), ("executions", 7.0), ("deliveries", 7.0), ("triggers", 7.0),
-        ("uploads", "lake"),
+        ("sweep", 7.0), ("uploads", "lake"),
     ]  # fmt: skip
-    assert swept.found == dict(zip(PARTS, (1, 2, 3, 4, 5), strict=True))
+    assert swept.found == dict(zip(PARTS, (1, 2, 3, 4, 5, 6), strict=True))
     assert (swept.failed, swept.heard) == ([], [])
 
 
-@pytest.mark.parametrize("method", ["settle", "executions", "uploads"])
+@pytest.mark.parametrize("method", ["settle", "executions", "sweep", "uploads"])
 def test_a_part_that_fails_is_told_with_its_error_and_the_others_are_done(method):
     error = ConnectionError("no")
     swept = sweep({method: error})

@@ -160,9 +160,18 @@ class SweepSettings(Tables):
     """What `functions/sweep` needs."""
 
     lake_bucket: str
+    anchor_bucket: str
     intake_queue_url: str
     retrain_arn: str
     rollout_arn: str
     delivery_queue_url: str
     trigger_queue_url: str
     bus_name: str
+
+
+@dataclass(frozen=True, slots=True)
+class ChainLedgerSettings(Settings):
+    """What `functions/chain_ledger` needs."""
+
+    stack_name: str
+    ledger_table: str

@@ -1,9 +1,9 @@
-"""CloudFormation types that ministack refuses, and properties of tables that it drops."""
+"""CloudFormation types that ministack refuses, and properties of tables and buckets it drops."""
 
 import json
 from typing import Any
 
-from ministack.services import cloudwatch, dynamodb, eventbridge, stepfunctions
+from ministack.services import cloudwatch, dynamodb, eventbridge, s3, stepfunctions
 from ministack.services.cloudformation import provisioners
 
 from tidemill_local.engine.hooks import expect, expect_value
@@ -38,6 +38,9 @@ def check() -> None:
         provisioners, "_ddb_update",
         "(physical_id, old_props, new_props, stack_name, logical_id=None)",
     )  # fmt: skip
+    expect(provisioners, "_s3_create", "(logical_id, props, stack_name)")
+    expect(provisioners, "_s3_update", "(physical_id, old_props, new_props, stack_name)")
+    expect_value(s3, "_bucket_object_lock", s3.AccountScopedDict)
     expect(
         provisioners, "_physical_name",
         "(stack_name, logical_id, *, lowercase=False, max_len=128, seeded=True)",
@@ -79,6 +82,7 @@ def apply(_: Surroundings) -> None:
         "AWS::Events::Archive": {"create": _create_archive, "delete": _delete_archive},
     }
     handlers["AWS::DynamoDB::Table"] |= {"create": _create_table, "update": _update_table}
+    handlers["AWS::S3::Bucket"] |= {"create": _create_bucket, "update": _update_bucket}
 
 
 def _record(logical_id: str, _: dict[str, Any], stack: str) -> Attributes:
@@ -88,6 +92,32 @@ def _record(logical_id: str, _: dict[str, Any], stack: str) -> Attributes:
 
 def _forget(_: str, __: dict[str, Any]) -> None:
     """There is nothing to delete."""
+
+
+def _create_bucket(logical_id: str, properties: dict[str, Any], stack: str) -> Attributes:
+    name, attributes = provisioners._s3_create(logical_id, properties, stack)
+    _lock_objects(name, properties)
+    return name, attributes
+
+
+def _update_bucket(
+    physical_id: str, old: dict[str, Any], new: dict[str, Any], stack: str
+) -> Attributes:
+    name, attributes = provisioners._s3_update(physical_id, old, new, stack)
+    _lock_objects(name, new)
+    return name, attributes
+
+
+def _lock_objects(bucket: str, properties: dict[str, Any]) -> None:
+    """Have S3 apply the bucket's default retention to each new object version."""
+    if not _truth(properties.get("ObjectLockEnabled")):
+        return
+    rule = (properties.get("ObjectLockConfiguration") or {}).get("Rule") or {}
+    retention = dict(rule.get("DefaultRetention") or {})
+    for unit in ("Days", "Years"):
+        if unit in retention:  # a parameter comes as text
+            retention[unit] = int(retention[unit])
+    s3._bucket_object_lock[bucket] = {"enabled": True, "default_retention": retention or None}
 
 
 def _create_table(logical_id: str, properties: dict[str, Any], stack: str) -> Attributes:

@@ -81,7 +81,7 @@ def _state() -> dict[str, Any]:
             _move_to_file(version, referenced)
     lambda_svc._prune_orphan_code_blobs(referenced)
     state = {name: copy.deepcopy(getattr(lambda_svc, store)) for name, store in _STORES.items()}
-    # The records of a stream do not outlive the process, so neither may the positions in it.
+    # Of a stream only what was not read outlives the process, so positions in it begin anew.
     return {**state, "functions": functions, "dynamodb_stream_positions": {}}
 
 

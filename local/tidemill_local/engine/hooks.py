@@ -17,6 +17,7 @@ MINISTACK = "1.5.33"
 _HOOKS = (
     "schedule_ticks",
     "durable_tables",
+    "durable_streams",
     "durable_queues",
     "durable_executions",
     "durable_code",

@@ -20,7 +20,16 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
 
 Kind = Literal[
-    "spec", "upload", "delivery", "trigger", "run", "version", "approval", "rollout", "model"
+    "spec",
+    "upload",
+    "delivery",
+    "trigger",
+    "run",
+    "version",
+    "approval",
+    "rollout",
+    "model",
+    "tamper",
 ]
 #: Uploads that no model's prefix takes are kept under this name.
 UNPLACED = "unplaced"

@@ -18,10 +18,11 @@ CHAMPION = "champion"
 #: Partitions that are not a model's.
 MODELS = "models"
 PARKED = "parked"
+CHAINS = "chains"
 
 
 class State:
-    """Items are keyed by `owner` (a model, or MODELS, or PARKED) and `fact`."""
+    """Items are keyed by `owner` (a model, or MODELS, PARKED or CHAINS) and `fact`."""
 
     def __init__(self, client: "DynamoDBClient", table: str) -> None:
         self.client = client

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from tidemill.adapters.late_links import LateLinks
 from tidemill.adapters.parking import Parking
 from tidemill.adapters.reconciliation import Reconciliation
 
@@ -9,9 +10,12 @@ from tidemill.adapters.reconciliation import Reconciliation
 class Sweep:
     """Finds what events missed, and sets going again what stopped."""
 
-    def __init__(self, reconciliation: Reconciliation, parking: Parking, bucket: str) -> None:
+    def __init__(
+        self, reconciliation: Reconciliation, parking: Parking, late: LateLinks, bucket: str
+    ) -> None:
         self._reconciliation = reconciliation
         self._parking = parking
+        self._late = late
         self._bucket = bucket
 
     def run(
@@ -33,6 +37,7 @@ class Sweep:
             "settled": lambda: reconciliation.executions(now),
             "armed": lambda: reconciliation.deliveries(now),
             "woken": lambda: reconciliation.triggers(now),
+            "chained": lambda: self._late.sweep(now),
             "missed": lambda: reconciliation.uploads(self._bucket),
         }
         found: dict[str, int] = {}
