@@ -10,7 +10,12 @@ from moto import dynamodb
 from ..stack import ARNS, BUS, LEDGER, REFS, STATE, machine, sagemaker
 
 _TABLES = {STATE: ARNS["StateTable"], LEDGER: ARNS["LedgerTable"]}
-_TRANSACTION = {"Put": "PutItem", "Update": "UpdateItem", "Delete": "DeleteItem"}
+_TRANSACTION = {
+    "Put": "PutItem",
+    "Update": "UpdateItem",
+    "Delete": "DeleteItem",
+    "ConditionCheck": "ConditionCheckItem",
+}
 _S3 = {
     "HeadObject": "GetObject",
     "GetObject": "GetObject",

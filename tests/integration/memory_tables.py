@@ -105,6 +105,8 @@ class MemoryTables:
                 self._items[table][key] = dict(body["Item"])
             case "Delete":
                 self._items[table].pop(key, None)
+            case "ConditionCheck":
+                pass
             case "Update":
                 self._items[table][key] = _updated({**held, **body["Key"]}, body)
 
@@ -117,7 +119,7 @@ def _key_names(schema: list[dict[str, str]]) -> list[str]:
 def _updated(item: Item, body: dict[str, Any]) -> Item:
     names = body.get("ExpressionAttributeNames", {})
     given = body["ExpressionAttributeValues"]
-    clauses = re.split(r"\b(SET|ADD|REMOVE)\b", body["UpdateExpression"])[1:]
+    clauses = re.split(r"\b(SET|ADD|REMOVE|DELETE)\b", body["UpdateExpression"])[1:]
     for verb, text in zip(clauses[::2], clauses[1::2], strict=True):
         for part in text.split(","):
             name, *rest = part.replace("=", " ").split()
@@ -129,6 +131,9 @@ def _updated(item: Item, body: dict[str, Any]) -> Item:
                     item.pop(name, None)
                 case "ADD":
                     item[name] = _added(item.get(name), given[rest[0]])
+                case "DELETE":
+                    left = {*item.pop(name, {"SS": []})["SS"]} - {*given[rest[0]]["SS"]}
+                    item |= {name: {"SS": sorted(left)}} if left else {}
     return item
 
 

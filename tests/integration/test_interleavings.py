@@ -176,6 +176,32 @@ def test_nor_with_markers(make_world, history, places):
     check(world)
 
 
+POLICY = {
+    "cooldown_seconds": 700,
+    "time_zone": "Europe/Berlin",
+    "blackout": [{"written": "fri 11:00-11:20", "days": [4], "start": 660, "end": 680}],
+}
+
+
+@settings(LAWS, max_examples=80)
+@given(st.lists(moves, min_size=8, max_size=30))
+def test_nor_under_a_policy_that_puts_triggers_off(make_world, history):
+    """They start when their time has come, also when the message that says so was lost."""
+    world = make_world(triggers=POLICY)
+    began = world.now
+    play(world, history)
+    world.settle()
+    check(world)
+    runs = world.stores.runs.of(world.ref)
+    assert all(run["started_at"] >= began + 1200 for run in runs), "in the blackout"
+    spans = [(run["started_at"], run["finished_at"]) for run in runs]
+    assert all(two[0] >= one[1] + 700 for one, two in itertools.pairwise(spans)), "too soon"
+    entries = world.stores.ledger.entries(world.ref)
+    put_off = [e for e in entries if e["verdict"] == "defer"]
+    said = [(e["facts"]["trigger"], e["reason"]) for e in put_off]
+    assert len(said) == len(set(said)), "said twice"
+
+
 @pytest.mark.parametrize("kill_in", range(30))
 @pytest.mark.parametrize("function", sorted(QUEUES))
 def test_each_function_dies_at_each_of_its_calls(make_world, function, kill_in):

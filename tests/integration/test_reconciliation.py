@@ -9,7 +9,7 @@ from tidemill.adapters.runs import Ended
 
 from .. import stack
 from ..stack import LAKE
-from .cloud import client
+from .cloud import NOW, client
 from .functions.scenes import CSV, MODEL, NAME, REF, begin_run, pend, queued
 
 PREFIX = f"raw/{REF}/"
@@ -125,7 +125,33 @@ def test_triggers_of_a_busy_model_wait(cloud, spec):
     cloud.apply(spec)
     begin_run(cloud)
     pend(cloud, "d-2")
+    assert sweep(cloud)["woken"] == 1, "its message was lost: it has no verdict yet"
+    cloud.invoke("decide_trigger", queued(MODEL))
     assert sweep(cloud)["woken"] == 0
+
+
+def test_what_waits_for_a_time_is_left_to_its_hint_until_that_is_overdue(cloud, make_spec):
+    cloud.apply(make_spec(triggers={"cooldown_seconds": 3600}))
+    cloud.stores.runs.finish(REF, begin_run(cloud), Ended("failed", "no"), cloud.now)
+    pend(cloud, "d-2")
+    cloud.invoke("decide_trigger", queued(MODEL))
+    assert len(cloud.sent("TriggerQueue")) == 1
+    for later in (0, 500, 900 + 60):
+        cloud.now += later - (cloud.now - NOW)
+        assert sweep(cloud)["woken"] == 0
+    cloud.now += 1
+    assert sweep(cloud)["woken"] == 1, "the hint was lost"
+    cloud.invoke("decide_trigger", queued(MODEL))
+    assert sweep(cloud)["woken"] == 0, "another is under way"
+
+
+def test_what_waits_for_more_data_is_no_work_for_a_sweep(cloud, make_spec):
+    cloud.apply(make_spec(triggers={"minimum_rows": 100}))
+    pend(cloud, "d-1", rows=10)
+    cloud.invoke("decide_trigger", queued(MODEL))
+    assert sweep(cloud)["woken"] == 0
+    cloud.apply(make_spec(triggers={"minimum_rows": 10}))
+    assert sweep(cloud)["woken"] == 1, "the spec has changed"
 
 
 def test_a_run_that_nobody_started_is_started(cloud, spec):

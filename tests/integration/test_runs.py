@@ -1,9 +1,10 @@
 import pytest
 
 from tidemill.adapters.items import transact
-from tidemill.adapters.runs import LEASE_SECONDS, MOST_TRIGGERS, Ended
-from tidemill.domain.trigger import Trigger, decide
+from tidemill.adapters.runs import LEASE_SECONDS, MOST_TRIGGERS, Basis, Ended
+from tidemill.domain.trigger import Standing, Trigger, decide
 from tidemill.errors import NotFoundError
+from tidemill.spec.compiled import Triggers
 
 pytestmark = pytest.mark.parametrize("cloud", ["moto", "memory"], indirect=True)
 REF = "flights/delay"
@@ -24,12 +25,14 @@ def pend(stores, *names, at=NOW):
 
 def decision_of(stores, now=NOW):
     lease = stores.leases.read(REF, "run")
-    return decide(stores.triggers.pending(REF), lease, now), lease
+    starts = stores.standings.read(REF).starts
+    decision = decide(stores.triggers.pending(REF), Triggers(), Standing(lease), now)
+    return decision, Basis(lease, starts)
 
 
 def start(stores, now=NOW):
-    decision, lease = decision_of(stores, now)
-    assert stores.runs.start(REF, decision, lease, now)
+    decision, basis = decision_of(stores, now)
+    assert stores.runs.start(REF, decision, basis, now)
     return decision.run
 
 
@@ -56,25 +59,25 @@ def test_what_waits_is_read_back_as_it_was_stored(stores, rows):
 
 def test_of_two_decisions_on_the_same_triggers_one_starts(runs, stores):
     pend(stores, "d-1")
-    decision, lease = decision_of(stores)
-    assert runs.start(REF, decision, lease, NOW)
-    assert not runs.start(REF, decision, lease, NOW)
+    decision, basis = decision_of(stores)
+    assert runs.start(REF, decision, basis, NOW)
+    assert not runs.start(REF, decision, basis, NOW)
     assert len(runs.of(REF)) == 1
 
 
 def test_a_trigger_that_another_took_stops_the_whole_start(runs, stores):
     pend(stores, "d-1", "d-2")
-    decision, lease = decision_of(stores)
+    decision, basis = decision_of(stores)
     transact(stores.state.client, [stores.triggers.taken(REF, decision.verdicts[1].trigger)])
-    assert not runs.start(REF, decision, lease, NOW)
+    assert not runs.start(REF, decision, basis, NOW)
     assert runs.of(REF) == []
     assert stores.leases.read(REF, "run") is None
 
 
 def test_a_decision_that_starts_nothing_cannot_be_started(runs, stores):
-    decision, lease = decision_of(stores)
+    decision, basis = decision_of(stores)
     with pytest.raises(ValueError, match="starts no run"):
-        runs.start(REF, decision, lease, NOW)
+        runs.start(REF, decision, basis, NOW)
 
 
 def test_a_transaction_takes_only_so_many_triggers(runs, stores):

@@ -83,7 +83,9 @@ class World:
         wiring = {
             "admit_upload": {"intake": Intake(self.stores, self, self.deliveries, self)},  # type: ignore[arg-type]
             "close_delivery": {"delivery_queue": self.deliveries, "trigger_queue": self.triggers},
-            "decide_trigger": {"decisions": Decisions(self.stores, self, self)},  # type: ignore[arg-type]
+            "decide_trigger": {
+                "decisions": Decisions(self.stores, self, self, self.triggers)  # type: ignore[arg-type]
+            },
             "close_run": {"closing": closing},
         }
         self.apps = {name: load_function(name) for name in wiring}

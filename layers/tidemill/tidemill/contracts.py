@@ -50,7 +50,7 @@ class ObjectCreated(Contract):
 
 @dataclass(frozen=True, slots=True)
 class ModelRef(Contract):
-    """Input of most functions that a person calls, and of the trigger queue."""
+    """Input of most functions that a person calls."""
 
     project: str
     model: str
@@ -59,6 +59,17 @@ class ModelRef(Contract):
     def ref(self) -> str:
         """`project/model`."""
         return f"{self.project}/{self.model}"
+
+
+@dataclass(frozen=True, slots=True)
+class LookAtModel(ModelRef):
+    """
+    A message of the trigger queue: decide what is pending.
+
+    *look_at* is when a delayed one was due; it sends the next hop. Seconds since 1970.
+    """
+
+    look_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

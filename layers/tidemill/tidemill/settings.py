@@ -56,6 +56,7 @@ class CloseDeliverySettings(Tables):
 class DecideTriggerSettings(Tables):
     """What `functions/decide_trigger` needs."""
 
+    trigger_queue_url: str
     bus_name: str
     retrain_arn: str
 

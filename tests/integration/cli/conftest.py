@@ -13,8 +13,9 @@ from click.testing import CliRunner
 
 from tidemill.adapters.items import transact
 from tidemill.adapters.ledger import Entry
-from tidemill.adapters.runs import Ended
-from tidemill.domain.trigger import Trigger, decide
+from tidemill.adapters.runs import Basis, Ended
+from tidemill.domain.trigger import Standing, Trigger, decide
+from tidemill.spec.compiled import Triggers
 from tidemill.times import iso
 from tidemill_cli.main import main
 from tidemill_cli.session import Session
@@ -166,9 +167,9 @@ class Life:
         at = self._cloud.now - ago
         waiting = Trigger(trigger, "data", at, why)
         self.trigger(waiting)
-        decision = decide([waiting], self._stores.leases.read(REF, "run"), at)
         lease = self._stores.leases.read(REF, "run")
-        assert self._stores.runs.start(REF, decision, lease, at)
+        decision = decide([waiting], Triggers(), Standing(lease), at)
+        assert self._stores.runs.start(REF, decision, Basis(lease), at)
         document = {"project": "flights", "model": "delay", "run": decision.run}
         execution = self._cloud.workflows.begin("retrain", decision.run, document)
         self._stores.runs.note(REF, decision.run, status="running", execution=execution)

@@ -3,7 +3,9 @@
 import json
 
 from tidemill.adapters.items import transact
-from tidemill.domain.trigger import Trigger, decide
+from tidemill.adapters.runs import Basis
+from tidemill.domain.trigger import Standing, Trigger, decide
+from tidemill.spec.compiled import Triggers
 
 REF = "flights/delay"
 MODEL = {"project": "flights", "model": "delay"}
@@ -24,18 +26,20 @@ def queued(body, receives=1):
     }
 
 
-def pend(cloud, trigger, *, kind="data", at=None):
+def pend(cloud, trigger, *, kind="data", at=None, rows=None):
     """Store a trigger that waits for a decision."""
-    pending = Trigger(trigger, kind, cloud.now if at is None else at, f"{trigger} came")
+    at = cloud.now if at is None else at
+    pending = Trigger(trigger, kind, at, f"{trigger} came", rows)
     transact(cloud.stores.state.client, [cloud.stores.triggers.put(REF, pending)])
 
 
 def begin_run(cloud, trigger="d-1", *, status="running"):
     """Start a run, without any function; return its id."""
     pend(cloud, trigger)
-    lease = cloud.stores.leases.read(REF, "run")
-    decision = decide(cloud.stores.triggers.pending(REF), lease, cloud.now)
-    assert cloud.stores.runs.start(REF, decision, lease, cloud.now)
+    basis = Basis(cloud.stores.leases.read(REF, "run"), cloud.stores.standings.read(REF).starts)
+    pending = cloud.stores.triggers.pending(REF)
+    decision = decide(pending, Triggers(), Standing(basis.lease), cloud.now)
+    assert cloud.stores.runs.start(REF, decision, basis, cloud.now)
     if status != "starting":
         cloud.workflows.begin("retrain", decision.run, {**MODEL, "run": decision.run})
         cloud.stores.runs.note(REF, decision.run, status=status)

@@ -62,15 +62,19 @@ def test_what_was_put_off_starts_when_the_model_is_free(cloud, spec):
     assert [run["triggers"] for run in cloud.stores.runs.of(REF)] == [["d-1"], ["d-2"]]
 
 
-def test_more_than_one_transaction_takes_wait_with_a_verdict(cloud, spec):
+def test_more_than_one_transaction_takes_all_join_the_run(cloud, spec):
     cloud.apply(spec)
-    for n in range(MOST_TRIGGERS + 2):
-        pend(cloud, f"d-{n:03d}")
+    many = 2 * MOST_TRIGGERS + 3
+    for n in range(many):
+        pend(cloud, f"d-{n:03d}", rows=2)
     decide(cloud)
     verdicts = [entry["verdict"] for entry in cloud.entries(REF, "trigger")]
-    assert len(verdicts) == MOST_TRIGGERS + 2
-    assert verdicts.count("defer") == 2
-    assert len(cloud.stores.triggers.pending(REF)) == 2
+    assert sorted(verdicts) == ["coalesce"] * (many - 1) + ["start"]
+    assert cloud.stores.triggers.pending(REF) == []
+    (run,) = cloud.stores.runs.of(REF)
+    assert run["triggers"] == [f"d-{n:03d}" for n in range(many)]
+    assert run["new_rows"] == 2 * many
+    assert len([kind for kind, _ in cloud.events() if kind == "Trigger Decided"]) == many
 
 
 def test_nothing_pending_is_nothing_to_do(cloud, spec):

@@ -29,8 +29,11 @@ class Outcomes:
         self._quarantine = quarantine
 
     def judge_files(self, request: ReadOutcome, now: float) -> list[str]:
-        """Quarantine every object version that Prepare could not read; name the keys."""
+        """Quarantine what Prepare could not read, and name the keys; note how many rows it read."""
         summary = self._lake.get_json(f"{request.prepared}/summary.json")
+        rows = (summary or {}).get("rows", {}).get("read")
+        if rows is not None:
+            self._stores.runs.note(request.ref, request.run, dataset_rows=rows)
         left_out = [
             file for file in (summary or {}).get("files", []) if file["verdict"] == "left_out"
         ]

@@ -8,6 +8,7 @@ from tidemill.adapters.bus import Queue
 from tidemill.adapters.closing import Closing
 from tidemill.adapters.lake import Lake
 from tidemill.adapters.ledger import UNPLACED
+from tidemill.adapters.outlook import look
 from tidemill.adapters.runs import GOING, Ended
 from tidemill.adapters.stores import Stores
 from tidemill.adapters.workflows import Workflows
@@ -65,12 +66,13 @@ class Reconciliation:
         """End every run whose workflow has ended without saying so."""
         settled = 0
         for ref in self._stores.specs.refs():
-            runs = self._stores.runs.of(ref)
-            for run in runs:
-                ended = self._ended(run["run"]) if run["status"] in GOING else None
-                if ended is not None:
-                    settled += self._closing.run(ref, run["run"], ended, now)
-            settled += self._free_lease(ref, runs)
+            lease = self._stores.leases.read(ref, "run")
+            holder = {lease.holder} if lease is not None and lease.holder else set()
+            for run in self._stores.standings.read(ref).going | holder:
+                ended = self._ended(run)
+                if ended is not None and self._stores.runs.get(ref, run)["status"] in GOING:
+                    settled += self._closing.run(ref, run, ended, now)
+            settled += self._free_lease(ref)
             settled += self._settle_rollout(ref, now)
         return settled
 
@@ -90,23 +92,28 @@ class Reconciliation:
         return armed
 
     def triggers(self, now: float) -> int:
-        """Have every model decided that has pending triggers, or an unstarted run, and is free."""
+        """
+        Have every model decided whose message was lost, or that has an unstarted run.
+
+        Not every model that waits: a hint that is under way is left to come.
+        """
         woken = 0
         for ref in self._stores.specs.refs():
-            lease = self._stores.leases.read(ref, "run")
-            free = lease is None or lease.expires_at <= now
-            unstarted = any(run["status"] == "starting" for run in self._stores.runs.of(ref))
-            if (free and self._stores.triggers.pending(ref)) or unstarted:
+            seen = look(self._stores, ref)
+            runs = [self._stores.runs.get(ref, run) for run in seen.record.going]
+            unstarted = any(run["status"] == "starting" for run in runs)
+            if unstarted or seen.is_overdue(seen.decide(now), now):
                 project, _, model = ref.partition("/")
                 self._queues.triggers.send({"project": project, "model": model})
                 woken += 1
         return woken
 
-    def _free_lease(self, ref: str, runs: list[dict[str, Any]]) -> int:
+    def _free_lease(self, ref: str) -> int:
         """Free the lease of a run whose end was written by somebody who then died."""
         lease = self._stores.leases.read(ref, "run")
-        ended = {run["run"] for run in runs if run["status"] not in GOING}
-        if lease is None or lease.holder not in ended:
+        if lease is None or not lease.holder:
+            return 0
+        if self._stores.runs.get(ref, lease.holder)["status"] in GOING:
             return 0
         return int(self._stores.leases.release(ref, "run", lease.holder))
 

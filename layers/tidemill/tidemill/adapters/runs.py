@@ -1,14 +1,16 @@
 """Runs: what was started, how far it is, how it ended."""
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from tidemill.adapters.items import ConditionFailedError, transact, values
 from tidemill.adapters.leases import Leases
 from tidemill.adapters.ledger import Entry, Ledger
+from tidemill.adapters.standings import Standings
 from tidemill.adapters.state import RUN, State
-from tidemill.adapters.triggers import Triggers
-from tidemill.domain.trigger import Decision, Lease
+from tidemill.adapters.triggers import Triggers, trigger_entry
+from tidemill.domain.trigger import BY_A_PERSON, Decision, Lease, Verdict
 from tidemill.errors import NotFoundError
 
 if TYPE_CHECKING:
@@ -18,8 +20,19 @@ Final = Literal["succeeded", "refused", "failed", "stopped"]
 GOING = ("starting", "running")
 #: Longer than the retrain machine's own limit, so that a live run never loses its lease.
 LEASE_SECONDS = 26 * 3600.0
-# A transaction takes 100 writes; each trigger needs two, the lease, run and ledger one each.
+# A transaction takes 100 writes; each trigger needs two, lease, run, standing and spec one each.
 MOST_TRIGGERS = 45
+# Trained to its end, whatever the gate said of it.
+_LEARNED = ("succeeded", "refused")
+
+
+@dataclass(frozen=True, slots=True)
+class Basis:
+    """What a decision rested on: it is carried out only if that is still so."""
+
+    lease: Lease | None
+    starts: tuple[float, ...] = ()
+    holds: "tuple[TransactWriteItemTypeDef, ...]" = ()  # more conditions, such as the spec's
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +46,19 @@ class Ended:
 class Runs:
     """One item per run under its model; a final status never changes."""
 
-    def __init__(self, state: State, ledger: Ledger, leases: Leases, triggers: Triggers) -> None:
+    def __init__(
+        self,
+        state: State,
+        ledger: Ledger,
+        leases: Leases,
+        triggers: Triggers,
+        standings: Standings,
+    ) -> None:
         self._state = state
         self._ledger = ledger
         self._leases = leases
         self._triggers = triggers
+        self._standings = standings
 
     def get(self, ref: str, run: str) -> dict[str, Any]:
         """
@@ -55,30 +76,35 @@ class Runs:
         """Return the model's runs, oldest first."""
         return sorted(self._state.under(ref, RUN), key=lambda run: float(run["started_at"]))
 
-    def start(self, ref: str, decision: Decision, lease: Lease | None, now: float) -> bool:
+    def start(self, ref: str, decision: Decision, basis: Basis, now: float) -> bool:
         """
         Write what *decision* says: lease, run, and its triggers' verdicts, or nothing.
 
-        Triggers beyond MOST_TRIGGERS stay pending: they wait for the run that starts here.
+        Triggers beyond MOST_TRIGGERS stay pending, for `join`.
 
         Returns:
-            False when another decision was faster.
+            False when another decision was faster, or the spec has changed since.
         """
         run = decision.run
         if run is None:
             raise ValueError("the decision starts no run")
         verdicts = decision.verdicts[:MOST_TRIGGERS]
         first = verdicts[0].trigger
+        by_itself = first.kind not in BY_A_PERSON
         record = {
             "run": run,
             "status": "starting",
             "trigger": first.kind,
             "why": first.why,
             "triggers": [verdict.trigger.id for verdict in verdicts],
+            "new_rows": _new_rows(verdicts),
             "started_at": now,
         }
+        lease = self._leases.take(
+            ref, "run", holder=run, held=basis.lease, now=now, seconds=LEASE_SECONDS
+        )
         writes: list[TransactWriteItemTypeDef] = [
-            self._leases.take(ref, "run", holder=run, held=lease, now=now, seconds=LEASE_SECONDS),
+            lease,
             {
                 "Put": {
                     "TableName": self._state.table,
@@ -86,10 +112,46 @@ class Runs:
                     "ConditionExpression": "attribute_not_exists(run)",
                 }
             },
+            self._standings.started(ref, run, basis.starts, now, by_itself=by_itself),
+            *basis.holds,
+            *self._verdicts(ref, run, verdicts, now),
         ]
+        return self._written(writes)
+
+    def join(self, ref: str, decision: Decision, verdicts: Sequence[Verdict], now: float) -> bool:
+        """
+        Let some *verdicts* of a decision that has started its run join it too.
+
+        What they bring was there before the run began, so that its dataset holds it.
+
+        Returns:
+            False when one of the triggers was taken by another decision.
+        """
+        run = str(decision.run)
+        record = self.get(ref, run)
+        joined: TransactWriteItemTypeDef = {
+            "Update": {
+                "TableName": self._state.table,
+                "Key": self._state.key(ref, RUN + run),
+                "UpdateExpression": "SET triggers = :triggers, new_rows = :rows",
+                "ConditionExpression": "new_rows = :before",
+                "ExpressionAttributeValues": values(
+                    triggers=[*record["triggers"], *(verdict.trigger.id for verdict in verdicts)],
+                    before=record["new_rows"],
+                    rows=record["new_rows"] + _new_rows(verdicts),
+                ),
+            }
+        }
+        return self._written([joined, *self._verdicts(ref, run, verdicts, now)])
+
+    def _verdicts(
+        self, ref: str, run: str, verdicts: Sequence[Verdict], now: float
+    ) -> "Iterator[TransactWriteItemTypeDef]":
         for verdict in verdicts:
-            writes.append(self._triggers.taken(ref, verdict.trigger))
-            writes.append(self._ledger.put(trigger_entry(ref, verdict, now, run)))
+            yield self._triggers.taken(ref, verdict.trigger)
+            yield self._ledger.put(trigger_entry(ref, verdict, now, run))
+
+    def _written(self, writes: "Sequence[TransactWriteItemTypeDef]") -> bool:
         try:
             transact(self._state.client, writes)
         except ConditionFailedError:
@@ -150,6 +212,7 @@ class Runs:
                         }
                     },
                     self._ledger.put(entry),
+                    self._standings.ended(ref, record, now, learned=ended.status in _LEARNED),
                 ],
             )
         except ConditionFailedError:
@@ -174,16 +237,5 @@ class Runs:
 _IS_GOING = "#status IN (:starting, :running)"
 
 
-def trigger_entry(ref: str, verdict: Any, now: float, bearing: str) -> Entry:
-    """Return the ledger entry of a trigger's verdict; *bearing* is the run it concerns."""
-    trigger = verdict.trigger
-    return Entry(
-        ref,
-        f"trigger#{trigger.id}#{verdict.name}#{bearing}",
-        now,
-        "trigger",
-        trigger.kind,
-        verdict.name,
-        verdict.reason,
-        {"trigger": trigger.id, "run": bearing},
-    )
+def _new_rows(verdicts: Sequence[Verdict]) -> int:
+    return sum(verdict.trigger.rows or 0 for verdict in verdicts)

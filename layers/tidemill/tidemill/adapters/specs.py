@@ -3,12 +3,14 @@
 import json
 from typing import TYPE_CHECKING, Any
 
-from tidemill.adapters.items import transact
+from tidemill.adapters.items import transact, values
 from tidemill.adapters.state import MODELS, SPEC, State
 from tidemill.errors import NotFoundError
 from tidemill.spec.compiled import Spec
 
 if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
+
     from tidemill.adapters.ledger import Entry, Ledger
 
 
@@ -22,6 +24,22 @@ class Specs:
         """Return the model's spec, or None when nobody applied one."""
         item = self._state.get(ref, SPEC)
         return Spec.parse(json.loads(item["spec"])) if item else None
+
+    def in_force(self, ref: str) -> tuple[str, Spec] | None:
+        """Return the digest under which the model's spec was applied, and the spec; or None."""
+        item = self._state.get(ref, SPEC)
+        return (item["digest"], Spec.parse(json.loads(item["spec"]))) if item else None
+
+    def unchanged(self, ref: str, digest: str) -> "TransactWriteItemTypeDef":
+        """Return the condition that the spec is in force that was applied as *digest*."""
+        return {
+            "ConditionCheck": {
+                "TableName": self._state.table,
+                "Key": self._state.key(ref, SPEC),
+                "ConditionExpression": "digest = :digest",
+                "ExpressionAttributeValues": values(digest=digest),
+            }
+        }
 
     def get(self, ref: str) -> Spec:
         """

@@ -15,6 +15,7 @@ TRIGGER = "trigger#"
 RUN = "run#"
 LEASE = "lease#"
 CHAMPION = "champion"
+STANDING = "standing"
 #: Partitions that are not a model's.
 MODELS = "models"
 PARKED = "parked"
@@ -39,8 +40,10 @@ class State:
         )
         return unmarshal(answer["Item"]) if "Item" in answer else None
 
-    def under(self, owner: str, prefix: str = "") -> list[dict[str, Any]]:
-        """Return all items of *owner* whose fact begins with *prefix*, in key order."""
+    def under(
+        self, owner: str, prefix: str = "", *, most: int | None = None
+    ) -> list[dict[str, Any]]:
+        """Return the items of *owner* whose fact begins with *prefix*, in key order; at *most*."""
         condition = "#owner = :owner"
         named = values(owner=owner)
         if prefix:  # DynamoDB refuses an empty prefix
@@ -52,6 +55,7 @@ class State:
             ExpressionAttributeNames={"#owner": "owner"},
             ExpressionAttributeValues=named,
             ConsistentRead=True,
+            PaginationConfig={"MaxItems": most} if most else {},
         )
         return [unmarshal(item) for page in pages for item in page["Items"]]
 

@@ -8,6 +8,7 @@ from tidemill.adapters.leases import Leases
 from tidemill.adapters.ledger import Ledger
 from tidemill.adapters.runs import Runs
 from tidemill.adapters.specs import Specs
+from tidemill.adapters.standings import Standings
 from tidemill.adapters.state import State
 from tidemill.adapters.triggers import Triggers
 
@@ -23,7 +24,8 @@ class Stores:
         self.ledger = Ledger(client, ledger_table)
         self.specs = Specs(self.state)
         self.leases = Leases(self.state)
-        self.triggers = Triggers(self.state)
+        self.triggers = Triggers(self.state, self.ledger)
         self.deliveries = Deliveries(self.state, self.ledger, self.triggers)
-        self.runs = Runs(self.state, self.ledger, self.leases, self.triggers)
+        self.standings = Standings(self.state)
+        self.runs = Runs(self.state, self.ledger, self.leases, self.triggers, self.standings)
         self.champions = Champions(self.state, self.ledger)
