@@ -72,6 +72,11 @@ class MemoryTables:
         most = query.get("PaginationConfig", {}).get("MaxItems")
         yield {"Items": [dict(item) for item in found[:most]]}
 
+    def query(self, *, Limit: int, **query: Any) -> dict[str, Any]:
+        (page,) = self.paginate(**query, PaginationConfig={"MaxItems": Limit + 1})
+        more = {"LastEvaluatedKey": {}} if len(page["Items"]) > Limit else {}
+        return {"Items": page["Items"][:Limit], **more}
+
     def scan(self, *, TableName: str) -> Item:
         return {"Items": [dict(item) for item in self._items[TableName].values()]}
 

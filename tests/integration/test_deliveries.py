@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from tidemill.adapters.deliveries import Deliveries
+from tidemill.adapters.deliveries import Arrival, Deliveries
 from tidemill.domain.admission import ObjectVersion, Verdict
 
 pytestmark = pytest.mark.parametrize("cloud", ["moto", "memory"], indirect=True)
@@ -21,7 +21,7 @@ def deliveries(stores):
 
 
 def take(deliveries, item=None, now=100.0, name=None):
-    return deliveries.take(REF, item or version(), ACCEPT, now, name=name)
+    return deliveries.add(REF, [Arrival(item or version(), ACCEPT, name)], now).delivery
 
 
 def triggers(stores):
@@ -104,7 +104,7 @@ def test_a_close_between_reading_and_taking_is_survived(deliveries, stores):
     racing = Deliveries(
         ClosesFirst(stores.state.client, stores.state.table), stores.ledger, stores.triggers
     )
-    second = racing.take(REF, version("b.csv"), ACCEPT, 201.0, name=None)
+    second = take(racing, version("b.csv"), 201.0)
     assert second not in (None, first)
     assert deliveries.open(REF).id == second
 
@@ -119,7 +119,7 @@ def test_one_that_loses_every_race_says_so(deliveries, stores):
         Blind(stores.state.client, stores.state.table), stores.ledger, stores.triggers
     )
     with pytest.raises(TimeoutError, match="try again"):
-        blind.take(REF, version("b.csv"), ACCEPT, 1.0, name=None)
+        take(blind, version("b.csv"), 1.0)
 
 
 def test_arming_is_remembered_for_the_open_delivery_only(deliveries):
@@ -186,5 +186,5 @@ def test_a_marker_of_a_closed_delivery_is_not_recorded(deliveries, stores):
 def test_models_do_not_share_deliveries(deliveries):
     take(deliveries)
     other = replace(version(), key="raw/flights/other/a.csv")
-    assert deliveries.take("flights/other", other, ACCEPT, 100.0, name=None)
+    assert deliveries.add("flights/other", [Arrival(other, ACCEPT)], 100.0)
     assert deliveries.open(REF).uploads == 1

@@ -7,7 +7,8 @@ import pytest
 from botocore.exceptions import ClientError
 
 from tidemill.adapters.bus import Queue
-from tidemill.adapters.intake import LARGEST_MARKER_BYTES, Intake
+from tidemill.adapters.gathering import LARGEST_MARKER_BYTES
+from tidemill.adapters.intake import Intake
 from tidemill.adapters.lake import Lake
 from tidemill.adapters.ledger import UNPLACED
 
@@ -33,9 +34,16 @@ def admit(cloud, intake):
     def admit(name, body=CSV, *, again=None):
         upload = again or cloud.upload(PREFIX + name, body)
         cloud.calls.clear()
-        return intake.admit(upload, cloud.now)
+        return one(intake, cloud, upload)
 
     return admit
+
+
+def one(intake, cloud, upload):
+    (answer,) = intake.admit([upload], cloud.now)
+    if isinstance(answer, Exception):
+        raise answer
+    return answer
 
 
 def verdict(cloud, upload, ref=REF):
@@ -169,7 +177,7 @@ def test_a_large_parquet_footer_is_read_whole(cloud, make_spec, admit):
 
 def test_an_upload_outside_every_model_is_ignored_with_a_way_out(cloud, intake):
     upload = cloud.upload("notes.txt", b"hello")
-    assert intake.admit(upload, cloud.now) == "ignore"
+    assert one(intake, cloud, upload) == "ignore"
     entry = verdict(cloud, upload, UNPLACED)
     assert "tidemill upload" in entry["facts"]["next_step"]
 
@@ -187,7 +195,7 @@ def test_a_model_that_comes_later_takes_what_lies_there(cloud, spec, admit):
 def test_our_own_zones_start_nothing(cloud, spec, intake):
     cloud.apply(spec)
     upload = cloud.upload(f"prepared/{REF}/x.csv", CSV)
-    assert intake.admit(upload, cloud.now) == "ignore"
+    assert one(intake, cloud, upload) == "ignore"
     assert cloud.stores.deliveries.open(REF) is None
 
 
@@ -202,7 +210,7 @@ def test_an_upload_deleted_before_it_was_read_has_a_verdict(cloud, spec, admit):
 def test_an_s3_that_refuses_leaves_the_upload_without_a_verdict(cloud, spec, admit):
     cloud.apply(spec)
     upload = cloud.upload(PREFIX + "a.csv", CSV)
-    cloud.refuse("s3", "HeadObject", "503")
+    cloud.refuse("s3", "GetObject", "503")
     with pytest.raises(ClientError):
         admit("", again=upload)
     assert verdict(cloud, upload) is None
@@ -313,14 +321,14 @@ class TestMarkers:
     def test_a_marker_whose_delivery_closes_under_it_has_a_verdict(self, cloud, admit, monkeypatch):
         admit("a.csv")
         deliveries = cloud.stores.deliveries
-        real = deliveries.open
+        real = deliveries.begin
 
-        def closes(ref):
-            found = real(ref)
-            assert deliveries.close(ref, found, "quiet", cloud.now)
+        def closes(ref, *facts):
+            found = real(ref, *facts)
+            assert deliveries.close(ref, deliveries.open(ref), "quiet", cloud.now)
             return found
 
-        monkeypatch.setattr(deliveries, "open", closes)
+        monkeypatch.setattr(deliveries, "begin", closes)
         assert admit("_SUCCESS", b"") == "ignore"
         reasons = [entry["reason"] for entry in cloud.entries(REF, "upload")]
         assert any("closed meanwhile" in reason for reason in reasons)

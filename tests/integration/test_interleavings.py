@@ -25,12 +25,13 @@ QUEUES = {"admit_upload": "intake", "close_delivery": "deliveries", "decide_trig
 bodies = st.sampled_from([HEADER + b"UA,0\n", HEADER + b"AA,1\nUA,0\n", b"", b"\0\0"])
 uploads = st.tuples(st.just("upload"), st.sampled_from(["a.csv", "b.csv"]), bodies, st.booleans())
 receives = st.tuples(st.just("receive"), st.sampled_from(sorted(QUEUES)), st.integers(0, 5))
+batches = st.tuples(st.just("batch"), st.integers(1, 6))
 others = st.one_of(
     st.tuples(st.just("end"), st.integers(0, 2)),
     st.tuples(st.just("abort"), st.integers(0, 2)),
     st.tuples(st.just("sweep")),
 )
-acts = st.one_of(uploads, receives, others)
+acts = st.one_of(uploads, receives, batches, others)
 calls = st.integers(0, 14)
 moves = st.one_of(
     st.tuples(st.just("do"), acts, st.none() | calls, st.none() | st.tuples(calls, acts)),
@@ -39,6 +40,15 @@ moves = st.one_of(
     st.tuples(st.just("repeat"), st.sampled_from(sorted(QUEUES)), st.integers(0, 5)),
     st.tuples(st.just("lose"), st.sampled_from(sorted(QUEUES)), st.integers(0, 5)),
 )  # fmt: skip
+
+
+def due(queue, now):
+    return [message for message in queue.messages if message.due <= now]
+
+
+def together(world, acts):
+    for act in acts:
+        doing(world, act)()
 
 
 def doing(world, act):
@@ -50,9 +60,10 @@ def doing(world, act):
                 world.upload(name, body, told=told)
             case ("receive", function, index):
                 queue = getattr(world, QUEUES[function])
-                due = [message for message in queue.messages if message.due <= world.now]
-                if due:
-                    world.receive(function, queue, due[index % len(due)])
+                if ready := due(queue, world.now):
+                    world.receive(function, queue, ready[index % len(ready)])
+            case ("batch", count):
+                world.receive_batch(due(world.intake, world.now)[:count])
             case ("end", index) | ("abort", index):
                 running = [run for run, status in world.executions.items() if status == "RUNNING"]
                 if running:
@@ -61,8 +72,7 @@ def doing(world, act):
             case ("sweep",):
                 world.sweep()
             case ("all", *parts):
-                for part in parts:
-                    doing(world, part)()
+                together(world, parts)
 
     return do
 
@@ -217,12 +227,29 @@ def test_each_function_dies_at_each_of_its_calls(make_world, function, kill_in):
     check(world)
 
 
+@pytest.mark.parametrize("kill_in", range(40))
+@pytest.mark.parametrize("marker", [None, "_SUCCESS"])
+def test_a_batch_dies_at_each_of_its_calls(make_world, marker, kill_in):
+    """Files, one twice, one replaced, broken ones and a marker, in one batch and then again."""
+    world = make_world(delivery__marker=marker)
+    for name, body in (
+        ("a.csv", HEADER + b"UA,0\n"), ("b.csv", b""), ("_SUCCESS", b'["a.csv", "b.csv"]'),
+        ("a.csv", HEADER + b"UA,1\n"), ("c.csv", HEADER + b"AA,1\n"), ("c.csv", HEADER + b"AA,1\n"),
+    ):  # fmt: skip
+        world.upload(name, body)
+    world.intake.messages.append(world.intake.messages[0])
+    world.run(partial(doing(world, ("batch", 9))), kill_in, None)
+    world.settle()
+    check(world)
+
+
 ADMIT, CLOSE, DECIDE = (("receive", name, 0) for name in QUEUES)
 NEW = ("upload", "c.csv", HEADER + b"DL,1\n", True)
 INTERRUPTIONS = [
     ADMIT, CLOSE, DECIDE, ("receive", "admit_upload", 1), ("sweep",), ("end", 0), ("abort", 0), NEW,
     ("all", CLOSE, DECIDE), ("all", DECIDE, NEW, ADMIT), ("all", DECIDE, ("sweep",), DECIDE),
     ("all", CLOSE, ADMIT), ("all", ("end", 0), DECIDE), ("all", DECIDE, CLOSE),
+    ("batch", 3), ("all", NEW, NEW, ("batch", 3)),
 ]  # fmt: skip
 
 
@@ -262,7 +289,9 @@ SCENES = [two_files, two_deliveries, a_run, after_a_run]
 
 
 @pytest.mark.parametrize("scene", SCENES, ids=lambda scene: scene.__name__)
-@pytest.mark.parametrize("act", [ADMIT, CLOSE, DECIDE, ("end", 0)], ids=lambda act: act[-2])
+@pytest.mark.parametrize(
+    "act", [ADMIT, CLOSE, DECIDE, ("end", 0), ("batch", 2)], ids=lambda act: act[-2]
+)
 def test_anything_may_happen_between_any_two_calls(make_world, scene, act):
     """Exhaustively: every interruption, before every call, and with a death soon after."""
     for interruption in INTERRUPTIONS:

@@ -139,6 +139,12 @@ class World:
             bucket, key, version_id, found.etag, found.size, found.uploaded, sequencer
         )
 
+    def open(
+        self, bucket: str, key: str, version_id: str, sequencer: str, count: int
+    ) -> tuple[ObjectVersion, bytes] | None:
+        version = self.look(bucket, key, version_id, sequencer)
+        return version and (version, self.read(version, 0, count))
+
     def read(self, version: ObjectVersion, first: int, count: int) -> bytes:
         return self.bodies[version.key, version.version_id][first : first + count]
 
@@ -187,6 +193,18 @@ class World:
         assert not (answer or {}).get("batchItemFailures")
         if message in queue.messages:  # it may have been received twice at once
             queue.messages.remove(message)
+
+    def receive_batch(self, messages: list[Message]) -> None:
+        """Have `admit_upload` handle several messages at once, some of them perhaps twice."""
+        records = []
+        for number, message in enumerate(messages):
+            message.receives += 1
+            records.append({"messageId": f"m{number}", "body": message.body, "attributes": {}})
+        answer = self.apps["admit_upload"].handler({"Records": records}, _CONTEXT)
+        assert answer == {"batchItemFailures": []}
+        for message in messages:
+            if message in self.intake.messages:
+                self.intake.messages.remove(message)
 
     def end_run(self, run: str) -> None:
         """Let a run's workflow come to its end."""

@@ -14,12 +14,24 @@ from tidemill.shape import Contract
 
 @dataclass(frozen=True, slots=True)
 class ObjectCreated(Contract):
-    """The detail of S3's event `Object Created`, flattened; the key as it is in the bucket."""
+    """
+    The detail of S3's event `Object Created`, flattened; the key as it is in the bucket.
+
+    *etag*, *size* (bytes) and *at* (ISO 8601) are what the event says of the object, if it does.
+    """
 
     bucket: str
     key: str
     version_id: str
     sequencer: str
+    etag: str = ""
+    size: int | None = None
+    at: str = ""
+
+    @property
+    def identity(self) -> tuple[str, str, str]:
+        """Bucket, key and version id: what makes two events speak of the same version."""
+        return self.bucket, self.key, self.version_id
 
     @classmethod
     def of_event(cls, event: Any) -> Self:
@@ -37,6 +49,9 @@ class ObjectCreated(Contract):
                 "key": held["key"],
                 "version_id": held.get("version-id") or "null",
                 "sequencer": held.get("sequencer") or "",
+                "etag": (held.get("etag") or "").strip('"'),
+                "size": held.get("size"),
+                "at": event.get("time") or "",
             }
         except (KeyError, TypeError, AttributeError) as error:
             raise InvalidInputError(f"not an S3 Object Created event: {error!r}") from error
@@ -44,8 +59,14 @@ class ObjectCreated(Contract):
 
     def to_event(self) -> dict[str, Any]:
         """Return the event that S3 would have sent, as far as `of_event` reads it."""
-        held = {"key": self.key, "version-id": self.version_id, "sequencer": self.sequencer}
-        return {"detail": {"bucket": {"name": self.bucket}, "object": held}}
+        held = {
+            "key": self.key,
+            "version-id": self.version_id,
+            "sequencer": self.sequencer,
+            "etag": self.etag,
+            "size": self.size,
+        }
+        return {"time": self.at, "detail": {"bucket": {"name": self.bucket}, "object": held}}
 
 
 @dataclass(frozen=True, slots=True)

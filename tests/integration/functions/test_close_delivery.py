@@ -1,5 +1,6 @@
 import pytest
 
+from tidemill.adapters.deliveries import Arrival
 from tidemill.adapters.ledger import Entry
 from tidemill.domain.admission import ObjectVersion, Verdict
 
@@ -8,7 +9,8 @@ from .scenes import MODEL, REF, queued
 
 def take(cloud, name="a.csv"):
     item = ObjectVersion("lake", f"raw/{REF}/{name}", "v1", "e", 10, 1.0, "0A")
-    return cloud.stores.deliveries.take(REF, item, Verdict("accept", "new"), cloud.now, name=None)
+    arrival = Arrival(item, Verdict("accept", "new"))
+    return cloud.stores.deliveries.add(REF, [arrival], cloud.now).delivery
 
 
 def message(delivery):

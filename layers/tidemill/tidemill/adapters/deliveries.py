@@ -1,6 +1,8 @@
 """Open and closed deliveries: an upload's ledger entry and its delivery are written together."""
 
 import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tidemill.adapters.items import ConditionFailedError, transact, values
@@ -17,6 +19,42 @@ if TYPE_CHECKING:
 
 _ATTEMPTS = 20
 _LEDGER_WRITE = 0
+
+
+#: DynamoDB writes 100 items in one transaction; one of them is the open delivery.
+MOST_ARRIVALS = 99
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """
+    An upload that belongs to the open delivery, and its verdict.
+
+    *name* is kept for a manifest to be checked against; None when the spec has no marker.
+    """
+
+    version: ObjectVersion
+    verdict: Verdict
+    name: str | None = None
+
+    @property
+    def data(self) -> bool:
+        """Whether it is an upload that a dataset takes; others only arrived."""
+        return self.verdict.name == "accept" and not self.verdict.catalogued
+
+
+@dataclass(frozen=True, slots=True)
+class Added:
+    """
+    What became of arrivals.
+
+    *known* were recorded before. *delivery* took the others, None when there were none; *armed*
+    says that a message which will close it was under way already.
+    """
+
+    delivery: str | None
+    known: tuple[Arrival, ...] = ()
+    armed: bool = False
 
 
 class Deliveries:
@@ -45,39 +83,47 @@ class Deliveries:
         """Return a closed delivery's record, or None while it is open."""
         return self._state.get(ref, f"{DELIVERY}{delivery}")
 
-    def take(
-        self, ref: str, version: ObjectVersion, verdict: Verdict, now: float, *, name: str | None
-    ) -> str | None:
+    def add(self, ref: str, arrivals: Sequence[Arrival], now: float) -> Added:
         """
-        Record an accepted upload and add it to the open delivery, both or neither.
+        Record uploads and add them to the open delivery, all or none of them.
+
+        What was recorded before is left out: its verdict stays. One write of the open delivery
+        serves them all, so that a storm does not queue behind one item.
 
         Args:
             ref: The model.
-            version: What was uploaded.
-            verdict: Why it is accepted.
+            arrivals: At most MOST_ARRIVALS, no version twice.
             now: Seconds since 1970.
-            name: Its name below the model's prefix, kept for a manifest to be checked against;
-                None when the spec has no marker.
 
-        Returns:
-            The delivery's id, or None when the upload was recorded before.
+        Raises:
+            TimeoutError: Others changed the open delivery every time; try again.
         """
+        left = list(arrivals)
+        known: list[Arrival] = []
         for _ in range(_ATTEMPTS):
+            if not left:
+                return Added(None, tuple(known))
             held = self._state.get(ref, OPEN_DELIVERY)
-            delivery = held["id"] if held else _delivery_id(ref, version, now)
-            entry = upload_entry(ref, version, verdict, now, delivery=delivery)
+            delivery = held["id"] if held else _delivery_id(ref, left[0].version, now)
+            entries = [
+                upload_entry(ref, item.version, item.verdict, now, delivery=delivery)
+                for item in left
+            ]
             write = (
-                self._addition(ref, delivery, version, now, name)
+                self._addition(ref, delivery, left, now)
                 if held
-                else self._opening(ref, delivery, now, uploads=1, size=version.size, name=name)
+                else self._opening(ref, delivery, now, left)
             )
             try:
-                transact(self._state.client, [self._ledger.put(entry), write])
+                transact(
+                    self._state.client, [*(self._ledger.put(entry) for entry in entries), write]
+                )
             except ConditionFailedError as error:
-                if _LEDGER_WRITE in error.failed:
-                    return None
+                known += [item for n, item in enumerate(left) if n in error.failed]
+                left = [item for n, item in enumerate(left) if n not in error.failed]
             else:
-                return delivery
+                armed = bool(held and held.get("armed"))
+                return Added(delivery, tuple(known), armed=armed)
         raise TimeoutError(f"the open delivery of {ref} changed {_ATTEMPTS} times; try again")
 
     def begin(self, ref: str, version: ObjectVersion, now: float) -> str:
@@ -95,19 +141,6 @@ class Deliveries:
             transact(self._state.client, [self._opening(ref, delivery, now)])
         except ConditionFailedError:
             return self.begin(ref, version, now)  # another was faster: its delivery it is
-        return delivery
-
-    def heard_of(self, ref: str, version: ObjectVersion, name: str, now: float) -> str:
-        """Remember that *name* arrived, if not as data; return the delivery that it belongs to."""
-        delivery = self.begin(ref, version, now)
-        self._update(
-            ref,
-            delivery,
-            "SET last_arrival = :now ADD arrived :name, revision :one",
-            now=now,
-            name={name},
-            one=1,
-        )
         return delivery
 
     def mark(
@@ -197,18 +230,21 @@ class Deliveries:
         return True
 
     def _addition(
-        self, ref: str, delivery: str, version: ObjectVersion, now: float, name: str | None
+        self, ref: str, delivery: str, arrivals: Sequence[Arrival], now: float
     ) -> "TransactWriteItemTypeDef":
-        sums = values(id=delivery, now=now, one=1, size=version.size)
+        sums = _sums(arrivals)
+        named = values(id=delivery, now=now, one=1, more=sums.uploads, size=sums.bytes)
+        if sums.names:
+            named |= values(names=sums.names)
         return {
             "Update": {
                 "TableName": self._state.table,
                 "Key": self._state.key(ref, OPEN_DELIVERY),
                 "UpdateExpression": "SET last_arrival = :now "
-                "ADD uploads :one, bytes_ :size, revision :one"
-                + (", arrived :name" if name else ""),
+                "ADD uploads :more, bytes_ :size, revision :one"
+                + (", arrived :names" if sums.names else ""),
                 "ConditionExpression": "id = :id",
-                "ExpressionAttributeValues": {**sums, **(values(name={name}) if name else {})},
+                "ExpressionAttributeValues": named,
             }
         }
 
@@ -227,15 +263,9 @@ class Deliveries:
             return
 
     def _opening(
-        self,
-        ref: str,
-        delivery: str,
-        now: float,
-        *,
-        uploads: int = 0,
-        size: int = 0,
-        name: str | None = None,
+        self, ref: str, delivery: str, now: float, arrivals: Sequence[Arrival] = ()
     ) -> "TransactWriteItemTypeDef":
+        sums = _sums(arrivals)
         item = self._state.item(
             ref,
             OPEN_DELIVERY,
@@ -244,9 +274,9 @@ class Deliveries:
                 "revision": 1,
                 "opened_at": now,
                 "last_arrival": now,
-                "uploads": uploads,
-                "bytes_": size,
-                "arrived": {name} if name else None,  # NAMES is a word of DynamoDB's own
+                "uploads": sums.uploads,
+                "bytes_": sums.bytes,
+                "arrived": sums.names or None,  # NAMES is a word of DynamoDB's own
             },
         )
         return {
@@ -256,6 +286,19 @@ class Deliveries:
                 "ConditionExpression": "attribute_not_exists(id)",
             }
         }
+
+
+@dataclass(frozen=True, slots=True)
+class _Sums:
+    uploads: int
+    bytes: int
+    names: frozenset[str]
+
+
+def _sums(arrivals: Sequence[Arrival]) -> _Sums:
+    accepted = [item.version.size for item in arrivals if item.data]
+    names = frozenset(item.name for item in arrivals if item.name)
+    return _Sums(len(accepted), sum(accepted), names)
 
 
 def _delivery_id(ref: str, version: ObjectVersion, now: float) -> str:

@@ -1,7 +1,7 @@
 """Objects in S3: exact versions of uploads, and the documents that automation writes."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 MOST_TAGS = 10
 #: How S3 says that an object version does not exist; HEAD has no body to say it in.
 GONE = ("404", "NoSuchKey", "NoSuchVersion", "NotFound")
+#: Checksums that tell contents apart for certain; CRC32 does not.
+_CHECKSUMS = ("SHA256", "SHA1", "CRC64NVME")
 
 
 class Lake:
@@ -40,6 +42,38 @@ class Lake:
             uploaded=head["LastModified"].timestamp(),
             sequencer=sequencer,
         )
+
+    def open(
+        self, bucket: str, key: str, version_id: str, sequencer: str, count: int
+    ) -> tuple[ObjectVersion, bytes] | None:
+        """
+        Return what S3 says of an object version and its first *count* bytes, in one request.
+
+        None when it has been deleted for good.
+        """
+        try:
+            answer = self._client.get_object(
+                Bucket=bucket, Key=key, VersionId=version_id, Range=f"bytes=0-{count - 1}"
+            )
+        except ClientError as error:
+            code = error.response["Error"]["Code"]
+            if code in GONE:
+                return None
+            if code == "InvalidRange":  # an empty object has no first byte
+                empty = self.look(bucket, key, version_id, sequencer)
+                return None if empty is None else (empty, b"")
+            raise
+        version = ObjectVersion(
+            bucket=bucket,
+            key=key,
+            version_id=version_id,
+            etag=answer["ETag"].strip('"'),
+            size=int(answer["ContentRange"].rpartition("/")[2]),
+            uploaded=answer["LastModified"].timestamp(),
+            sequencer=sequencer,
+            checksum=_checksum(answer),
+        )
+        return version, answer["Body"].read()
 
     def read(self, version: ObjectVersion, first: int, count: int) -> bytes:
         """Return up to *count* bytes from offset *first* of an object version."""
@@ -105,6 +139,18 @@ class Lake:
         for page in pages:
             for item in page.get("Versions", []):
                 yield item["Key"], item["VersionId"]
+
+
+def _checksum(answer: Mapping[str, Any]) -> str:
+    """Return the checksum of the whole object in S3's answer as `SHA256:…`, or an empty text."""
+    if answer.get("ChecksumType") != "FULL_OBJECT":
+        return ""
+    found = (
+        f"{name}:{answer[f'Checksum{name}']}"
+        for name in _CHECKSUMS
+        if answer.get(f"Checksum{name}")
+    )
+    return next(found, "")
 
 
 def split(uri: str) -> tuple[str, str]:

@@ -34,6 +34,8 @@ Kind = Literal[
 #: Uploads that no model's prefix takes are kept under this name.
 UNPLACED = "unplaced"
 BY_TIME = "by_time"
+#: So many entries of one key are read to find the version before.
+LONGEST_HISTORY = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,12 +94,32 @@ def upload_entry(
             "rule": verdict.rule or None,
             "next_step": verdict.next_step or None,
             **({"catalogued": True} if verdict.catalogued else {}),
+            **({"checksum": version.checksum} if version.checksum else {}),
         },
     )
 
 
 def _upload_key(key: str, version_id: str = "") -> str:
     return f"upload#{hashlib.sha256(key.encode()).hexdigest()[:16]}#{version_id}"
+
+
+class History:
+    """
+    The entries of one key.
+
+    Args:
+        entries: As stored.
+        whole: False when there are more than one read holds: a key with so many versions is
+            overwritten all the time, and whether the last one is a repetition is not asked.
+    """
+
+    def __init__(self, entries: list[dict[str, Any]], *, whole: bool) -> None:
+        self._admitted = {entry["entry"]: entry for entry in entries}
+        self.newest = max(_accepted(entries), key=age, default=None) if whole else None
+
+    def of(self, key: str, version_id: str) -> dict[str, Any] | None:
+        """Return admission's entry of one version of the key, or None."""
+        return self._admitted.get(_upload_key(key, version_id))
 
 
 class Ledger:
@@ -145,6 +167,21 @@ class Ledger:
             ConsistentRead=True,
         )
         return unmarshal(answer["Item"]) if "Item" in answer else None
+
+    def history(self, ref: str, key: str) -> "History":
+        """
+        Return what is known of *key*: one cheap read, which may be a moment behind.
+
+        Whoever writes on its word does so on condition, so that what it missed changes nothing.
+        """
+        answer = self._client.query(
+            TableName=self._table,
+            KeyConditionExpression="model = :model AND begins_with(entry, :prefix)",
+            ExpressionAttributeValues=values(model=ref, prefix=_upload_key(key)),
+            Limit=LONGEST_HISTORY,
+        )
+        entries = [unmarshal(item) for item in answer["Items"]]
+        return History(entries, whole="LastEvaluatedKey" not in answer)
 
     def newest_accepted(self, ref: str, key: str) -> ObjectVersion | None:
         """Return the newest accepted version of *key* that is data, or None."""
@@ -227,6 +264,7 @@ def _accepted(entries: list[dict[str, Any]]) -> list[ObjectVersion]:
                 size=facts["size"],
                 uploaded=facts["uploaded"],
                 sequencer=facts["sequencer"],
+                checksum=facts.get("checksum", ""),
             )
         elif entry["verdict"] == "quarantine":
             out.add(identity)

@@ -20,6 +20,12 @@ class ObjectVersion:
     size: int
     uploaded: float
     sequencer: str  # S3's order of events of one key; empty when a sweep found the version
+    checksum: str = ""  # `algorithm:value` over the whole object, where S3 says one
+
+    @property
+    def identity(self) -> tuple[str, str, str]:
+        """Bucket, key and version id: what makes two events speak of the same version."""
+        return self.bucket, self.key, self.version_id
 
     @property
     def uri(self) -> str:
@@ -76,6 +82,18 @@ def repeated(version: ObjectVersion, previous: ObjectVersion | None) -> Verdict 
 
     Only the newest counts: going back to older bytes is a change, and datasets must see it.
     """
-    if previous is None or (previous.etag, previous.size) != (version.etag, version.size):
+    if previous is None or not _same_bytes(version, previous):
         return None
     return Verdict("duplicate", "the same bytes as the version accepted before; not used twice")
+
+
+def _same_bytes(one: ObjectVersion, other: ObjectVersion) -> bool:
+    """
+    Say whether two versions are known to hold the same bytes.
+
+    Equal ETags say so, also of multipart uploads. With SSE-KMS every ETag is another, and only a
+    checksum can say it; where there is none, the same bytes count as a change.
+    """
+    if one.size != other.size:
+        return False
+    return one.etag == other.etag or (bool(one.checksum) and one.checksum == other.checksum)
