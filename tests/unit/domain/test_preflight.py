@@ -13,11 +13,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidemill.domain.preflight import SAMPLE_BYTES, Finding, NeedMore, Sample, inspect
+from tidemill.domain.preflight import SAMPLE_BYTES, Finding, NeedMore, Sample, inspect, looked_at
 from tidemill.spec.compiled import Data
+from tidemill_jobs.packed import zstd
 
 CSV = Data(format="csv", target="delayed", id=None, timestamp=None, exclude=())
 PARQUET = replace(CSV, format="parquet")
+TSV = replace(CSV, format="tsv")
+JSONL = replace(CSV, format="jsonl")
 TABLE = b"id,carrier,delayed\n1,AA,0\n2,DL,1\n"
 
 
@@ -53,6 +56,10 @@ def tar():
         member.size = len(TABLE)
         packed.addfile(member, io.BytesIO(TABLE))
     return file.getvalue()
+
+
+FRAME = pl.DataFrame({"id": [1, 2], "Flug + Nr.": ["ü", "x"], "delayed": [0, 1]})
+FILE = parquet(FRAME)
 
 
 # ── what is no table ─────────────────────────────────────────────────────────
@@ -213,10 +220,174 @@ def test_more_than_a_job_holds_is_refused():
     assert "at most 64.0 GiB" in finding.reason
 
 
-# ── Parquet ──────────────────────────────────────────────────────────────────
+# ── Zstandard ────────────────────────────────────────────────────────────────
 
-FRAME = pl.DataFrame({"id": [1, 2], "Flug + Nr.": ["ü", "x"], "delayed": [0, 1]})
-FILE = parquet(FRAME)
+MAGIC = b"\x28\xb5\x2f\xfd"
+SKIPPABLE = b"\x5a\x2a\x4d\x18\x03\0\0\0abc"
+
+
+def judged(body, data=CSV):
+    return look(body, data, "raw/p/m/a.csv.zst")
+
+
+def streamed(body, **options):
+    """Pack as a pipe does: the size is not known beforehand, so no header says it."""
+    names = {zstd.CompressionParameter[name]: value for name, value in options.items()}
+    packer = zstd.ZstdCompressor(options=names)
+    return packer.compress(body) + packer.flush()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        zstd.compress(TABLE),
+        streamed(TABLE),
+        zstd.compress(TABLE, options={zstd.CompressionParameter.checksum_flag: 1}),
+        SKIPPABLE + zstd.compress(TABLE),
+        SKIPPABLE * 9_000 + zstd.compress(TABLE),
+        zstd.compress(TABLE * 10),
+        zstd.compress(TABLE * 3_000),
+        streamed(TABLE * 3_000, window_log=27),
+    ],
+)
+def test_a_zstandard_file_is_let_in_by_its_header(body):
+    assert judged(body) is None
+
+
+@pytest.mark.parametrize(
+    ("body", "rule", "says"),
+    [
+        (TABLE, "not_zstd", "it is no Zstandard: it begins with 69 64 2c"),
+        (gzip.compress(TABLE), "not_zstd", "it is gzip"),
+        (MAGIC, "corrupt_zstd", "its header is cut short"),
+        (zstd.compress(TABLE)[:5], "corrupt_zstd", "its header is cut short"),
+        (MAGIC + b"\x08\0\0\0", "corrupt_zstd", "of no known kind"),
+        (SKIPPABLE, "corrupt_zstd", "no frame with content"),
+        (SKIPPABLE + TABLE, "corrupt_zstd", "no frame follows"),
+        (streamed(TABLE, window_log=28), "zstd_window_too_large", "256.0 MiB; at most 128.0 MiB"),
+        (zstd.compress(bytes(2**25)), "unpack_ratio", "says that it is 32.0 MiB unpacked"),
+    ],
+)
+def test_what_its_header_says_against_a_zstandard_file_is_named(body, rule, says):
+    finding = judged(body)
+    assert finding.rule == rule
+    assert says in finding.reason
+
+
+def test_a_dictionary_that_is_not_in_the_file_is_named():
+    words = zstd.train_dict([b"row %d,%d,0\n" % (n, n * n) for n in range(2_000)], 1_000)
+    finding = judged(zstd.compress(TABLE, zstd_dict=words))
+    assert finding.rule == "zstd_dictionary"
+
+
+def test_a_zstandard_file_that_says_more_than_a_job_holds_is_refused():
+    header = MAGIC + b"\xc0\x50" + (80 * 2**30).to_bytes(8, "little")
+    finding = inspect(Sample("a.zst", 2**31, header, b""), CSV)
+    assert (finding.rule, "80.0 GiB unpacked" in finding.reason) == ("unpacked_too_large", True)
+
+
+def test_zstandard_under_another_name_is_found_out():
+    assert look(zstd.compress(TABLE)).rule == "zstd_without_suffix"
+    assert unpacked(zstd.compress(TABLE)).rule == "not_gzip"
+
+
+@pytest.mark.parametrize(
+    ("key", "data", "says"),
+    [
+        ("a.csv", CSV, "first 64 KiB look as they should"),
+        ("a.csv.gz", CSV, "first 64 KiB look as they should"),
+        ("a.jsonl.zst", JSONL, "its content is read at check"),
+        ("a.parquet.gz", PARQUET, "its content is read at check"),
+    ],
+)
+def test_the_verdict_says_what_was_looked_at(key, data, says):
+    assert says in looked_at(key, data.format)
+
+
+# ── TSV ──────────────────────────────────────────────────────────────────────
+
+
+def test_tsv_is_judged_as_csv_is():
+    assert look(b'a\tdelayed\n"x\ty"\t0\n', TSV) is None
+    assert look(b"a\tdelayed\n1\n", TSV).rule == "ragged_row"
+    assert "a cell that holds a tab" in look(b"a\tdelayed\n1\n", TSV).next_step
+    assert look(b'a\tdelayed\n1\t"0\n', TSV).rule == "unbalanced_quote"
+    assert look(b"a\tlate\n1\t0\n", TSV).rule == "target_missing"
+
+
+@pytest.mark.parametrize(
+    ("body", "data", "says"),
+    [
+        (TABLE, TSV, "separated by commas, not by tabs"),
+        (TABLE.replace(b",", b"\t"), CSV, "separated by tabs, not by commas"),
+        (TABLE.replace(b",", b";"), TSV, "separated by semicolons, not by tabs"),
+    ],
+)
+def test_csv_and_tsv_are_told_apart(body, data, says):
+    finding = look(body, data)
+    assert (finding.rule, says in finding.reason) == ("wrong_delimiter", True)
+
+
+# ── JSON Lines ───────────────────────────────────────────────────────────────
+
+ROW = b'{"id": 1, "delayed": 0}\n'
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        ROW,
+        b"\xef\xbb\xbf" + ROW,
+        b"\n" + ROW + b"\n\r\n" + ROW[:-1],
+        b'{"id": 9223372036854775808}\n' + ROW,
+        b'{"delayed": NaN}\n',
+        b'{"delayed": "' + b"x" * SAMPLE_BYTES + b'"}',
+        ROW * 5_000 + b"{",
+        b'{"id": 1}\n' * 9_000 + ROW,
+    ],
+)
+def test_json_lines_are_fine(body):
+    assert look(body, JSONL, "a.jsonl") is None
+    assert look(gzip.compress(body), JSONL, "a.jsonl.gz") is None
+
+
+@pytest.mark.parametrize(
+    ("body", "rule", "says"),
+    [
+        (b"\n\r\n", "empty", "blank lines"),
+        (b"[\n" + ROW + b"]", "json_array", "one JSON array"),
+        (b"[" + b'{"a": 1}, ' * SAMPLE_BYTES, "json_array", "one JSON array"),
+        (TABLE, "format_mismatch", "text (its first line is 'id,carrier,delayed')"),
+        (FILE, "format_mismatch", "holds Parquet, and the spec expects JSON Lines"),
+        (b"%PDF-1.4\n", "not_a_table", "a PDF"),
+        (ROW + b"[1]\n", "not_an_object", "Line 2 holds '[1]'"),
+        (ROW + b"{'a': 1}\n", "invalid_json", "Line 2 is no JSON object, at character 2"),
+        (b'{\n"delayed": 1\n}\n', "invalid_json", "Line 1"),
+        (ROW[:-1] + ROW, "invalid_json", "at character 24: more follows"),
+        (ROW + b'{"a": 1, "a": 1}\n', "duplicate_key", "Line 2 has the key 'a' twice"),
+        (ROW + b'{"a": {"b": 1}}\n', "nested_column", "Line 2: the column 'a' holds an object"),
+        (b'{"a": ' + b"[" * 60_000 + b"\n" + ROW, "nested_column", "Line 1 is nested too deep"),
+        (b'{"id": 1}\n', "target_missing", "no column 'delayed'"),
+        (b'{"": 1, "delayed": 1}\n', "blank_header", "place 1"),
+        (b'{"delayed": "\xe9"}\n', "bad_encoding", "Line 1 is not UTF-8"),
+        (ROW.decode().encode("utf-16"), "wide_encoding", "UTF-16"),
+        (gzip.compress(b""), "gzip_without_suffix", "does not end with .gz"),
+    ],
+)
+def test_what_is_wrong_with_json_lines_is_named(body, rule, says):
+    finding = look(body, JSONL, "a.jsonl")
+    assert finding.rule == rule
+    assert says in finding.reason
+    assert finding.next_step.endswith(".")
+
+
+def test_an_excluded_key_may_be_nested():
+    body = b'{"tags": ["x"], "delayed": 1}\n'
+    assert look(body, JSONL).rule == "nested_column"
+    assert look(body, replace(JSONL, exclude=("tags",))) is None
+
+
+# ── Parquet ──────────────────────────────────────────────────────────────────
 
 
 def test_a_parquet_file_is_fine():
@@ -274,7 +445,7 @@ def test_csv_and_parquet_are_told_apart_both_ways():
     assert finding.rule == "format_mismatch"
     assert finding.reason == "The file holds Parquet, and the spec expects CSV."
     assert unpacked(gzip.compress(TABLE), PARQUET).rule == "format_mismatch"
-    assert unpacked(gzip.compress(FILE), PARQUET).rule == "packed_parquet"
+    assert unpacked(gzip.compress(FILE), PARQUET) is None
     assert unpacked(gzip.compress(FILE), CSV).rule == "format_mismatch"
 
 
@@ -291,9 +462,22 @@ def test_a_long_footer_is_asked_for_once():
 # ── whatever comes ───────────────────────────────────────────────────────────
 
 prefixes = st.sampled_from(
-    [b"", b"\x1f\x8b\x08\0", b"PAR1", b"PARE", b"PK\x03\x04", b"\xff\xfe", b"\xef\xbb\xbf", TABLE]
+    [
+        b"",
+        b"\x1f\x8b\x08\0",
+        MAGIC,
+        b"\x50\x2a\x4d\x18",
+        b'{"a": ',
+        b"PAR1",
+        b"PARE",
+        b"PK\x03\x04",
+        b"\xff\xfe",
+        b"\xef\xbb\xbf",
+        TABLE,
+    ]
 )
-keys = st.sampled_from(["a.csv", "a.csv.gz", "a.parquet", "a.parquet.gz", ""])
+keys = st.sampled_from(["a.csv", "a.csv.gz", "a.parquet", "a.parquet.gz", "a.zst", ""])
+specs = st.sampled_from([CSV, TSV, PARQUET, JSONL])
 
 
 @given(
@@ -301,7 +485,7 @@ keys = st.sampled_from(["a.csv", "a.csv.gz", "a.parquet", "a.parquet.gz", ""])
     size=st.integers(0, 2**45),
     head=st.tuples(prefixes, st.binary()).map(b"".join),
     tail=st.tuples(st.binary(), st.sampled_from([b"", b"PAR1"])).map(b"".join),
-    data=st.sampled_from([CSV, PARQUET]),
+    data=specs,
 )
 def test_nothing_raises(key, size, head, tail, data):
     finding = inspect(Sample(key, size, head, tail), data)
@@ -309,7 +493,7 @@ def test_nothing_raises(key, size, head, tail, data):
         assert len((finding.reason + finding.next_step).encode()) < 4096
 
 
-@given(st.binary(max_size=200), st.sampled_from([CSV, PARQUET]))
+@given(st.binary(max_size=200), specs)
 def test_nothing_raises_whatever_is_packed(body, data):
     inspect(sample(gzip.compress(body), "a.gz"), data)
 

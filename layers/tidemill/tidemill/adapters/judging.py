@@ -11,7 +11,7 @@ from tidemill.domain.admission import ObjectVersion, Verdict, catalogued, mispla
 from tidemill.domain.dataset import age
 from tidemill.domain.finding import Finding, NeedMore
 from tidemill.domain.placement import Placement, place
-from tidemill.domain.preflight import SAMPLE_BYTES, Sample, inspect
+from tidemill.domain.preflight import SAMPLE_BYTES, Sample, inspect, looked_at
 from tidemill.spec.compiled import Spec
 from tidemill.times import seconds
 
@@ -156,9 +156,7 @@ class Judging:
         if finding is not None:
             return Verdict("quarantine", finding.reason, finding.rule, finding.next_step)
         again = "replaces the version before" if replaces else "new"
-        return Verdict(
-            "accept", f"{again}; the first {SAMPLE_BYTES // 1024} KiB look as they should"
-        )
+        return Verdict("accept", f"{again}; {looked_at(version.key, spec.data.format)}")
 
     def _inspect(self, spec: Spec, version: ObjectVersion, head: bytes) -> Finding | None:
         if version.size <= len(head):

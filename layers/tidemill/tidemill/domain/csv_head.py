@@ -1,8 +1,9 @@
 """
-Judge the beginning of a CSV file: quotes, delimiter, header, equal rows.
+Judge the beginning of a CSV or TSV file: quotes, delimiter, header, equal rows.
 
-The dialect is RFC 4180's with a comma, read as strictly as the jobs' reader (polars) needs it: a
-row with an odd number of quotes throws that reader out of step, though Python's would accept it.
+The dialect is RFC 4180's with a comma, or with a tab and all else equal, read as strictly as the
+jobs' reader (polars) needs it: a row with an odd number of quotes throws that reader out of step,
+though Python's would accept it.
 """
 
 import csv
@@ -16,7 +17,9 @@ from tidemill.domain import column_names
 from tidemill.domain.finding import Finding, amount, shown
 from tidemill.spec.compiled import Data
 
-_DELIMITERS: Final = {";": "semicolons", "\t": "tabs", "|": "vertical bars"}
+_DELIMITERS: Final = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
+_OWN: Final = {"csv": ",", "tsv": "\t"}
+_ONE: Final = {",": "a comma", "\t": "a tab"}
 _RUNAWAY_LINES = 20
 _LONE_RETURN = re.compile(r"\r(?!\n)")
 _QUOTED = re.compile(r'"[^"]*"')
@@ -43,11 +46,11 @@ class _Table:
 
 def judge(text: str, data: Data, *, whole: bool) -> Finding | None:
     """
-    Judge *text*, the first characters of a CSV file without a byte order mark.
+    Judge *text*, the first characters of a CSV or TSV file without a byte order mark.
 
     Args:
         text: Decoded; may stop anywhere, even within a quoted cell.
-        data: What the spec says of the file's columns.
+        data: What the spec says of the file's format and columns.
         whole: Nothing follows *text*. Otherwise its last row is not judged.
 
     Returns:
@@ -55,21 +58,22 @@ def judge(text: str, data: Data, *, whole: bool) -> Finding | None:
     """
     if not text.strip():
         return _without_header(text, whole=whole)
-    table = _read(text, whole=whole)
+    own = _OWN[data.format]
+    table = _read(text, whole=whole, delimiter=own)
     if not table.rows:
         return _quotes(table) or _without_header(text, whole=whole)
     header, *body = table.rows
     return (
-        _delimiter(text, header.cells, data.target, whole=whole)
+        _delimiter(text, header.cells, data, whole=whole)
         or _line_ends(header)
         or _columns(header.cells, data)
-        or _ragged(header, body)
+        or _ragged(header, body, own)
         or _quotes(table)
         or _rows(body, whole=whole)
     )
 
 
-def _read(text: str, *, whole: bool, delimiter: str = ",") -> _Table:
+def _read(text: str, *, whole: bool, delimiter: str) -> _Table:
     lines = io.StringIO(text, newline="\n").readlines()
     # A lone carriage return ends no line for the jobs' reader; Python's would call it an error.
     tame = (_LONE_RETURN.sub(" ", line) for line in lines)
@@ -86,7 +90,7 @@ def _read(text: str, *, whole: bool, delimiter: str = ",") -> _Table:
                 rows.append(row)
     except csv.Error:
         cut = not whole and reader.line_num == len(lines)
-        if cut and not _runaway(lines[start + 1 : -1], rows):
+        if cut and not _runaway(lines[start + 1 : -1], rows, delimiter):
             return _Table(rows, None)
         return _Table(rows, _Row(number + 1, start + 1, "", []))
     if rows and not whole and not rows[-1].raw.endswith("\n"):
@@ -94,13 +98,13 @@ def _read(text: str, *, whole: bool, delimiter: str = ",") -> _Table:
     return _Table(rows, None)
 
 
-def _runaway(lines: list[str], rows: list[_Row]) -> bool:
+def _runaway(lines: list[str], rows: list[_Row], delimiter: str) -> bool:
     """Whether an open quote swallowed what look like rows, rather than opened a long cell."""
-    commas = len(rows[0].cells) - 1 if rows else 0
+    count = len(rows[0].cells) - 1 if rows else 0
     return (
-        commas > 0
+        count > 0
         and len(lines) >= _RUNAWAY_LINES
-        and all(line.count(",") == commas for line in lines)
+        and all(line.count(delimiter) == count for line in lines)
     )
 
 
@@ -114,15 +118,18 @@ def _without_header(text: str, *, whole: bool) -> Finding:
     return Finding(
         "header_too_long",
         f"The first {amount(len(text.encode()))} hold no whole header row.",
-        "Check that the file is a CSV whose first row names its columns; "
+        "Check that the file is a table whose first row names its columns; "
         "a table with so many columns is better uploaded as Parquet.",
     )
 
 
-def _delimiter(text: str, header: list[str], target: str, *, whole: bool) -> Finding | None:
+def _delimiter(text: str, header: list[str], data: Data, *, whole: bool) -> Finding | None:
+    target, own = data.target, _OWN[data.format]
     if target in header:
         return None
     for delimiter, name in _DELIMITERS.items():
+        if delimiter == own:
+            continue
         table = _read(text, whole=whole, delimiter=delimiter)
         widths = {len(row.cells) for row in table.rows}
         if any(target in row.cells for row in table.rows[:1]) or (
@@ -130,8 +137,8 @@ def _delimiter(text: str, header: list[str], target: str, *, whole: bool) -> Fin
         ):
             return Finding(
                 "wrong_delimiter",
-                f"The columns are separated by {name}, not by commas.",
-                "Export the table with commas between the columns "
+                f"The columns are separated by {name}, not by {_DELIMITERS[own]}.",
+                f"Export the table with {_DELIMITERS[own]} between the columns "
                 "(and a point in decimal numbers), and upload again.",
             )
     return None
@@ -161,7 +168,7 @@ def _columns(header: list[str], data: Data) -> Finding | None:
     )
 
 
-def _ragged(header: _Row, body: Sequence[_Row]) -> Finding | None:
+def _ragged(header: _Row, body: Sequence[_Row], delimiter: str) -> Finding | None:
     width = len(header.cells)
     row = next((row for row in body if len(row.cells) != width), None)
     if row is None:
@@ -172,7 +179,7 @@ def _ragged(header: _Row, body: Sequence[_Row]) -> Finding | None:
         f"{row.place} has {cells}, the header has {width}; "
         f"the row begins with {shown(row.cells[0])}.",
         "Give every row as many cells as the header, and put quotes around a cell that holds "
-        "a comma.",
+        f"{_ONE[delimiter]}.",
     )
 
 

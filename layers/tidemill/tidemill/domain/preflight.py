@@ -10,20 +10,21 @@ import codecs
 from dataclasses import dataclass
 from typing import Final
 
-from tidemill.domain import column_names, csv_head
+from tidemill.domain import column_names, csv_head, jsonl_head, zstd_head
 from tidemill.domain.finding import Finding, NeedMore, shown
 from tidemill.domain.gzip_head import Content, unpack
 from tidemill.domain.parquet_footer import Column, ParquetError, read_footer
 from tidemill.domain.signatures import (
     GZIP,
+    JSON,
     PARQUET,
     PARQUET_ENCRYPTED,
     identify,
     wide_encoding,
 )
-from tidemill.spec.compiled import Data
+from tidemill.spec.compiled import Data, Format
 
-__all__ = ["SAMPLE_BYTES", "Finding", "NeedMore", "Sample", "inspect"]
+__all__ = ["SAMPLE_BYTES", "Finding", "NeedMore", "Sample", "inspect", "looked_at"]
 
 SAMPLE_BYTES: Final = 64 * 2**10
 """How much of an object's beginning and end the caller reads; objects that fit are judged whole."""
@@ -59,43 +60,72 @@ def inspect(sample: Sample, data: Data) -> Finding | NeedMore | None:
             "The file is empty (0 bytes).",
             "Export the table again and upload it once it holds data.",
         )
+    finding = _misnamed(sample.key, head)
+    if finding is not None:
+        return finding
+    if zstd_head.is_zstd(head):
+        return zstd_head.judge(head, sample.size)
     content = _opened(sample, head)
     if isinstance(content, Finding):
         return content
-    if data.format == "csv":
-        return _csv(content, data)
-    return _parquet(sample, content, data, packed=head.startswith(GZIP))
-
-
-def _opened(sample: Sample, head: bytes) -> Content | Finding:
-    packed, named = head.startswith(GZIP), sample.key.endswith(".gz")
-    if packed and not named:
-        return Finding(
-            "gzip_without_suffix",
-            "The file is gzip, but its name does not end with .gz, so it would not be unpacked.",
-            "Upload it under a name that ends with .gz, or unpacked.",
-        )
-    if packed:
-        return unpack(head, sample.tail, sample.size, SAMPLE_BYTES)
-    if named:
-        kind = identify(head)
-        return Finding(
-            "not_gzip",
-            f"The file's name ends with .gz, but it is {kind.name if kind else 'no gzip'}: "
-            f"it begins with {_hex(head)} where gzip has 1f 8b.",
-            "Upload it under its own name, or pack it with gzip.",
-        )
-    return Content(head, whole=len(head) >= sample.size)
-
-
-def _csv(content: Content, data: Data) -> Finding | None:
+    if data.format == "parquet":
+        return _parquet(sample, content, data, packed=head.startswith(GZIP))
     if not content.head:
         return Finding(
             "empty",
             "The file is gzip and unpacks to nothing.",
             "Pack the table again and upload it once it holds data.",
         )
-    text = _text(content)
+    return _lines(content, data) if data.format == "jsonl" else _separated(content, data)
+
+
+def looked_at(key: str, form: Format) -> str:
+    """Say, as a clause, what `inspect` has seen of an upload in which it finds nothing wrong."""
+    if key.endswith(".zst"):
+        return "packed with Zstandard: its content is read at check"
+    if form == "parquet" and key.endswith(".gz"):
+        return "Parquet packed with gzip: its content is read at check"
+    return f"the first {SAMPLE_BYTES // 1024} KiB look as they should"
+
+
+def _misnamed(key: str, head: bytes) -> Finding | None:
+    """Hold the name's ending against the bytes: what is packed is unpacked by its name."""
+    packed = {"gzip": head.startswith(GZIP), "zstd": zstd_head.is_zstd(head)}
+    for name, ending in _ENDINGS.items():
+        if key.endswith(ending) and not packed[name]:
+            kind = identify(head)
+            return Finding(
+                f"not_{name}",
+                f"The file's name ends with {ending}, but it is "
+                f"{kind.name if kind else f'no {_PACKERS[name]}'}: "
+                f"it begins with {_hex(head)} where {_PACKERS[name]} has {_BEGINS[name]}.",
+                f"Upload it under its own name, or pack it with {_PACKERS[name]}.",
+            )
+    for name, is_packed in packed.items():
+        ending = _ENDINGS[name]
+        if is_packed and not key.endswith(ending):
+            return Finding(
+                f"{name}_without_suffix",
+                f"The file is {_PACKERS[name]}, but its name does not end with {ending}, "
+                "so it would not be unpacked.",
+                f"Upload it under a name that ends with {ending}, or unpacked.",
+            )
+    return None
+
+
+_ENDINGS = {"gzip": ".gz", "zstd": ".zst"}
+_PACKERS = {"gzip": "gzip", "zstd": "Zstandard"}
+_BEGINS = {"gzip": GZIP.hex(" "), "zstd": zstd_head.MAGIC.hex(" ")}
+
+
+def _opened(sample: Sample, head: bytes) -> Content | Finding:
+    if head.startswith(GZIP):
+        return unpack(head, sample.tail, sample.size, SAMPLE_BYTES)
+    return Content(head, whole=len(head) >= sample.size)
+
+
+def _separated(content: Content, data: Data) -> Finding | None:
+    text = _text(content, data)
     if isinstance(text, Finding):
         return _foreign(content.head, data) or text
     finding = csv_head.judge(text, data, whole=content.whole)
@@ -104,7 +134,21 @@ def _csv(content: Content, data: Data) -> Finding | None:
     return finding
 
 
-def _text(content: Content) -> str | Finding:
+def _lines(content: Content, data: Data) -> Finding | None:
+    text = _text(content, data)
+    if isinstance(text, Finding):
+        return _foreign(content.head, data) or text
+    if text.strip() and not text.lstrip().startswith(("{", "[")):
+        return _foreign(content.head, data) or _mismatch(_some_text(text), data)
+    return jsonl_head.judge(text, data, whole=content.whole)
+
+
+def _some_text(text: str) -> str:
+    first = next(iter(text.splitlines()), "")
+    return f"text (its first line is {shown(first)})"
+
+
+def _text(content: Content, data: Data) -> str | Finding:
     head = content.head
     wide = wide_encoding(head)
     if wide is not None:
@@ -119,7 +163,8 @@ def _text(content: Content) -> str | Finding:
             "nul_bytes",
             f"Byte {at + 1} of the file is NUL, which no text holds, "
             "so it is a binary file or a damaged one.",
-            "Export the table again as CSV, and look whether its last copy was cut short.",
+            f"Export the table again as {_FORMATS[data.format]}, "
+            "and look whether its last copy was cut short.",
         )
     try:
         text = codecs.getincrementaldecoder("utf-8")().decode(head, final=content.whole)
@@ -144,7 +189,7 @@ def _foreign(head: bytes, data: Data) -> Finding | None:
     if head.startswith(_PARQUETS):
         return _mismatch("Parquet", data)
     kind = identify(head)
-    if kind is None:
+    if kind is None or (kind is JSON and data.format == "jsonl"):
         return None
     return Finding("not_a_table", f"The file is {kind.name}, not a table.", kind.next_step)
 
@@ -158,7 +203,12 @@ def _mismatch(found: str, data: Data) -> Finding:
     )
 
 
-_FORMATS = {"csv": "CSV", "parquet": "Parquet"}
+_FORMATS = {
+    "csv": "CSV",
+    "tsv": "TSV (tab-separated text)",
+    "parquet": "Parquet",
+    "jsonl": "JSON Lines",
+}
 
 
 def _parquet(
@@ -167,11 +217,7 @@ def _parquet(
     if not content.head.startswith(_PARQUETS):
         return _not_parquet(content, data)
     if packed:
-        return Finding(
-            "packed_parquet",
-            "The file is Parquet packed with gzip; it cannot be read without unpacking it whole.",
-            "Upload the Parquet file as it is: its columns are packed already.",
-        )
+        return None  # its footer is at the end of what only unpacking shows
     try:
         footer = read_footer(sample.tail, sample.size)
     except ParquetError as error:
@@ -198,10 +244,9 @@ def _not_parquet(content: Content, data: Data) -> Finding:
     foreign = _foreign(content.head, data)
     if foreign is not None:
         return foreign
-    text = _text(content)
+    text = _text(content, data)
     if isinstance(text, str):
-        first = next(iter(text.splitlines()), "")
-        return _mismatch(f"text (its first line is {shown(first)})", data)
+        return _mismatch(_some_text(text), data)
     return _mismatch(f"something else (it begins with {_hex(content.head)}, not with PAR1)", data)
 
 

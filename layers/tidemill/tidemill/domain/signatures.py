@@ -9,8 +9,8 @@ PARQUET: Final = b"PAR1"
 PARQUET_ENCRYPTED: Final = b"PARE"
 
 _SHEET = "Save the sheet as CSV (UTF-8, comma-separated) and upload that."
-_ARCHIVE = "Unpack it and upload each table on its own; only gzip is read packed."
-_EXPORT = "Export the table as CSV or Parquet and upload that."
+_ARCHIVE = "Unpack it and upload each table on its own; only gzip and Zstandard are read packed."
+_EXPORT = "Export the table in the spec's format (data.format in model.yaml) and upload that."
 _STRAY = "Upload the table itself; this file is best kept outside the model's prefix."
 
 
@@ -49,6 +49,7 @@ _SIGNATURES: Final = (
     (0, b"\x93NUMPY", Kind("a NumPy array", _EXPORT)),
     (0, b"\x7fELF", Kind("a program", _STRAY)),
 )
+JSON: Final = Kind("JSON", _EXPORT)
 _ZIPS = (b"PK\x03\x04", b"PK\x05\x06")
 _WORKBOOK_PARTS = (b"xl/", b"[Content_Types].xml")
 _MARKUP = (b"<!", b"<?", b"<h", b"<H")
@@ -86,7 +87,7 @@ def identify(head: bytes) -> Kind | None:
             return kind
     text = head.removeprefix(codecs.BOM_UTF8).lstrip()
     if text.startswith((b"{", b"[")):
-        return Kind("JSON", _EXPORT)
+        return JSON
     if text.startswith(_MARKUP):
         return Kind("an HTML or XML document", _EXPORT)
     return None
