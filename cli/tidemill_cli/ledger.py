@@ -1,129 +1,144 @@
-"""`why`: what happened to a model and why, and what it waits for now."""
+"""`ledger`: prove that nobody changed the record, or take it out."""
 
 # ruff: noqa: PLC0415  # imports inside commands keep `tidemill --help` fast
 import time
+from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from tidemill_cli.output import coloured, local_time, named, put_json, say
-from tidemill_cli.session import MODEL, Session, hint, shared_options
+from tidemill_cli.failures import NO, YES
+from tidemill_cli.output import put_json, say
+from tidemill_cli.session import Session, shared_options
+from tidemill_cli.why import UNPLACED, ModelOrUnplaced
 
 if TYPE_CHECKING:
-    from tidemill_cli.stack import Stack
-
-UNPLACED = "unplaced"  # as `tidemill.adapters.ledger` has it; a test keeps the two in step
-MOST_LINES = 50
-#: Object versions that are looked at for uploads without a verdict: five calls.
-MOST_UPLOADS = 5_000
+    from tidemill.adapters.anchors import Anchors
+    from tidemill.adapters.chain import Chain
 
 
-class ModelOrUnplaced(click.ParamType[str]):
-    """A model, or `unplaced`."""
-
-    name = "model"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """Return the name."""
-        return UNPLACED if value == UNPLACED else MODEL.convert(value, param, ctx)
+@click.group()
+def ledger() -> None:
+    """Verify the ledger, or export it."""
 
 
-class Moment(click.ParamType[float]):
-    """`2h` ago, or an ISO 8601 date or time; seconds since 1970 inside."""
+@ledger.command()
+@click.argument("model", type=ModelOrUnplaced(), required=False)
+@shared_options
+@click.pass_obj
+def verify(session: Session, model: str | None) -> int:
+    """
+    Walk along the hash chain; name whatever was changed or removed.
 
-    name = "moment"
+    Without MODEL these are the ledgers of all models.
 
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> float:
-        """Return the seconds since 1970."""
-        from datetime import datetime
+    Exit status: 0 nothing was changed, 1 something was.
+    """
+    from tidemill.adapters.verification import Verification
 
-        from tidemill.spec.durations import parse_duration
+    chain, anchors = _chain(session), _anchors(session)
+    verification = Verification(chain, anchors)
+    rows = []
+    for name in [model] if model else _models(session, anchors):
+        walk, agreed = verification.verify(name, time.time())
+        if model and not (walk.entries or walk.links or name == UNPLACED):
+            session.stack.stores.specs.get(name)  # says so when there is no such model
+        rows.append(
+            {
+                "model": name,
+                "ok": not walk.findings,
+                "entries": walk.entries,
+                "links": walk.links,
+                "unchained": walk.unchained,
+                "expired": walk.expired,
+                "anchors": agreed,
+                "head": walk.head,
+                "findings": [asdict(finding) for finding in walk.findings],
+                "tampering": walk.tampering,
+            }
+        )
+    if session.as_json:
+        put_json(rows)
+    else:
+        for row in rows:
+            _put(row)
+    return YES if all(row["ok"] for row in rows) else NO
 
-        ago = parse_duration(str(value))
-        if ago is not None:
-            return time.time() - ago
-        try:
-            return datetime.fromisoformat(str(value)).astimezone().timestamp()
-        except ValueError:
-            self.fail(f"'{value}' is no time; write 2h, 1d or 2026-11-20", param, ctx)
 
-
-@click.command()
-@click.argument("model", type=ModelOrUnplaced())
-@click.option("--since", type=Moment(), help="From so long ago (2h, 1d), or from a date on.")
+@ledger.command()
+@click.argument("model", type=ModelOrUnplaced(), required=False)
 @click.option(
-    "--last", type=click.IntRange(min=1), help=f"So many entries (default: {MOST_LINES})."
+    "--out",
+    "folder",
+    type=click.Path(file_okay=False, path_type=Path),
+    required=True,
+    help="Where to: a folder per model, a file per month.",
+)
+@click.option(
+    "--format",
+    "kind",
+    type=click.Choice(["parquet", "jsonl"]),
+    default="parquet",
+    show_default=True,
 )
 @shared_options
 @click.pass_obj
-def why(session: Session, model: str, since: float | None, last: int | None) -> None:
+def export(session: Session, model: str | None, folder: Path, kind: str) -> None:
     """
-    Say what happened to MODEL and why, and what it waits for now.
+    Write the ledger to files, one per model and month.
 
-    `tidemill why unplaced` lists the uploads that belong to no model.
+    What was written whole before is left as it is, so an export that was cut short goes on.
     """
-    from tidemill_cli.history import newest
+    from tidemill_cli.exporting import Export
 
-    stack = session.stack
-    most = last or (None if since is not None or session.as_json else MOST_LINES)
-    entries = newest(stack, model, since=since, last=most)
-    if not entries and model != UNPLACED:
-        stack.stores.specs.get(model)  # says so when there is no such model
-    rows = [_row(entry) for entry in entries] + _open_rows(stack, model)
+    task = Export(_chain(session), folder, kind)
+    models = [model] if model else _models(session, _anchors(session))
+    rows = [row for name in models for row in task.write(name, time.time())]
     if session.as_json:
         put_json(rows)
         return
-    now = time.time()
-    if not rows:
-        say(f"nothing is recorded of {model}" + (" since then" if since is not None else ""))
     for row in rows:
-        _put(row, now)
-    if most is not None and len(entries) == most:
-        hint(session, f"the newest {most} entries; --last and --since show others")
+        kept = "" if row["written"] else " (was there)"
+        click.echo(f"{row['file']}: {_count(row['entries'], 'entry', 'entries')}{kept}")
+    if not rows:
+        say("the ledger has no entry yet")
 
 
-def _row(entry: dict[str, Any]) -> dict[str, Any]:
-    facts = entry.get("facts") or {}
-    return {
-        "at": entry["at"],
-        "kind": entry["kind"],
-        "subject": entry["subject"],
-        "verdict": entry["verdict"],
-        "reason": entry["reason"],
-        "next_step": facts.get("next_step"),
-        "now": False,
-    }
+def _chain(session: Session) -> "Chain":
+    from tidemill.adapters.chain import Chain
+
+    return Chain(session.stack.clients.dynamodb, session.stack.output("LedgerTable"))
 
 
-def _open_rows(stack: "Stack", model: str) -> list[dict[str, Any]]:
-    """Return what is open as rows like the others, dated by when it began."""
-    from tidemill.times import iso
-    from tidemill_cli.standing import Standing
+def _anchors(session: Session) -> "Anchors":
+    from tidemill.adapters.anchors import Anchors
 
-    if model == UNPLACED:
-        return []
-    return [
-        {
-            "at": iso(item.since),
-            "kind": item.kind,
-            "subject": item.subject,
-            "verdict": item.state,
-            "reason": item.said,
-            "next_step": None,
-            "now": True,
-        }
-        for item in Standing(stack, model).open(time.time(), uploads=MOST_UPLOADS)
+    return Anchors(session.stack.clients.s3, session.stack.output("AnchorBucket"))
+
+
+def _models(session: Session, anchors: "Anchors") -> list[str]:
+    """Return all models that have a ledger: also what was deleted, as far as it was anchored."""
+    from tidemill.adapters.state import CHAINS
+
+    looked_at = {item["fact"] for item in session.stack.stores.state.under(CHAINS)}
+    return sorted({*session.stack.stores.specs.refs(), *anchors.models(), *looked_at, UNPLACED})
+
+
+def _put(row: dict[str, Any]) -> None:
+    parts = [
+        f"{_count(row['entries'], 'entry', 'entries')} in {_count(row['links'], 'link', 'links')}",
+        f"{row['unchained']} not chained yet" if row["unchained"] else "",
+        f"{row['expired']} removed when their time had come" if row["expired"] else "",
+        f"{_count(row['anchors'], 'anchored head agrees', 'anchored heads agree')}",
     ]
+    state = click.style("whole", fg="green") if row["ok"] else click.style("changed", fg="red")
+    click.echo(f"{row['model']}: {state}: {', '.join(part for part in parts if part)}")
+    for finding in row["findings"]:
+        click.echo(f"  {finding['what']} {finding['subject']}: {finding['said']}")
+    for said in row["tampering"]:
+        click.echo(f"  recorded: {said}")
 
 
-def _put(row: dict[str, Any], now: float) -> None:
-    from tidemill.times import seconds
-
-    when = "now" if row["now"] else local_time(seconds(row["at"]), now)
-    subject = row["subject"].rpartition("/")[2] if row["kind"] == "upload" else row["subject"]
-    verdict = coloured(row["verdict"])
-    click.echo(f"{when:<12}  {named(row['kind'], subject)}: {verdict}: {row['reason']}")
-    if row["next_step"]:
-        click.echo(f"{'':<12}  → {row['next_step']}")
+def _count(number: int, one: str, many: str) -> str:
+    return f"{number:,} {one if number == 1 else many}"

@@ -2,14 +2,14 @@
 
 import click
 
-from tidemill_cli import cloud, dlq, ledger, logs, models, predictions, runs, uploads, versions
+from tidemill_cli import cloud, dlq, ledger, logs, models, predictions, runs, uploads, versions, why
 from tidemill_cli.session import Program, Session, shared_options
 
 #: Verbs by what they are about, in the order of --help and of docs/cli.md.
 SECTIONS: dict[str, tuple[click.Command, ...]] = {
     "The local cloud": (cloud.up, cloud.down, cloud.status, cloud.env),
     "Models and data": (models.apply, models.models, uploads.upload, models.delete),
-    "Runs": (runs.start, runs.runs, logs.logs, runs.follow, runs.wait, ledger.why),
+    "Runs": (runs.start, runs.runs, logs.logs, runs.follow, runs.wait, why.why),
     "Versions": (
         versions.versions,
         versions.approve,
@@ -17,7 +17,7 @@ SECTIONS: dict[str, tuple[click.Command, ...]] = {
         versions.rollback,
         predictions.predict,
     ),
-    "Operation": (dlq.dlq,),
+    "Operation": (dlq.dlq, ledger.ledger),
 }
 
 

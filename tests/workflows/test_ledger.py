@@ -1,11 +1,14 @@
 """The ledger of a deployed stack: chained by its stream, and loud about any change."""
 
+import time
+
 import pytest
 
 from local_cloud import wait_until
 from tidemill.adapters.anchors import Anchors
 from tidemill.adapters.chain import Chain
 from tidemill.adapters.items import marshal
+from tidemill.adapters.verification import Verification
 from tidemill.domain.chain import link_hash
 
 pytestmark = pytest.mark.e2e
@@ -42,6 +45,12 @@ def test_entries_are_chained_as_they_come_and_a_change_is_recorded(stack, chain)
     assert entry["subject"] == key
     assert "was changed in verdict" in entry["reason"]
     wait_until(lambda: len(named(chain, ref)) == 2, 30, lambda: stack.story(ref))
+    anchors = Anchors(stack.cloud.client("s3"), stack.outputs["AnchorBucket"])
+    walk, _ = Verification(chain, anchors).verify(ref, time.time())
+    assert [(finding.subject, finding.what) for finding in walk.findings] == [
+        (key, "changed entry")
+    ]
+    assert walk.tampering == [entry["reason"]]
 
 
 def test_an_anchor_is_locked(stack):

@@ -6,7 +6,7 @@ import pytest
 
 from tidemill.adapters import ledger
 from tidemill.domain.trigger import Trigger
-from tidemill_cli.ledger import UNPLACED
+from tidemill_cli.why import UNPLACED
 
 from .conftest import REF
 

@@ -133,6 +133,17 @@ class Chain:
                 if links or not item["entry"]["S"].startswith(LINK):
                     yield item
 
+    def of_month(self, model: str, month: str) -> Iterator[dict[str, Any]]:
+        """Yield the entries of a month (`2026-11`, UTC) oldest first, as DynamoDB has them."""
+        pages = self._client.get_paginator("query").paginate(
+            TableName=self._table,
+            IndexName=BY_TIME,
+            KeyConditionExpression="model = :model AND begins_with(#at, :month)",
+            ExpressionAttributeNames={"#at": "at"},
+            ExpressionAttributeValues=values(model=model, month=f"{month}-"),
+        )
+        return (item for page in pages for item in page["Items"])
+
     def _write(self, link: Link) -> Link | None:
         """Write a link and return it with its hash, or None when its number is taken."""
         item = _stored(link)
