@@ -11,7 +11,7 @@ import json
 import logging
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -21,12 +21,14 @@ import polars as pl
 
 from tidemill_jobs import schema, split
 from tidemill_jobs.container import Container, read_document
+from tidemill_jobs.contract.document import Contract
 from tidemill_jobs.features import Dropped, Features, Target
 from tidemill_jobs.fit import fit, transform_frame
 from tidemill_jobs.lake import Lake, ObjectVersion, read_dataset
 from tidemill_jobs.parts import PartWriter
 from tidemill_jobs.prepared import to_frame
 from tidemill_jobs.profile.columns import ColumnProfile
+from tidemill_jobs.reader import RawFile
 from tidemill_jobs.spec import Spec
 from tidemill_jobs.survey import Found, Survey, survey
 from tidemill_jobs.target import Outcomes, check_rows, encode, find_classes
@@ -35,6 +37,7 @@ from tidemill_jobs.values import Kind
 log = logging.getLogger(__name__)
 
 SMOKE_ROWS = 20
+FILES_NAMED = 1_000  # with their dropped rows
 EXACT = 2**53  # whole floats up to here are written as integers
 _SPLIT, _TARGET = "\x1fsplit", "\x1ftarget"  # no file's column: names are printable
 
@@ -46,24 +49,37 @@ def main(container: Container, arguments: Sequence[str]) -> None:
     spec = Spec.parse(read_document(container.processing_input("spec"), "spec.json"))
     versions = read_dataset(read_document(container.processing_input("dataset"), "dataset.json"))
     uri = container.prepared_uri
+    contract = None
+    if container.processing_input("contract").exists():  # models without a contract have none
+        contract = Contract.parse(
+            read_document(container.processing_input("contract"), "contract.json")
+        )
     with tempfile.TemporaryDirectory(dir=container.work) as work:
-        summary = prepare(spec, versions, Lake(), uri, Path(work))
+        summary = prepare(spec, versions, Lake(), uri, Path(work), contract=contract)
     message = _message(summary)
     log.info(message)
     container.say(message)
 
 
 def prepare(
-    spec: Spec, versions: Sequence[ObjectVersion], lake: Lake, uri: str, work: Path
+    spec: Spec,
+    versions: Sequence[ObjectVersion],
+    lake: Lake,
+    uri: str,
+    work: Path,
+    *,
+    contract: Contract | None = None,
 ) -> dict[str, Any]:
     """
     Prepare a dataset below *uri* and return its summary.
+
+    With a contract, columns are what it says: no later file can change what one means.
 
     Raises:
         RefusedError: The dataset as a whole cannot be trained on.
         JobError: An object cannot be read or written.
     """
-    found = survey(versions, spec, lake, work)
+    found = survey(versions, spec, lake, work, contract)
     rows = _type_rows(found, spec)
     classes = find_classes(rows.outcomes, spec.problem, spec.target)
     check_rows(rows.outcomes, spec.problem, spec.target)
@@ -105,6 +121,7 @@ def _type_rows(found: Survey, spec: Spec) -> _Rows:
         keys = split.row_keys(raw.frame, spec.id)
         hashes = split.hash_texts(keys, spec.seed)
         splits = split.assign(hashes, validation=spec.validation, test=spec.test)
+        raw = _whole(raw, found.header)  # after the keys: they are of what the file holds
         typed = schema.typed(raw, {**kinds, spec.target: found.target})
         for name, kind in {**kinds, spec.target: found.target}.items():
             part = ColumnProfile.of(typed[name], kind)
@@ -122,6 +139,15 @@ def _type_rows(found: Survey, spec: Spec) -> _Rows:
             rows.outcomes.add(number, of_split[_TARGET], spec.problem)
         rows.paths.append(_keep(file, typed))
     return rows
+
+
+def _whole(raw: RawFile, header: Sequence[str]) -> RawFile:
+    """Return the rows with every column of the header; one that need not be there is missing."""
+    lacking = [name for name in header if name not in raw.frame.columns]
+    if not lacking:
+        return raw
+    empty = [pl.lit(None, pl.String).alias(name) for name in lacking]
+    return replace(raw, frame=raw.frame.with_columns(empty))
 
 
 def _inputs(found: Survey, spec: Spec) -> dict[str, Kind]:
@@ -193,9 +219,21 @@ def _summary(found: Survey, rows: _Rows, features: Features) -> dict[str, Any]:
     counts: dict[str, int] = dict(zip(split.NAMES, rows.outcomes.rows, strict=True))
     counts["read"] = sum(counts.values()) + rows.without_target
     counts["without_target"] = rows.without_target
+    dropped = [file for file in found.files if file.dropped]
+    counts["dropped"] = sum(file.dropped.rows for file in dropped if file.dropped)
+    counts["read"] += counts["dropped"]
     return {
         "version": 1,
         "rows": counts,
+        "dropped_rows": [
+            {
+                "uri": file.version.uri,
+                "version_id": file.version.version_id,
+                **asdict(file.dropped),
+            }
+            for file in dropped[:FILES_NAMED]
+            if file.dropped
+        ],
         "files": [asdict(verdict) for verdict in found.verdicts],
         "columns": {name: profile.document() for name, profile in rows.profile.items()},
         "dropped": [asdict(entry) for entry in features.dropped],
@@ -223,6 +261,8 @@ def _message(summary: Mapping[str, Any]) -> str:
     )
     if rows["without_target"]:
         message += f" {rows['without_target']:,} rows without a target were excluded."
+    if rows["dropped"]:
+        message += f" {rows['dropped']:,} rows that break the contract were left out."
     left_out = [file for file in files if file["verdict"] == "left_out"]
     if left_out:
         name = left_out[0]["uri"].rsplit("/", 1)[-1]

@@ -40,14 +40,7 @@ class Tally:
 
 def tally(raw: RawFile, names: Collection[str], timestamp: str | None) -> dict[str, Tally]:
     """Count, for each of the named columns, what its cells could mean."""
-    return {
-        name: _tally(
-            raw.frame[name],
-            infer=not raw.typed or name == timestamp,
-            times=raw.times_as_text,
-        )
-        for name in names
-    }
+    return {name: _tally(raw, raw.frame[name], timestamp) for name in names}
 
 
 def decide(tallies: Collection[Tally]) -> Kind | None:
@@ -118,25 +111,38 @@ def quantities(text: pl.Series) -> pl.Series:
     return pl.select(pl.when(~codes).then(numbers)).to_series()
 
 
-def _tally(column: pl.Series, *, infer: bool, times: bool) -> Tally:
-    meanings: list[tuple[Meaning, pl.Series]]
+def contradicting(raw: RawFile, name: str, kind: Kind | None, timestamp: str | None) -> pl.Series:
+    """Return which cells are not missing and not what their column is."""
+    column = raw.frame[name]
+    wrong = _nothing(column)
+    if kind is None or kind == "category":
+        return wrong
+    for meaning, found in _sorted_cells(raw, column, timestamp):
+        if meaning != kind:
+            wrong |= found
+    return wrong
+
+
+def _sorted_cells(
+    raw: RawFile, column: pl.Series, timestamp: str | None
+) -> list[tuple[Meaning, pl.Series]]:
+    """Return, for each meaning, which cells have it."""
     if column.dtype == pl.String:
-        if infer:
-            meanings = _meanings(column)
-        elif times:
-            meanings = _times(column)
-        else:
-            meanings = [("text", column.is_not_null())]
-    elif column.dtype == pl.Boolean:
-        meanings = [("boolean", column.is_not_null())]
-    elif column.dtype == pl.Datetime:
-        meanings = [("time", column.is_not_null())]
-    else:
-        fits = (column.cast(pl.Float64).abs() <= LARGEST).fill_null(value=False)
-        meanings = [("number", fits), ("text", column.is_not_null() & ~fits)]
+        if not raw.typed or column.name == timestamp:
+            return _meanings(column)
+        return _times(column) if raw.times_as_text else [("text", column.is_not_null())]
+    if column.dtype == pl.Boolean:
+        return [("boolean", column.is_not_null())]
+    if column.dtype == pl.Datetime:
+        return [("time", column.is_not_null())]
+    fits = (column.cast(pl.Float64).abs() <= LARGEST).fill_null(value=False)
+    return [("number", fits), ("text", column.is_not_null() & ~fits)]
+
+
+def _tally(raw: RawFile, column: pl.Series, timestamp: str | None) -> Tally:
     counts: dict[Meaning, int] = {}
     first: dict[Meaning, tuple[int, str]] = {}
-    for meaning, found in meanings:
+    for meaning, found in _sorted_cells(raw, column, timestamp):
         row = found.arg_max()  # the first True
         if row is not None and found[row]:
             counts[meaning] = int(found.sum())

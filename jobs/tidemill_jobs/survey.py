@@ -9,17 +9,22 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Self
 
 import polars as pl
 
 from tidemill_jobs import reader, schema
+from tidemill_jobs.broken import Broken, bad_rows, find_broken
+from tidemill_jobs.contract.document import Contract
 from tidemill_jobs.errors import ReadError, RefusedError
 from tidemill_jobs.lake import Lake, ObjectVersion
 from tidemill_jobs.meanings import kind_of
 from tidemill_jobs.reader import RawFile
 from tidemill_jobs.schema import Tally
 from tidemill_jobs.spec import Spec
-from tidemill_jobs.values import Kind
+from tidemill_jobs.values import Kind, show
+
+ROWS_NAMED = 100  # of a file's dropped rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +39,25 @@ class Verdict:
 
 
 @dataclass(frozen=True, slots=True)
+class DroppedRow:
+    """A row that is left out, and the first cell in it that breaks the contract."""
+
+    place: str
+    rule: str
+    column: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """The rows of a file that are left out: how many, by which rules, and the first hundred."""
+
+    rows: int
+    rules: Mapping[str, int]
+    first: tuple[DroppedRow, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Found:
     """A file that was read: its raw rows wait on disk, its tallies are at hand."""
 
@@ -44,11 +68,20 @@ class Found:
     tallies: Mapping[str, Tally]
     place: Callable[[int], str]
     typed: bool
+    times_as_text: bool
+    dropped: Dropped | None = None
 
     def open(self) -> RawFile:
-        """Return the rows that were read."""
+        """Return the rows that were read, without those that were dropped since."""
         frame = pl.read_ipc(self.folder / "raw.arrow")
-        return RawFile(frame, self.place, self.typed)
+        return RawFile(frame, self.place, self.typed, self.times_as_text)
+
+    def drop(self, bad: pl.Series, dropped: Dropped) -> Self:
+        """Leave rows out for good."""
+        frame = self.open().frame.filter(~bad)
+        frame.write_ipc(self.folder / "kept.arrow")  # the other is mapped while it is read
+        (self.folder / "kept.arrow").replace(self.folder / "raw.arrow")
+        return replace(self, rows=frame.height, dropped=dropped)
 
     def forget(self) -> None:
         """Free the disk space."""
@@ -71,9 +104,18 @@ class Survey:
     target: Kind
 
 
-def survey(versions: Sequence[ObjectVersion], spec: Spec, lake: Lake, work: Path) -> Survey:
+def survey(
+    versions: Sequence[ObjectVersion],
+    spec: Spec,
+    lake: Lake,
+    work: Path,
+    contract: Contract | None = None,
+) -> Survey:
     """
     Read every file once.
+
+    With a contract, columns are what it says, whatever these files hold, and its policy decides
+    about rows that break it; without one, both are decided over the files.
 
     Raises:
         RefusedError: No file can be used, or the target cannot be learned.
@@ -89,16 +131,18 @@ def survey(versions: Sequence[ObjectVersion], spec: Spec, lake: Lake, work: Path
         except ReadError as exc:
             shutil.rmtree(folder)
             verdicts[version] = _left_out(version, 0, str(exc))
-    header, files = _same_columns(files, spec, verdicts)
-    kinds = {
-        name: schema.decide([file.tallies[name] for file in files if name in file.tallies])
-        for name in (*header, spec.target)
-    }
-    if spec.timestamp and kinds.get(spec.timestamp):
-        kinds[spec.timestamp] = "time"
+    header, files = _same_columns(files, spec, contract, verdicts)
+    kinds = {name: _kind(name, files, spec, contract) for name in (*header, spec.target)}
     if files:
         kinds[spec.target] = kind_of(kinds[spec.target], spec.problem, spec.target)
-    files = [file for file in files if _holds(file, kinds, verdicts)]
+    if contract is None or spec.check.on_violation == "refuse":
+        files = [file for file in files if _holds(file, kinds, verdicts)]
+    if contract is not None:
+        files = [
+            kept
+            for file in files
+            if (kept := _without_bad_rows(file, contract, spec, verdicts)) is not None
+        ]
     if not files:
         raise RefusedError(_nothing_usable(list(verdicts.values())))
     target = kinds.pop(spec.target)
@@ -106,6 +150,14 @@ def survey(versions: Sequence[ObjectVersion], spec: Spec, lake: Lake, work: Path
     return Survey(
         tuple(files), tuple(verdicts[version] for version in versions), header, kinds, target
     )
+
+
+def _kind(name: str, files: Sequence[Found], spec: Spec, contract: Contract | None) -> Kind | None:
+    ruled = contract.columns.get(name) if contract else None
+    if ruled and ruled.kind:
+        return ruled.kind
+    kind = schema.decide([file.tallies[name] for file in files if name in file.tallies])
+    return "time" if kind and name == spec.timestamp else kind
 
 
 def _find(version: ObjectVersion, spec: Spec, lake: Lake, folder: Path) -> Found:
@@ -125,34 +177,61 @@ def _find(version: ObjectVersion, spec: Spec, lake: Lake, folder: Path) -> Found
     names = [name for name in frame.columns if name != spec.id]
     tallies = schema.tally(raw, names, spec.timestamp)
     frame.write_ipc(folder / "raw.arrow")
-    return Found(version, folder, frame.height, tuple(frame.columns), tallies, raw.place, raw.typed)
+    return Found(
+        version,
+        folder,
+        frame.height,
+        tuple(frame.columns),
+        tallies,
+        raw.place,
+        raw.typed,
+        raw.times_as_text,
+    )
 
 
 def _same_columns(
-    files: Sequence[Found], spec: Spec, verdicts: dict[ObjectVersion, Verdict]
+    files: Sequence[Found],
+    spec: Spec,
+    contract: Contract | None,
+    verdicts: dict[ObjectVersion, Verdict],
 ) -> tuple[tuple[str, ...], list[Found]]:
-    """Keep the files that have the columns which most rows have; more columns are ignored."""
+    """Keep the files that have the columns of the contract, or which most rows have."""
     if not files:
         return (), []
-    rows: Counter[frozenset[str]] = Counter()
-    for file in files:
-        rows[frozenset(file.columns)] += file.rows
-    usual = rows.most_common(1)[0][0]  # of equals, the one that came first
-    header = next(file.columns for file in files if usual == frozenset(file.columns))
+    header, required, whose = _header(files, spec, contract)
     kept = []
     for file in files:
-        lacking = [name for name in header if name not in file.columns]
-        extra = [name for name in file.columns if name not in usual]
+        lacking = [name for name in required if name not in file.columns]
+        extra = [name for name in file.columns if name not in header]
         if lacking:
-            names = _listed(lacking)
-            reason = f"it lacks the columns {names}, which most rows have; upload it with them."
+            reason = f"it lacks the columns {_listed(lacking)}, which {whose}; upload it with them."
             verdicts[file.version] = _left_out(file.version, file.rows, reason)
             file.forget()
             continue
-        remark = f"the columns {_listed(extra)} are in few files and were not read" if extra else ""
+        where = "not in the contract" if contract else "in few files"
+        remark = f"the columns {_listed(extra)} are {where} and were not read" if extra else ""
         verdicts[file.version] = _used(file, remark)
         kept.append(file)
     return tuple(name for name in header if name != spec.target), kept
+
+
+def _header(
+    files: Sequence[Found], spec: Spec, contract: Contract | None
+) -> tuple[tuple[str, ...], tuple[str, ...], str]:
+    """Return the columns in the user's order, those a file must have, and who says so."""
+    if contract is None:
+        rows: Counter[frozenset[str]] = Counter()
+        for file in files:
+            rows[frozenset(file.columns)] += file.rows
+        usual = rows.most_common(1)[0][0]  # of equals, the one that came first
+        header = next(file.columns for file in files if usual == frozenset(file.columns))
+        return header, header, "most rows have"
+    ruled = [name for name in contract.columns if name not in spec.exclude]
+    widest = max(files, key=lambda file: len(set(ruled) & set(file.columns)))  # the first such
+    ordered = [name for name in widest.columns if name in contract.columns]
+    header = (*ordered, *(name for name in sorted(ruled) if name not in widest.columns))
+    required = tuple(name for name in header if contract.columns[name].required)
+    return header, required, "the contract requires"
 
 
 def _holds(
@@ -168,6 +247,45 @@ def _holds(
             file.forget()
             return False
     return True
+
+
+def _without_bad_rows(
+    file: Found, contract: Contract, spec: Spec, verdicts: dict[ObjectVersion, Verdict]
+) -> Found | None:
+    """Return the file without rows that break the contract, None when the policy refuses it."""
+    policy = spec.check
+    raw = file.open()
+    broken = find_broken(raw, contract, unusable_only=policy.on_violation != "drop")
+    if not broken:
+        return file
+    bad = bad_rows(raw.frame.height, broken)
+    count = int(bad.sum())
+    dropped = _dropped(raw, broken, bad)
+    first = dropped.first[0]
+    found = f"{first.place}: column '{first.column}' holds {show(first.value)} ({first.rule})"
+    allowed = int(policy.bad_rows * file.rows) if policy.on_violation == "drop" else file.rows - 1
+    if policy.on_violation == "refuse" or count > allowed:
+        reason = f"{count:,} of {file.rows:,} rows break the contract, the first at {found}."
+        verdicts[file.version] = _left_out(file.version, file.rows, reason)
+        file.forget()
+        return None
+    kept = file.drop(bad, dropped)
+    said = verdicts[file.version].reason
+    remark = f"{count:,} rows were left out, the first at {found}"
+    verdicts[file.version] = _used(kept, f"{said}; {remark}" if said else remark)
+    return kept
+
+
+def _dropped(raw: RawFile, broken: Sequence[Broken], bad: pl.Series) -> Dropped:
+    first = []
+    for row in bad.arg_true().head(ROWS_NAMED):
+        one = next(one for one in broken if one.cells[row])
+        value = show(str(raw.frame[one.column][row]))
+        first.append(DroppedRow(raw.place(row), one.rule, one.column, value))
+    rules: Counter[str] = Counter()
+    for one in broken:
+        rules[one.rule] += int(one.cells.sum())
+    return Dropped(int(bad.sum()), dict(rules), tuple(first))
 
 
 def _used(file: Found, remark: str) -> Verdict:

@@ -41,7 +41,8 @@ def describe(raw: RawFile, timestamp: str | None, place: Place) -> tuple[ColumnF
     facts = []
     for name in raw.frame.columns:
         tally = schema.tally(raw, [name], timestamp)[name]
-        infer = not raw.typed or name == timestamp  # else NA is a text like any other
+        # Where nothing else than text is expected, NA is a text like any other.
+        infer = not raw.typed or raw.times_as_text or name == timestamp
         facts.append(_column(raw.frame[name], tally, place, limit, infer=infer))
     return tuple(facts)
 

@@ -113,7 +113,7 @@ def flights():
 
 @pytest.fixture
 def run_prepare(lake, tmp_path, make_spec):
-    def run(*files, **changes):
+    def run(*files, contract=None, **changes):
         versions = [
             lake.upload(
                 f"f{number}.csv" if isinstance(file, (str, bytes)) else file[0],
@@ -123,7 +123,8 @@ def run_prepare(lake, tmp_path, make_spec):
         ]
         work = tmp_path / f"work{len(lake.written)}"
         work.mkdir(exist_ok=True)
-        return prepare(make_spec(**changes), versions, lake, "s3://lake/prepared", work)
+        spec = make_spec(**changes)
+        return prepare(spec, versions, lake, "s3://lake/prepared", work, contract=contract)
 
     return run
 
