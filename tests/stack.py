@@ -40,6 +40,7 @@ REFS = {
     "ArtifactBucket": ARTIFACTS,
     "AnchorBucket": ANCHORS,
     "Bus": BUS,
+    "Check": machine("check"),
     "Retrain": machine("retrain"),
     "Rollout": machine("rollout"),
     "JobsImageUri": IMAGE,

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from tidemill.adapters.checks import FAILED
 from tidemill.adapters.ledger import UNPLACED
 from tidemill.adapters.rollouts import name_begins
 from tidemill.adapters.runs import GOING
@@ -75,10 +76,12 @@ class Standing:
         """
         spec = self._stores.specs.find(self.ref)
         delivery = self._stores.deliveries.open(self.ref)
+        checks = [check for ref, check in self._stores.checks.unfinished() if ref == self.ref]
         pending = self._stores.triggers.pending(self.ref)
         runs = [run for run in self._stores.runs.of(self.ref) if run["status"] in GOING]
         return [
             *([_delivery(delivery, spec, now)] if delivery and spec else []),
+            *(self._check(check) for check in checks),
             *_triggers(pending, runs, in_force=spec is not None),
             *(self._run(run) for run in runs),
             *self._rollouts(),
@@ -128,6 +131,14 @@ class Standing:
     def _run(self, run: dict[str, Any]) -> Open:
         stage = stage_of(self._stack, run)
         return Open("run", run["run"], run["status"], stage, float(run["started_at"]))
+
+    def _check(self, delivery: str) -> Open:
+        record = self._stores.checks.find(self.ref, delivery) or {}
+        said = "is being checked"
+        if record.get("stands") == FAILED:
+            again = "its check is tried again" if record.get("again_at") else "its check waits"
+            said = f"{again}: {record.get('check', '')}"
+        return Open("delivery", delivery, "checking", said, float(record.get("closed_at", 0)))
 
     def _rollouts(self) -> list[Open]:
         going = self._rollouts_going()

@@ -1,5 +1,5 @@
 """
-Close a delivery when nothing more is expected, or look again later.
+Close a delivery when nothing more is expected and start its check, or look again later.
 
 Called by the delivery queue: one delayed message per open delivery.
 """
@@ -12,7 +12,9 @@ import boto3
 from aws_lambda_powertools import Logger
 
 from tidemill.adapters.bus import Bus, Queue
+from tidemill.adapters.checking import Checking
 from tidemill.adapters.stores import Stores
+from tidemill.adapters.workflows import Workflows
 from tidemill.contracts import CloseDelivery, DeliveryClosed
 from tidemill.domain.delivery import Close, judge
 from tidemill.settings import CloseDeliverySettings
@@ -22,9 +24,8 @@ settings = CloseDeliverySettings.from_env()
 stores = Stores(
     boto3.client("dynamodb"), state_table=settings.state_table, ledger_table=settings.ledger_table
 )
-sqs = boto3.client("sqs")
-delivery_queue = Queue(sqs, settings.delivery_queue_url)
-trigger_queue = Queue(sqs, settings.trigger_queue_url)
+delivery_queue = Queue(boto3.client("sqs"), settings.delivery_queue_url)
+checking = Checking(stores, Workflows(boto3.client("stepfunctions"), settings.check_arn))
 bus = Bus(boto3.client("events"), settings.bus_name)
 
 
@@ -57,7 +58,7 @@ def look(request: CloseDelivery, message: dict[str, Any], now: float) -> None:
 def tell(request: CloseDelivery) -> None:
     closed = stores.deliveries.closed(request.ref, request.delivery)
     if closed is not None:
-        trigger_queue.send({"project": request.project, "model": request.model})
+        checking.start(request.ref, request.delivery)
         bus.put(
             DeliveryClosed(
                 request.project,

@@ -18,7 +18,7 @@ from tidemill.adapters.jobs import Jobs
 from tidemill.adapters.runs import Ended
 from tidemill.adapters.stores import Stores
 from tidemill.adapters.workflows import Workflows
-from tidemill.contracts import ExecutionChanged, RolloutRef, RunRef
+from tidemill.contracts import CheckRef, ExecutionChanged, RolloutRef, RunRef
 from tidemill.domain.failure import interrupted
 from tidemill.settings import CloseRunSettings
 
@@ -51,6 +51,9 @@ def handler(event: dict[str, Any], context: Any) -> None:  # noqa: ARG001  # Lam
             jobs.stop_pipeline(record["pipeline"])
         status = "stopped" if changed.status == "ABORTED" else "failed"
         done = closing.run(request.ref, request.run, Ended(status, reason), now)
+    elif "delivery" in document:
+        check = CheckRef.parse(document)
+        done = stores.checks.fail(check.ref, check.delivery, check.attempt, reason, now)
     else:
         rollout = RolloutRef.parse(document)
         done = closing.rollout(rollout.ref, changed.name, rollout.version, reason, now)

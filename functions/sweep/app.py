@@ -14,6 +14,7 @@ from aws_lambda_powertools import Logger
 from tidemill.adapters.anchors import Anchors
 from tidemill.adapters.bus import Bus, Queue
 from tidemill.adapters.chain import Chain
+from tidemill.adapters.checking import Checking
 from tidemill.adapters.closing import Closing
 from tidemill.adapters.endpoints import Endpoints
 from tidemill.adapters.jobs import Jobs
@@ -40,6 +41,7 @@ reconciliation = Reconciliation(
         deliveries=Queue(sqs, settings.delivery_queue_url),
         triggers=triggers,
     ),
+    checking=Checking(stores, Workflows(workflows, settings.check_arn)),
     retrain=Workflows(workflows, settings.retrain_arn),
     rollout=Workflows(workflows, settings.rollout_arn),
     closing=Closing(stores, triggers, Bus(boto3.client("events"), settings.bus_name)),

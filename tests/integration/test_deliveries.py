@@ -24,8 +24,8 @@ def take(deliveries, item=None, now=100.0, name=None):
     return deliveries.add(REF, [Arrival(item or version(), ACCEPT, name)], now).delivery
 
 
-def triggers(stores):
-    return [trigger.id for trigger in stores.triggers.pending(REF)]
+def checks(stores):
+    return [delivery for ref, delivery in stores.checks.unfinished() if ref == REF]
 
 
 def test_the_first_upload_opens_a_delivery_and_others_join(deliveries):
@@ -50,14 +50,16 @@ def test_names_are_kept_where_a_manifest_will_ask_for_them(deliveries):
     assert deliveries.open(REF).names == {"a.csv", "b.csv"}
 
 
-def test_closing_leaves_a_record_a_trigger_and_a_ledger_entry(cloud, deliveries, stores):
+def test_closing_leaves_a_record_a_check_and_a_ledger_entry(cloud, deliveries, stores):
     opened = take(deliveries)
     assert deliveries.closed(REF, opened) is None
     assert deliveries.close(REF, deliveries.open(REF), "quiet", 200.0)
 
     assert deliveries.open(REF) is None
-    assert deliveries.closed(REF, opened)["reason"] == "quiet"
-    assert triggers(stores) == [opened]
+    closed = deliveries.closed(REF, opened)
+    assert (closed["reason"], closed["stands"], closed["attempt"]) == ("quiet", "checking", 1)
+    assert checks(stores) == [opened]
+    assert stores.triggers.pending(REF) == [], "only a check says what is new"
     (entry,) = cloud.entries(REF, "delivery")
     assert (entry["subject"], entry["verdict"]) == (opened, "close")
 
@@ -69,7 +71,7 @@ def test_a_delivery_that_changed_since_it_was_read_stays_open(deliveries, stores
 
     assert not deliveries.close(REF, read, "quiet", 200.0)
     assert deliveries.open(REF).uploads == 2
-    assert triggers(stores) == []
+    assert checks(stores) == []
 
 
 def test_a_delivery_is_closed_once(deliveries, stores):
@@ -77,7 +79,7 @@ def test_a_delivery_is_closed_once(deliveries, stores):
     read = deliveries.open(REF)
     assert deliveries.close(REF, read, "quiet", 200.0)
     assert not deliveries.close(REF, read, "quiet", 201.0)
-    assert len(triggers(stores)) == 1
+    assert len(checks(stores)) == 1
 
 
 def test_an_upload_after_the_close_opens_the_next(deliveries):
@@ -102,7 +104,7 @@ def test_a_close_between_reading_and_taking_is_survived(deliveries, stores):
             return found
 
     racing = Deliveries(
-        ClosesFirst(stores.state.client, stores.state.table), stores.ledger, stores.triggers
+        ClosesFirst(stores.state.client, stores.state.table), stores.ledger, stores.checks
     )
     second = take(racing, version("b.csv"), 201.0)
     assert second not in (None, first)
@@ -115,9 +117,7 @@ def test_one_that_loses_every_race_says_so(deliveries, stores):
             return None
 
     take(deliveries, version("a.csv"))
-    blind = Deliveries(
-        Blind(stores.state.client, stores.state.table), stores.ledger, stores.triggers
-    )
+    blind = Deliveries(Blind(stores.state.client, stores.state.table), stores.ledger, stores.checks)
     with pytest.raises(TimeoutError, match="try again"):
         take(blind, version("b.csv"), 1.0)
 

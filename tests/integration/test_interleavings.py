@@ -27,8 +27,7 @@ uploads = st.tuples(st.just("upload"), st.sampled_from(["a.csv", "b.csv"]), bodi
 receives = st.tuples(st.just("receive"), st.sampled_from(sorted(QUEUES)), st.integers(0, 5))
 batches = st.tuples(st.just("batch"), st.integers(1, 6))
 others = st.one_of(
-    st.tuples(st.just("end"), st.integers(0, 2)),
-    st.tuples(st.just("abort"), st.integers(0, 2)),
+    st.tuples(st.sampled_from(["end", "abort", "end check", "abort check"]), st.integers(0, 2)),
     st.tuples(st.just("sweep")),
 )
 acts = st.one_of(uploads, receives, batches, others)
@@ -46,35 +45,46 @@ def due(queue, now):
     return [message for message in queue.messages if message.due <= now]
 
 
-def together(world, acts):
+def receive(world, function, index):
+    queue = getattr(world, QUEUES[function])
+    if ready := due(queue, world.now):
+        world.receive(function, queue, ready[index % len(ready)])
+
+
+def ending(workflow, end):
+    """Return an act that brings one of a workflow's running executions to its end."""
+
+    def do(world, index):
+        executions = getattr(world, workflow)
+        running = [name for name, status in executions.items() if status == "RUNNING"]
+        if running:
+            getattr(world, end)(running[index % len(running)])
+
+    return do
+
+
+def do_all(world, *acts):
     for act in acts:
         doing(world, act)()
 
 
+ACTS = {
+    "upload": lambda world, name, body, told: world.upload(name, body, told=told),
+    "receive": receive,
+    "batch": lambda world, count: world.receive_batch(due(world.intake, world.now)[:count]),
+    "end": ending("executions", "end_run"),
+    "abort": ending("executions", "abort_run"),
+    "end check": ending("checks", "end_check"),
+    "abort check": ending("checks", "abort_check"),
+    "sweep": lambda world: world.sweep(),
+    "all": do_all,
+}
+
+
 def doing(world, act):
     """Return what *act* does in the world as it is by then."""
-
-    def do():
-        match act:
-            case ("upload", name, body, told):
-                world.upload(name, body, told=told)
-            case ("receive", function, index):
-                queue = getattr(world, QUEUES[function])
-                if ready := due(queue, world.now):
-                    world.receive(function, queue, ready[index % len(ready)])
-            case ("batch", count):
-                world.receive_batch(due(world.intake, world.now)[:count])
-            case ("end", index) | ("abort", index):
-                running = [run for run, status in world.executions.items() if status == "RUNNING"]
-                if running:
-                    end = world.end_run if act[0] == "end" else world.abort_run
-                    end(running[index % len(running)])
-            case ("sweep",):
-                world.sweep()
-            case ("all", *parts):
-                together(world, parts)
-
-    return do
+    verb, *given = act
+    return partial(ACTS[verb], world, *given)
 
 
 def play(world, history):
@@ -139,6 +149,9 @@ def check(world):
         sizes[facts["delivery"]] += facts["size"]
     assert sizes == {name: delivery["bytes"] for name, delivery in closed.items()}
 
+    assert stores.checks.unfinished() == [], "a delivery that nobody checks"
+    assert {d["stands"] for d in closed.values()} <= {"checked"}
+    assert all(d["accepted"] == d["uploads"] for d in closed.values())
     assert stores.triggers.pending(ref) == [], "a trigger that waits for nothing"
     taken = [e for e in kinds["trigger"] if e["verdict"] in ("start", "coalesce")]
     assert sorted(e["facts"]["trigger"] for e in taken) == sorted(closed), (
@@ -244,10 +257,12 @@ def test_a_batch_dies_at_each_of_its_calls(make_world, marker, kill_in):
 
 
 ADMIT, CLOSE, DECIDE = (("receive", name, 0) for name in QUEUES)
+CHECKED = ("end check", 0)
 NEW = ("upload", "c.csv", HEADER + b"DL,1\n", True)
 INTERRUPTIONS = [
     ADMIT, CLOSE, DECIDE, ("receive", "admit_upload", 1), ("sweep",), ("end", 0), ("abort", 0), NEW,
-    ("all", CLOSE, DECIDE), ("all", DECIDE, NEW, ADMIT), ("all", DECIDE, ("sweep",), DECIDE),
+    ("all", CLOSE, CHECKED, DECIDE), CHECKED, ("abort check", 0), ("all", DECIDE, NEW, ADMIT),
+    ("all", DECIDE, ("sweep",), DECIDE),
     ("all", CLOSE, ADMIT), ("all", ("end", 0), DECIDE), ("all", DECIDE, CLOSE),
     ("batch", 3), ("all", NEW, NEW, ("batch", 3)),
 ]  # fmt: skip
@@ -265,6 +280,15 @@ def two_deliveries(world):
     """One has closed and waits for its decision; another is open, and quiet by now."""
     two_files(world)
     doing(world, CLOSE)()
+    doing(world, CHECKED)()
+    doing(world, ADMIT)()
+    world.now += 31
+
+
+def a_check(world):
+    """A delivery is being checked, while another is quiet by now."""
+    two_files(world)
+    doing(world, CLOSE)()
     doing(world, ADMIT)()
     world.now += 31
 
@@ -274,6 +298,7 @@ def a_run(world):
     two_deliveries(world)
     doing(world, DECIDE)()
     doing(world, CLOSE)()
+    doing(world, CHECKED)()
 
 
 def after_a_run(world):
@@ -285,12 +310,12 @@ def after_a_run(world):
     world.now += 31
 
 
-SCENES = [two_files, two_deliveries, a_run, after_a_run]
+SCENES = [two_files, a_check, two_deliveries, a_run, after_a_run]
 
 
 @pytest.mark.parametrize("scene", SCENES, ids=lambda scene: scene.__name__)
 @pytest.mark.parametrize(
-    "act", [ADMIT, CLOSE, DECIDE, ("end", 0), ("batch", 2)], ids=lambda act: act[-2]
+    "act", [ADMIT, CLOSE, CHECKED, DECIDE, ("end", 0), ("batch", 2)], ids=lambda act: act[-2]
 )
 def test_anything_may_happen_between_any_two_calls(make_world, scene, act):
     """Exhaustively: every interruption, before every call, and with a death soon after."""

@@ -10,7 +10,17 @@ from tidemill.adapters.runs import Ended
 from .. import stack
 from ..stack import LAKE
 from .cloud import NOW, client
-from .functions.scenes import CSV, MODEL, NAME, REF, begin_run, pend, queued
+from .functions.scenes import (
+    CSV,
+    MODEL,
+    NAME,
+    REF,
+    begin_check,
+    begin_run,
+    close_delivery,
+    pend,
+    queued,
+)
 
 PREFIX = f"raw/{REF}/"
 
@@ -112,6 +122,41 @@ def test_a_rollout_that_ended_silently_is_ended(cloud, spec):
     assert cloud.entries(REF, "rollout")[0]["reason"] == "stopped by hand"
     assert cloud.stores.leases.read(REF, "rollout").holder == ""
     assert sweep(cloud)["settled"] == 0
+
+
+@pytest.mark.parametrize(("waited", "started"), [(59, 0), (60, 1)])
+def test_a_check_that_nobody_started_is_started(cloud, spec, waited, started):
+    cloud.apply(spec)
+    delivery = close_delivery(cloud)
+    cloud.now += waited
+    assert sweep(cloud)["checked"] == started
+    assert len(cloud.workflows.of("check")) == started
+    assert sweep(cloud)["checked"] == 0
+    assert cloud.stores.checks.find(REF, delivery)["attempt"] == 1
+
+
+@pytest.mark.parametrize("status", ["ABORTED", "FAILED", "TIMED_OUT", "SUCCEEDED"])
+def test_a_check_that_ended_silently_is_tried_again(cloud, spec, status):
+    cloud.apply(spec)
+    delivery, _ = begin_check(cloud)
+    assert sweep(cloud)["checked"] == 0, "it is going"
+    cloud.workflows.end("check", delivery, status, cause="why")
+    assert sweep(cloud)["checked"] == 1
+    assert cloud.stores.checks.find(REF, delivery)["stands"] == "check_failed"
+    cloud.now += 59
+    assert sweep(cloud)["checked"] == 0
+    cloud.now += 1
+    assert sweep(cloud)["checked"] == 1
+    assert cloud.workflows.of("check")[f"{delivery}-r2"]["attempt"] == 2
+
+
+def test_a_check_of_a_deleted_model_waits_for_its_spec(cloud, spec):
+    delivery = close_delivery(cloud)
+    cloud.now += 100
+    assert sweep(cloud)["checked"] == 0
+    cloud.apply(spec)
+    assert sweep(cloud)["checked"] == 1
+    assert list(cloud.workflows.of("check")) == [delivery]
 
 
 def test_triggers_of_a_free_model_are_decided(cloud, spec):

@@ -6,7 +6,7 @@ import pytest
 
 from tidemill.adapters.sweep import Sweep
 
-PARTS = ["answered", "settled", "armed", "woken", "chained", "missed"]
+PARTS = ["answered", "settled", "armed", "checked", "woken", "chained", "missed"]
 
 
 class Parts:
@@ -34,10 +34,10 @@ def sweep(failing):
 def test_every_part_is_done_once_in_order():
     swept = sweep({})
     assert swept.done == [
-        ("settle",), ("executions", 7.0), ("deliveries", 7.0), ("triggers", 7.0),
-        ("sweep", 7.0), ("uploads", "lake"),
+        ("settle",), ("executions", 7.0), ("deliveries", 7.0), ("checks", 7.0),
+        ("triggers", 7.0), ("sweep", 7.0), ("uploads", "lake"),
     ]  # fmt: skip
-    assert swept.found == dict(zip(PARTS, (1, 2, 3, 4, 5, 6), strict=True))
+    assert swept.found == dict(zip(PARTS, (1, 2, 3, 4, 5, 6, 7), strict=True))
     assert (swept.failed, swept.heard) == ([], [])
 
 

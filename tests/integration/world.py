@@ -12,7 +12,10 @@ from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
 
+from tidemill.adapters.checking import Checking
+from tidemill.adapters.checks import FAILED
 from tidemill.adapters.closing import Closing
+from tidemill.adapters.conclusions import Conclusions
 from tidemill.adapters.decisions import Decisions
 from tidemill.adapters.intake import Intake
 from tidemill.adapters.reconciliation import Queues, Reconciliation
@@ -59,6 +62,8 @@ class World:
         self.objects: dict[tuple[str, str], ObjectVersion] = {}
         self.bodies: dict[tuple[str, str], bytes] = {}
         self.executions: dict[str, str] = {}
+        self.checks: dict[str, str] = {}
+        self._inputs: dict[str, dict[str, Any]] = {}
         self.events: list[DomainEvent] = []
         self.intake, self.deliveries, self.triggers = (Waiting(self) for _ in range(3))
         self._load = load_function
@@ -70,11 +75,13 @@ class World:
             state_table=stack.STATE,
             ledger_table=stack.LEDGER,
         )
+        checking = Checking(self.stores, ChecksOf(self))  # type: ignore[arg-type]  # a fake
         closing = Closing(self.stores, self.triggers, self)  # type: ignore[arg-type]  # fakes
         self._reconciliation = Reconciliation(
             self.stores,
             self,  # type: ignore[arg-type]  # a fake
             Queues(self.intake, self.deliveries, self.triggers),  # type: ignore[arg-type]
+            checking=checking,
             retrain=self,  # type: ignore[arg-type]
             rollout=self,  # type: ignore[arg-type]
             closing=closing,
@@ -82,7 +89,8 @@ class World:
         clock = SimpleNamespace(time=lambda: self.now)
         wiring = {
             "admit_upload": {"intake": Intake(self.stores, self, self.deliveries, self)},  # type: ignore[arg-type]
-            "close_delivery": {"delivery_queue": self.deliveries, "trigger_queue": self.triggers},
+            "close_delivery": {"delivery_queue": self.deliveries, "checking": checking},
+            "conclude_check": {"conclusions": Conclusions(self.stores, self.triggers)},  # type: ignore[arg-type]
             "decide_trigger": {
                 "decisions": Decisions(self.stores, self, self, self.triggers)  # type: ignore[arg-type]
             },
@@ -217,9 +225,19 @@ class World:
         """Stop a run's workflow, of which nobody hears: only the sweep sees it."""
         self.executions[run] = "ABORTED"
 
+    def end_check(self, name: str) -> None:
+        """Let a delivery's check come to its end."""
+        self.apps["conclude_check"].handler(self._inputs[name], _CONTEXT)
+        self.checks[name] = "SUCCEEDED"
+
+    def abort_check(self, name: str) -> None:
+        """Stop a check's workflow, of which nobody hears: only the sweep sees it."""
+        self.checks[name] = "ABORTED"
+
     def sweep(self) -> None:
         self._reconciliation.executions(self.now)
         self._reconciliation.deliveries(self.now)
+        self._reconciliation.checks(self.now)
         self._reconciliation.triggers(self.now)
         self._reconciliation.uploads(stack.LAKE)
 
@@ -230,10 +248,22 @@ class World:
         self.tables.before = before
         return found
 
+    def _ask_again(self) -> None:
+        """As a person does with a check that failed too often."""
+        for ref, delivery in self.stores.checks.unfinished():
+            record = self.stores.checks.find(ref, delivery)
+            if record and record["stands"] == FAILED and record["again_at"] is None:
+                self.stores.checks.begin_again(ref, delivery, record["attempt"], self.now)
+
     def _unfinished(self) -> list[Any]:
-        """Return what still waits: the open delivery, triggers, runs."""
+        """Return what still waits: the open delivery, checks, triggers, runs."""
         opened = self.stores.deliveries.open(self.ref)
-        return [opened] * bool(opened) + self.stores.triggers.pending(self.ref) + self.going()
+        return [
+            *[opened] * bool(opened),
+            *self.stores.checks.unfinished(),
+            *self.stores.triggers.pending(self.ref),
+            *self.going(),
+        ]
 
     def settle(self, rounds: int = 60) -> None:
         """Let everything go its way, with nobody dying, until nothing is left to do."""
@@ -247,6 +277,10 @@ class World:
             for function, queue in queues.items():
                 for message in [m for m in queue.messages if m.due <= self.now]:
                     self.receive(function, queue, message)
+            for name, status in list(self.checks.items()):
+                if status == "RUNNING":
+                    self.end_check(name)
+            self._ask_again()
             for run, status in list(self.executions.items()):
                 if status == "RUNNING":
                     self.end_run(run)
@@ -254,6 +288,23 @@ class World:
             if not any(queue.messages for queue in queues.values()) and not self._unfinished():
                 return
         raise AssertionError(f"still at it after {rounds} rounds: {self._unfinished()}, {queues}")
+
+
+class ChecksOf:
+    """The world's check machine."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def start(self, name: str, document: dict[str, Any]) -> str:
+        self._world.step()
+        self._world.checks.setdefault(name, "RUNNING")
+        self._world._inputs[name] = document
+        return f"arn:{name}"
+
+    def find(self, name: str) -> dict[str, Any] | None:
+        status = self._world.checks.get(name)
+        return status and {"status": status}
 
 
 _CONTEXT = SimpleNamespace(

@@ -101,6 +101,14 @@ class CloseDelivery(ModelRef):
 
 
 @dataclass(frozen=True, slots=True)
+class CheckRef(ModelRef):
+    """Input of the check machine, and of its functions; attempts count from 1."""
+
+    delivery: str
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
 class RunRef(ModelRef):
     """Input of the retrain machine, and of its functions."""
 
@@ -115,6 +123,13 @@ class Failure(Contract):
     state: str
     error: str
     cause: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CloseCheck(CheckRef):
+    """Input of `functions/close_check`."""
+
+    failure: Failure
 
 
 @dataclass(frozen=True, slots=True)
@@ -321,7 +336,7 @@ class UploadQuarantined(DomainEvent):
 
 @dataclass(frozen=True, slots=True)
 class DeliveryClosed(DomainEvent):
-    """A delivery is complete; a data trigger of the same id follows."""
+    """A delivery is complete; its check follows."""
 
     detail_type = "Delivery Closed"
     delivery: str

@@ -48,8 +48,20 @@ class CloseDeliverySettings(Tables):
     """What `functions/close_delivery` needs."""
 
     delivery_queue_url: str
-    trigger_queue_url: str
+    check_arn: str
     bus_name: str
+
+
+@dataclass(frozen=True, slots=True)
+class ConcludeCheckSettings(Tables):
+    """What `functions/conclude_check` needs."""
+
+    trigger_queue_url: str
+
+
+@dataclass(frozen=True, slots=True)
+class CloseCheckSettings(Tables):
+    """What `functions/close_check` needs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +175,7 @@ class SweepSettings(Tables):
     lake_bucket: str
     anchor_bucket: str
     intake_queue_url: str
+    check_arn: str
     retrain_arn: str
     rollout_arn: str
     delivery_queue_url: str

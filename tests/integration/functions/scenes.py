@@ -2,10 +2,14 @@
 
 import json
 
+from tidemill.adapters.deliveries import Arrival
 from tidemill.adapters.items import transact
 from tidemill.adapters.runs import Basis
+from tidemill.domain.admission import ObjectVersion, Verdict
 from tidemill.domain.trigger import Standing, Trigger, decide
 from tidemill.spec.compiled import Triggers
+
+from ...stack import LAKE
 
 REF = "flights/delay"
 MODEL = {"project": "flights", "model": "delay"}
@@ -31,6 +35,29 @@ def pend(cloud, trigger, *, kind="data", at=None, rows=None):
     at = cloud.now if at is None else at
     pending = Trigger(trigger, kind, at, f"{trigger} came", rows)
     transact(cloud.stores.state.client, [cloud.stores.triggers.put(REF, pending)])
+
+
+def close_delivery(cloud, *names):
+    """Have the named uploads accepted into one delivery and close it; return its id."""
+    arrivals = [
+        Arrival(
+            ObjectVersion(LAKE, f"raw/{REF}/{name}", f"v{n}", "e", 10, 1.0, f"{n:08X}"),
+            Verdict("accept", "new"),
+        )
+        for n, name in enumerate(names or ("a.csv",))
+    ]
+    cloud.stores.deliveries.add(REF, arrivals, cloud.now)
+    opened = cloud.stores.deliveries.open(REF)
+    assert cloud.stores.deliveries.close(REF, opened, "2 files; quiet for 30 s", cloud.now)
+    return opened.id
+
+
+def begin_check(cloud, *names):
+    """Have a delivery's check started; return the delivery and the machine's input."""
+    delivery = close_delivery(cloud, *names)
+    document = {**MODEL, "delivery": delivery, "attempt": 1}
+    cloud.workflows.begin("check", delivery, document)
+    return delivery, document
 
 
 def begin_run(cloud, trigger="d-1", *, status="running"):

@@ -17,15 +17,15 @@ def message(delivery):
     return {**MODEL, "delivery": delivery}
 
 
-def test_a_quiet_delivery_is_closed_and_decided(cloud, spec):
+def test_a_quiet_delivery_is_closed_and_checked(cloud, spec):
     cloud.apply(spec)
     delivery = take(cloud)
     cloud.now += 30
     cloud.invoke("close_delivery", queued(message(delivery)))
 
     assert cloud.stores.deliveries.open(REF) is None
-    assert [trigger.id for trigger in cloud.stores.triggers.pending(REF)] == [delivery]
-    assert cloud.sent("TriggerQueue") == [(MODEL, 0)]
+    assert cloud.workflows.of("check") == {delivery: {**MODEL, "delivery": delivery, "attempt": 1}}
+    assert cloud.stores.checks.unfinished() == [(REF, delivery)]
     ((kind, detail),) = cloud.events()
     assert (kind, detail["delivery"], detail["reason"]) == (
         "Delivery Closed", delivery, "1 file; quiet for 30 s",
@@ -58,6 +58,18 @@ def test_an_upload_in_between_keeps_it_open(cloud, spec, monkeypatch, load_funct
     cloud.invoke("close_delivery", queued(message(delivery)))
     assert cloud.sent("DeliveryQueue") == [(message(delivery), 1)]
     assert cloud.stores.deliveries.open(REF).uploads == 2
+
+
+def test_a_delivery_of_nothing_is_closed_and_not_checked(cloud, make_spec):
+    cloud.apply(make_spec(delivery__marker="_SUCCESS"))
+    marker = ObjectVersion("lake", f"raw/{REF}/_SUCCESS", "v1", "e", 0, 1.0, "0A")
+    delivery = cloud.stores.deliveries.begin(REF, marker, cloud.now)
+    cloud.now += 3600
+    cloud.invoke("close_delivery", queued(message(delivery)))
+
+    assert cloud.stores.deliveries.open(REF) is None
+    assert cloud.stores.checks.unfinished() == []
+    assert cloud.workflows.executions == {}
 
 
 @pytest.mark.parametrize("gone", ["closed", "another is open", "model deleted"])

@@ -6,7 +6,7 @@ from tidemill.adapters.runs import Ended
 from tidemill.errors import InvalidInputError, NotFoundError
 
 from ...stack import machine
-from .scenes import MODEL, NAME, REF, begin_run
+from .scenes import MODEL, NAME, REF, begin_check, begin_run
 
 ROLLOUT = {**MODEL, "version": 3, "package": "arn:p", "why": "good"}
 
@@ -90,6 +90,18 @@ def test_a_rollout_that_said_so_itself_is_not_told_again(cloud):
     assert cloud.events() == []
 
 
+@pytest.mark.parametrize("status", ["ABORTED", "TIMED_OUT", "FAILED"])
+def test_a_check_whose_workflow_could_not_say_so_has_failed(cloud, status):
+    delivery, document = begin_check(cloud)
+    event = changed(cloud, "check", f"{delivery}-other", status, document, cause="enough")
+    for _ in range(2):
+        cloud.invoke("settle_execution", event)
+    record = cloud.stores.checks.find(REF, delivery)
+    assert (record["stands"], record["again_at"]) == ("check_failed", cloud.now + 60)
+    (entry,) = cloud.entries(REF, "delivery")[1:]
+    assert (entry["verdict"], entry["reason"]) == ("check failed", record["check"])
+
+
 @pytest.mark.parametrize("name", ["retrain_aborted", "rollout_timed_out"])
 def test_step_functions_own_event_is_understood(cloud, sample, name):
     event = sample(name)
@@ -111,6 +123,14 @@ def test_an_input_too_long_for_an_event_is_asked_for(cloud):
 def test_an_execution_that_is_not_ours_is_refused(cloud):
     with pytest.raises(InvalidInputError, match="RolloutRef: project is missing"):
         cloud.invoke("settle_execution", changed(cloud, "retrain", "x", "FAILED", {"hello": 1}))
+
+
+def test_a_check_is_settled_wherever_it_died(survives):
+    def check(cloud):
+        delivery, document = begin_check(cloud)
+        return changed(cloud, "check", f"{delivery}-other", "ABORTED", document)
+
+    survives("settle_execution", check)
 
 
 def test_it_may_die_anywhere(survives):

@@ -5,13 +5,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from tidemill.adapters.checks import UNDER_WAY, Checks
 from tidemill.adapters.items import ConditionFailedError, transact, values
 from tidemill.adapters.ledger import Entry, Ledger, upload_entry
 from tidemill.adapters.state import DELIVERY, OPEN_DELIVERY, State
-from tidemill.adapters.triggers import Triggers
 from tidemill.domain.admission import ObjectVersion, Verdict
 from tidemill.domain.delivery import OpenDelivery
-from tidemill.domain.trigger import Trigger
 from tidemill.times import iso
 
 if TYPE_CHECKING:
@@ -60,10 +59,10 @@ class Added:
 class Deliveries:
     """One open delivery per model; whoever comes first opens it."""
 
-    def __init__(self, state: State, ledger: Ledger, triggers: Triggers) -> None:
+    def __init__(self, state: State, ledger: Ledger, checks: Checks) -> None:
         self._state = state
         self._ledger = ledger
-        self._triggers = triggers
+        self._checks = checks
 
     def open(self, ref: str) -> OpenDelivery | None:
         """Return the model's open delivery, or None."""
@@ -185,15 +184,14 @@ class Deliveries:
 
     def close(self, ref: str, delivery: OpenDelivery, reason: str, now: float) -> bool:
         """
-        Close *delivery* as it was read, and store the trigger that it is.
+        Close *delivery* as it was read, and begin its check.
 
-        Without an upload it is none: there is nothing new to learn.
+        Without an upload there is nothing to check, and nothing new to learn.
 
         Returns:
             False when an upload arrived since it was read: judge it again.
         """
         state = self._state
-        trigger = Trigger(delivery.id, "data", now, f"delivery {delivery.id} closed: {reason}")
         closed = {
             "id": delivery.id,
             "opened_at": delivery.opened_at,
@@ -202,6 +200,8 @@ class Deliveries:
             "bytes": delivery.bytes,
             "reason": reason,
         }
+        if delivery.uploads:
+            closed |= {"stands": UNDER_WAY, "attempt": 1, "since": now}
         facts = {"uploads": delivery.uploads, "bytes": delivery.bytes}
         entry = Entry(
             ref, f"{DELIVERY}{delivery.id}", now, "delivery", delivery.id, "close", reason, facts
@@ -222,7 +222,7 @@ class Deliveries:
                     },
                     state.put(ref, f"{DELIVERY}{delivery.id}", closed),
                     self._ledger.put(entry),
-                    *([self._triggers.put(ref, trigger)] if delivery.uploads else []),
+                    *([self._checks.begun(ref, delivery.id)] if delivery.uploads else []),
                 ],
             )
         except ConditionFailedError:

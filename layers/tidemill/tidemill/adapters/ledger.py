@@ -192,6 +192,11 @@ class Ledger:
         """Return a model's accepted, not later quarantined object versions that are data."""
         return _accepted(self._query(ref, "upload#"))
 
+    def accepted_in(self, ref: str, delivery: str) -> list[ObjectVersion]:
+        """Return the object versions that were accepted into a delivery and not set aside since."""
+        entries = self._query(ref, "upload#")
+        return _accepted([e for e in entries if e["facts"].get("delivery") == delivery])
+
     def entries(self, ref: str, *, since: float | None = None) -> Iterator[dict[str, Any]]:
         """Yield entries oldest first, as plain JSON with `at` in ISO 8601."""
         return self._by_time(ref, since)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tidemill.adapters.bus import Queue
+from tidemill.adapters.checking import Checking
 from tidemill.adapters.closing import Closing
 from tidemill.adapters.lake import Lake
 from tidemill.adapters.ledger import UNPLACED
@@ -39,6 +40,7 @@ class Reconciliation:
         lake: Lake,
         queues: Queues,
         *,
+        checking: Checking,
         retrain: Workflows,
         rollout: Workflows,
         closing: Closing,
@@ -46,6 +48,7 @@ class Reconciliation:
         self._stores = stores
         self._lake = lake
         self._queues = queues
+        self._checking = checking
         self._retrain = retrain
         self._rollout = rollout
         self._closing = closing
@@ -90,6 +93,10 @@ class Reconciliation:
                 self._queues.deliveries.send(message)
                 armed += 1
         return armed
+
+    def checks(self, now: float) -> int:
+        """Set going again every check that died, or that failed and is due."""
+        return self._checking.sweep(now)
 
     def triggers(self, now: float) -> int:
         """

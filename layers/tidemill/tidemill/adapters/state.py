@@ -20,10 +20,11 @@ STANDING = "standing"
 MODELS = "models"
 PARKED = "parked"
 CHAINS = "chains"
+CHECKING = "checking"
 
 
 class State:
-    """Items are keyed by `owner` (a model, or MODELS, PARKED or CHAINS) and `fact`."""
+    """Items are keyed by `owner` (a model, or MODELS, PARKED, CHAINS, CHECKING) and `fact`."""
 
     def __init__(self, client: "DynamoDBClient", table: str) -> None:
         self.client = client

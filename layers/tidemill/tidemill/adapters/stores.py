@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from tidemill.adapters.champions import Champions
+from tidemill.adapters.checks import Checks
 from tidemill.adapters.deliveries import Deliveries
 from tidemill.adapters.leases import Leases
 from tidemill.adapters.ledger import Ledger
@@ -25,7 +26,8 @@ class Stores:
         self.specs = Specs(self.state)
         self.leases = Leases(self.state)
         self.triggers = Triggers(self.state, self.ledger)
-        self.deliveries = Deliveries(self.state, self.ledger, self.triggers)
+        self.checks = Checks(self.state, self.ledger, self.triggers)
+        self.deliveries = Deliveries(self.state, self.ledger, self.checks)
         self.standings = Standings(self.state)
         self.runs = Runs(self.state, self.ledger, self.leases, self.triggers, self.standings)
         self.champions = Champions(self.state, self.ledger)

@@ -36,6 +36,7 @@ class Sweep:
             "answered": self._parking.settle,
             "settled": lambda: reconciliation.executions(now),
             "armed": lambda: reconciliation.deliveries(now),
+            "checked": lambda: reconciliation.checks(now),
             "woken": lambda: reconciliation.triggers(now),
             "chained": lambda: self._late.sweep(now),
             "missed": lambda: reconciliation.uploads(self._bucket),

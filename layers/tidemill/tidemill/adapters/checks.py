@@ -1,0 +1,161 @@
+"""
+Checks of closed deliveries: which are unfinished, how each stands, what it came to.
+
+A closed delivery's record says how its check stands: `checking`, `check_failed`, `checked`. The
+partition CHECKING names those that are not done, so that a sweep reads no others.
+"""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from tidemill.adapters.items import ConditionFailedError, transact, values
+from tidemill.adapters.ledger import Entry, Ledger
+from tidemill.adapters.state import CHECKING, DELIVERY, State
+from tidemill.adapters.triggers import Triggers
+from tidemill.domain.check import next_attempt_at
+from tidemill.domain.trigger import Trigger
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
+
+UNDER_WAY, FAILED, DONE = "checking", "check_failed", "checked"
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What a check came to: numbers of uploads, the rows that are new, and a sentence."""
+
+    reason: str
+    accepted: int
+    rows: int | None = None  # None when nobody counted
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What record and ledger keep of it."""
+        return {"accepted": self.accepted, "rows": self.rows}
+
+
+class Checks:
+    """Reads and writes how checks stand. Safe to repeat: what is done stays done."""
+
+    def __init__(self, state: State, ledger: Ledger, triggers: Triggers) -> None:
+        self._state = state
+        self._ledger = ledger
+        self._triggers = triggers
+
+    def begun(self, ref: str, delivery: str) -> "TransactWriteItemTypeDef":
+        """Return the write that names *delivery* as unfinished."""
+        return self._state.put(CHECKING, _fact(ref, delivery), {"ref": ref, "delivery": delivery})
+
+    def unfinished(self) -> list[tuple[str, str]]:
+        """Return model and delivery of every check that is not done, also of those that failed."""
+        return [(item["ref"], item["delivery"]) for item in self._state.under(CHECKING)]
+
+    def find(self, ref: str, delivery: str) -> dict[str, Any] | None:
+        """Return a closed delivery's record, or None."""
+        return self._state.get(ref, DELIVERY + delivery)
+
+    def finish(self, ref: str, delivery: str, checked: Checked, now: float) -> None:
+        """
+        Write what the check came to, and the trigger that follows: both or neither.
+
+        A delivery of which nothing can be used triggers nothing.
+        """
+        entry = Entry(
+            ref,
+            f"{DELIVERY}{delivery}#checked",
+            now,
+            "delivery",
+            delivery,
+            "check",
+            checked.reason,
+            checked.facts,
+        )
+        why = f"delivery {delivery}: {checked.reason}"
+        trigger = Trigger(delivery, "data", now, why, checked.rows)
+        update = self._update(
+            ref,
+            delivery,
+            {"stands": DONE, "checked_at": now, "check": checked.reason, **checked.facts},
+            "stands IN (:under_way, :failed)",
+            under_way=UNDER_WAY,
+            failed=FAILED,
+        )
+        try:
+            transact(
+                self._state.client,
+                [
+                    update,
+                    self._ledger.put(entry),
+                    self._state.delete(CHECKING, _fact(ref, delivery)),
+                    *([self._triggers.put(ref, trigger)] if checked.accepted else []),
+                ],
+            )
+        except ConditionFailedError:
+            return  # an attempt before wrote it
+
+    def fail(self, ref: str, delivery: str, attempt: int, reason: str, now: float) -> bool:
+        """
+        Write that an attempt failed, and when the next one may start.
+
+        Returns:
+            False when the attempt's end was written before, or the check is done.
+        """
+        again_at = next_attempt_at(attempt, now)
+        entry = Entry(
+            ref,
+            f"{DELIVERY}{delivery}#check-failed#{attempt}",
+            now,
+            "delivery",
+            delivery,
+            "check failed",
+            reason,
+            {"attempt": attempt, "again_at": again_at},
+        )
+        update = self._update(
+            ref,
+            delivery,
+            {"stands": FAILED, "check": reason, "again_at": again_at, "since": now},
+            "stands = :under_way AND attempt = :attempt",
+            under_way=UNDER_WAY,
+            attempt=attempt,
+        )
+        return self._written([update, self._ledger.put(entry)])
+
+    def begin_again(self, ref: str, delivery: str, attempt: int, now: float) -> bool:
+        """Begin the attempt after *attempt*, which failed; False when another was faster."""
+        update = self._update(
+            ref,
+            delivery,
+            {"stands": UNDER_WAY, "attempt": attempt + 1, "since": now},
+            "stands = :failed AND attempt = :before",
+            failed=FAILED,
+            before=attempt,
+        )
+        return self._written([update])
+
+    def _written(self, writes: "list[TransactWriteItemTypeDef]") -> bool:
+        try:
+            transact(self._state.client, writes)
+        except ConditionFailedError:
+            return False
+        return True
+
+    def _update(
+        self, ref: str, delivery: str, facts: dict[str, Any], condition: str, **named: Any
+    ) -> "TransactWriteItemTypeDef":
+        """Return a conditional update of a closed delivery's record."""
+        return {
+            "Update": {
+                "TableName": self._state.table,
+                "Key": self._state.key(ref, DELIVERY + delivery),
+                "UpdateExpression": "SET " + ", ".join(f"#{name} = :{name}" for name in facts),
+                "ConditionExpression": condition,
+                "ExpressionAttributeNames": {f"#{name}": name for name in facts},
+                "ExpressionAttributeValues": values(**facts, **named),
+            }
+        }
+
+
+def _fact(ref: str, delivery: str) -> str:
+    return f"{ref}#{delivery}"
