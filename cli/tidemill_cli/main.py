@@ -2,13 +2,32 @@
 
 import click
 
-from tidemill_cli import cloud, dlq, ledger, logs, models, predictions, runs, uploads, versions, why
+from tidemill_cli import (
+    cloud,
+    dlq,
+    ledger,
+    logs,
+    models,
+    predictions,
+    runs,
+    specs,
+    uploads,
+    versions,
+    why,
+)
 from tidemill_cli.session import Program, Session, shared_options
 
 #: Verbs by what they are about, in the order of --help and of docs/cli.md.
 SECTIONS: dict[str, tuple[click.Command, ...]] = {
     "The local cloud": (cloud.up, cloud.down, cloud.status, cloud.env),
-    "Models and data": (models.apply, models.models, uploads.upload, models.delete),
+    "Models and data": (
+        specs.init,
+        specs.spec,
+        models.apply,
+        models.models,
+        uploads.upload,
+        models.delete,
+    ),
     "Runs": (runs.start, runs.runs, logs.logs, runs.follow, runs.wait, why.why),
     "Versions": (
         versions.versions,

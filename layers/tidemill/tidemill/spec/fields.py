@@ -4,7 +4,7 @@ import re
 from difflib import get_close_matches
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from tidemill.spec.durations import format_duration, parse_duration
@@ -13,6 +13,8 @@ NAME_LIMIT = 24  # two such names and the default stack's make 60 of SageMaker's
 COLUMN_LIMIT = 256
 HOUR, DAY = 3_600, 86_400
 
+#: How a duration looks, for editors; `parse_duration` decides.
+DURATION = r"^([0-9]+[smhd])+$"
 _NAME = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 _FILE_NAME = re.compile(r"[A-Za-z0-9_.-]{1,128}")
 _NUMBER = re.compile(r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?")
@@ -85,7 +87,7 @@ def seconds(low: int, high: int) -> BeforeValidator:
             )
         return seconds
 
-    return BeforeValidator(parse)
+    return BeforeValidator(parse, json_schema_input_type=Annotated[str, Field(pattern=DURATION)])
 
 
 def instance_type(known: frozenset[str], work: str) -> AfterValidator:
@@ -120,7 +122,11 @@ def _folder(text: str) -> str:
     return "/".join(parts) + "/"
 
 
-Name = Annotated[str, AfterValidator(_name)]
+Name = Annotated[
+    str,
+    AfterValidator(_name),
+    WithJsonSchema({"type": "string", "pattern": f"^{_NAME.pattern}$", "maxLength": NAME_LIMIT}),
+]
 Column = Annotated[str, AfterValidator(_column)]
 Folder = Annotated[str, AfterValidator(_folder)]
 Marker = Annotated[str, AfterValidator(_marker)]
