@@ -5,6 +5,7 @@ import click
 from tidemill_cli import (
     cloud,
     dlq,
+    doctor,
     ledger,
     logs,
     models,
@@ -36,7 +37,7 @@ SECTIONS: dict[str, tuple[click.Command, ...]] = {
         versions.rollback,
         predictions.predict,
     ),
-    "Operation": (dlq.dlq, ledger.ledger),
+    "Operation": (doctor.doctor, dlq.dlq, ledger.ledger),
 }
 
 

@@ -48,9 +48,13 @@ class Session:
     def stack(self) -> "Stack":
         """The stack; found at first use."""
         if self._stack is None:
-            name = self.stack_name or os.environ.get(VARIABLE) or DEFAULT_STACK
-            self._stack = self.opener(name)
+            self._stack = self.opener(self.name)
         return self._stack
+
+    @property
+    def name(self) -> str:
+        """The stack's name."""
+        return self.stack_name or os.environ.get(VARIABLE) or DEFAULT_STACK
 
 
 class Program(click.Group):

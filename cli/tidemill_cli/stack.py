@@ -49,6 +49,15 @@ class Clients:
 
     def __init__(self, session: boto3.Session) -> None:
         self._session = session
+        self._others: dict[str, Any] = {}
+
+    def of(self, service: str) -> Any:
+        """Return the client of a service that few commands ask."""
+        if service not in self._others:
+            # botocore's stubs know services by their literal names only.
+            make: Any = self._session.client
+            self._others[service] = make(service, config=_CONFIG)
+        return self._others[service]
 
     @cached_property
     def cloudformation(self) -> "CloudFormationClient":
@@ -112,7 +121,7 @@ class Stack:
     def __init__(self, name: str, outputs: Mapping[str, str], clients: Clients) -> None:
         self.name = name
         self.clients = clients
-        self._outputs = outputs
+        self.outputs = outputs
 
     @classmethod
     def find(cls, name: str, clients: Clients | None = None) -> Self:
@@ -151,7 +160,7 @@ class Stack:
             UnreachableError: The stack is of another version, or is no Tidemill.
         """
         try:
-            return self._outputs[key]
+            return self.outputs[key]
         except KeyError:
             raise UnreachableError(
                 f"the stack {self.name} has no output {key}: it is no Tidemill, or one of another "

@@ -82,10 +82,13 @@ def cloud(cloud, monkeypatch):
 @pytest.fixture
 def outputs(template):
     """What DescribeStacks says of this template: every output, by its key."""
-    return {
-        key: deployed.REFS.get(body["Value"]["Ref"], body["Value"]["Ref"])
-        for key, body in template["Outputs"].items()
-    }
+    return {key: _value(body["Value"]) for key, body in template["Outputs"].items()}
+
+
+def _value(value):
+    if isinstance(value, str):
+        return value
+    return deployed.REFS.get(value["Ref"], value["Ref"])
 
 
 @pytest.fixture
