@@ -32,6 +32,8 @@ VERBS = (
     ("apply", "SPEC"),
     ("dlq", "show"),
     ("dlq", "redrive", "--yes"),
+    ("ledger", "verify"),
+    ("ledger", "export", "--out", "DIR"),
 )
 
 
@@ -84,7 +86,11 @@ def files(tmp_path):
     (tmp_path / "model.yaml").write_text(
         "project: flights\nmodel: delay\ndata:\n  target: late\ntrain:\n  problem: binary\n"
     )
-    return {"FILE": str(tmp_path / "rows.csv"), "SPEC": str(tmp_path / "model.yaml")}
+    return {
+        "FILE": str(tmp_path / "rows.csv"),
+        "SPEC": str(tmp_path / "model.yaml"),
+        "DIR": str(tmp_path / "out"),
+    }
 
 
 @pytest.mark.parametrize("arguments", VERBS, ids=" ".join)
