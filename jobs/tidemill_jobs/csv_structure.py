@@ -167,6 +167,8 @@ class _Widths:
         if len(wrong):
             first = int(wrong[0])
             at = int(newlines[first - 1]) + 1 if first else self._start
+            if self._data[at] in (NEWLINE, RETURN):
+                raise self._blank(at)
             count = "1 cell" if cells[first] == 1 else f"{cells[first]} cells"
             line = _line(self._data, at)
             raise ReadError(
@@ -182,6 +184,15 @@ class _Widths:
             self._separators = len(separators) - int(before[-1])
         else:
             self._separators += len(separators)
+
+    def _blank(self, at: int) -> ReadError:
+        line = _line(self._data, at)
+        return ReadError(
+            f"line {line} is blank, and rows follow it",
+            rule="blank_line",
+            next_step="remove the blank lines",
+            row=line,
+        )
 
 
 def _refuse_other_formats(data: Bytes, form: Separated) -> int:

@@ -65,7 +65,7 @@ def judge(text: str, data: Data, *, whole: bool) -> Finding | None:
     header, *body = table.rows
     return (
         _delimiter(text, header.cells, data, whole=whole)
-        or _line_ends(header)
+        or _line_ends(header, "The header row")
         or _columns(header.cells, data)
         or _ragged(header, body, own)
         or _quotes(table)
@@ -144,12 +144,12 @@ def _delimiter(text: str, header: list[str], data: Data, *, whole: bool) -> Find
     return None
 
 
-def _line_ends(header: _Row) -> Finding | None:
-    if not _LONE_RETURN.search(_QUOTED.sub("", header.raw)):
+def _line_ends(row: _Row, place: str) -> Finding | None:
+    if not _LONE_RETURN.search(_QUOTED.sub("", row.raw)):
         return None
     return Finding(
         "line_endings",
-        "The header row holds a carriage return without a line feed after it, "
+        f"{place} holds a carriage return without a line feed after it, "
         "so lines end neither as on Linux nor as on Windows.",
         "Save the file with LF or CRLF line ends, and upload again.",
     )
@@ -173,6 +173,9 @@ def _ragged(header: _Row, body: Sequence[_Row], delimiter: str) -> Finding | Non
     row = next((row for row in body if len(row.cells) != width), None)
     if row is None:
         return None
+    broken = _line_ends(row, row.place)
+    if broken is not None:
+        return broken
     cells = "1 cell" if len(row.cells) == 1 else f"{len(row.cells)} cells"
     return Finding(
         "ragged_row",

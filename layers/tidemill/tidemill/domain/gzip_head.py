@@ -62,13 +62,14 @@ def unpack(head: bytes, tail: bytes, size: int, limit: int) -> Content | Finding
 def _bounded(size: int, produced: int, read: int, tail: bytes, *, whole: bool) -> Finding | None:
     unpacked = produced
     if not whole:
+        # Of a file that was cut short these bytes are arbitrary: what they may say is no reason.
         claimed = int.from_bytes(tail[-_TRAILER:], "little")  # the last member's, modulo 2**32
         if claimed > _DENSEST * size:
             return _corrupt(
                 f"its last bytes say that {amount(size)} unpack to {amount(claimed)}, "
                 "more than gzip can pack"
             )
-        unpacked = max(claimed, size * produced // read)
+        unpacked = size * produced // read
     if unpacked > max(MAX_RATIO * size, HARMLESS_BYTES):
         return Finding(
             "unpack_ratio",
