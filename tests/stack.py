@@ -44,6 +44,7 @@ REFS = {
     "Retrain": machine("retrain"),
     "Rollout": machine("rollout"),
     "JobsImageUri": IMAGE,
+    "ScheduleGroup": STACK,
     **{name: queue_url(name) for name in QUEUES},
 }
 ARNS = {
@@ -54,6 +55,9 @@ ARNS = {
     "AnchorBucket": f"arn:aws:s3:::{ANCHORS}",
     "Bus": f"arn:aws:events:{REGION}:{ACCOUNT}:event-bus/{BUS}",
     "ExecutionRole": ROLE,
+    "SchedulerRole": f"arn:aws:iam::{ACCOUNT}:role/tidemill-SchedulerRole-1",
+    "RaiseTriggerFunction": f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:RaiseTrigger",
+    "EventDeadLetters": queue_arn("EventDeadLetters"),
     **{name: queue_arn(name) for name in QUEUES},
 }
 
@@ -68,6 +72,7 @@ def value(node: Any, template: dict[str, Any]) -> str:
         case {"Fn::Sub": str(text)}:
             for name, arn in ARNS.items():
                 text = text.replace(f"${{{name}.Arn}}", arn)
+            text = text.replace("${ScheduleGroup}", STACK)
             resolved = resolve({"Fn::Sub": text.replace("${AWS::AccountId}", ACCOUNT)}, template)
             return str(resolved)
         case str():

@@ -1,5 +1,5 @@
 """
-Put a compiled spec in force: store it, and upsert the model's pipeline and package group.
+Put a compiled spec in force: store it; upsert the model's pipeline, package group and schedules.
 
 Called by `tidemill apply`. The caller needs neither PassRole nor CreatePipeline.
 """
@@ -10,13 +10,16 @@ from typing import Any
 import boto3
 from aws_lambda_powertools import Logger
 
-from tidemill.adapters.applying import Applying, read_spec
+from tidemill.adapters.applying import Applying, read_spec, turn
+from tidemill.adapters.bus import Queue
 from tidemill.adapters.jobs import Jobs
 from tidemill.adapters.registry import Registry
+from tidemill.adapters.schedules import Schedules, Target
 from tidemill.adapters.stores import Stores
 from tidemill.contracts import ApplyModel
 from tidemill.pipeline.definition import emit
 from tidemill.settings import ApplyModelSettings
+from tidemill.spec.compiled import Spec
 from tidemill.spec.diff import breaking_changes
 
 logger = Logger()
@@ -25,17 +28,38 @@ stores = Stores(
     boto3.client("dynamodb"), state_table=settings.state_table, ledger_table=settings.ledger_table
 )
 sagemaker = boto3.client("sagemaker")
-applying = Applying(stores, Registry(sagemaker), Jobs(sagemaker), stack=settings.stack_name)
+applying = Applying(
+    stores,
+    Registry(sagemaker),
+    Jobs(sagemaker),
+    Queue(boto3.client("sqs"), settings.trigger_queue_url),
+    stack=settings.stack_name,
+)
+schedules = Schedules(boto3.client("scheduler"), settings.stack_name, settings.schedule_group)
+target = Target(
+    settings.raise_trigger_arn, settings.scheduler_role_arn, settings.event_dead_letters_arn
+)
 
 
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     spec = read_spec(ApplyModel.parse(event))
-    before = stores.specs.find(spec.ref)
-    breaking = breaking_changes(before, spec) if before else []
-    applying.permit(spec, [f"{change}: {change.effect}" for change in breaking])
-    partition, region, account = place(context.invoked_function_arn)
-    definition = emit(
+    now = time.time()
+    with turn(stores, spec.ref, f"apply-{spec.digest}", now):
+        before = stores.specs.in_force(spec.ref)
+        breaking = breaking_changes(before.spec, spec) if before else []
+        applying.permit(spec, [f"{change}: {change.effect}" for change in breaking])
+        applying.upsert(spec, define(spec, context), settings.execution_role_arn)
+        schedules.sync(spec, target, now)
+        changed = applying.record(spec, before, settings.jobs_image_uri, now)
+    logger.info("spec_applied", extra={"model": spec.ref, "digest": spec.digest, "new": changed})
+    return {"changed": changed, "name": applying.name(spec)}
+
+
+def define(spec: Spec, context: Any) -> str:
+    """Return the pipeline's definition; this function's own ARN says where it is to run."""
+    _, partition, _, region, account, *_ = context.invoked_function_arn.split(":")
+    return emit(
         spec,
         stack=settings.stack_name,
         partition=partition,
@@ -46,15 +70,3 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         image_uri=settings.jobs_image_uri,
         role_arn=settings.execution_role_arn,
     )
-    applying.upsert(spec, definition, settings.execution_role_arn)
-    changed = before != spec
-    if changed:
-        applying.record(spec, before, time.time())
-        logger.info("spec_applied", extra={"model": spec.ref, "digest": spec.digest})
-    return {"changed": changed, "name": applying.name(spec)}
-
-
-def place(function_arn: str) -> tuple[str, str, str]:
-    """Return partition, region and account, as this function's own ARN has them."""
-    _, partition, _, region, account, *_ = function_arn.split(":")
-    return partition, region, account

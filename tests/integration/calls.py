@@ -7,7 +7,7 @@ from typing import Any
 
 from moto import dynamodb
 
-from ..stack import ARNS, BUS, LEDGER, REFS, STATE, machine, sagemaker
+from ..stack import ACCOUNT, ARNS, BUS, LEDGER, REFS, REGION, STATE, machine, sagemaker
 
 _TABLES = {STATE: ARNS["StateTable"], LEDGER: ARNS["LedgerTable"]}
 _TRANSACTION = {
@@ -39,7 +39,9 @@ _SAGEMAKER = {
 _SAGEMAKER_ARNS = ("PipelineExecutionArn", "ModelPackageName", "ModelPackageArn")
 
 
-def needed(service: str, operation: str, request: dict[str, Any]) -> Iterator[tuple[str, str]]:
+def needed(  # noqa: C901  # a table
+    service: str, operation: str, request: dict[str, Any]
+) -> Iterator[tuple[str, str]]:
     """Yield (action, resource ARN) of one call; the resource is `*` where AWS knows none."""
     match service, operation:
         case "dynamodb", "TransactWriteItems":
@@ -58,6 +60,11 @@ def needed(service: str, operation: str, request: dict[str, Any]) -> Iterator[tu
         case "events", _:
             assert {entry["EventBusName"] for entry in request["Entries"]} == {BUS}
             yield f"events:{operation}", ARNS["Bus"]
+        case "scheduler", _:
+            name = f"schedule/{request['GroupName']}/{request['Name']}"
+            yield f"scheduler:{operation}", f"arn:aws:scheduler:{REGION}:{ACCOUNT}:{name}"
+            if "Target" in request:
+                yield "iam:PassRole", request["Target"]["RoleArn"]
         case "stepfunctions", ("SendTaskSuccess" | "SendTaskFailure"):
             for name in ("retrain", "rollout"):  # a token does not say which
                 yield f"states:{operation}", machine(name)

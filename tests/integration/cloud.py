@@ -76,6 +76,7 @@ class Cloud:
         for queue in stack.QUEUES:
             client("sqs").create_queue(QueueName=queue)
         client("events").create_event_bus(Name=stack.BUS)
+        client("scheduler").create_schedule_group(Name=stack.STACK)
         self.stores = Stores(self.dynamodb, state_table=stack.STATE, ledger_table=stack.LEDGER)
         self.bus = Bus(client("events"), stack.BUS)
         self.triggers = Queue(client("sqs"), stack.queue_url("TriggerQueue"))
@@ -187,6 +188,11 @@ class Cloud:
         """Return the ledger's entries of a model, oldest first."""
         return [e for e in self.stores.ledger.entries(ref) if kind in ("", e["kind"])]
 
+    def schedule(self, name: str) -> dict[str, Any]:
+        """Return one of the stack's schedules."""
+        answer = client("scheduler").get_schedule(GroupName=stack.STACK, Name=name)
+        return _without(answer, ("ResponseMetadata",))
+
     def facts(self, *, apart: tuple[str, ...] = ("fence", "uploaded")) -> dict[str, Any]:
         """Return everything that is kept, to compare two clouds."""
         tables = {
@@ -206,8 +212,14 @@ class Cloud:
             for kind, records in vars(self.sagemaker).items()
         }
         workflows = (self.workflows.executions, self.workflows.tokens, self.workflows.answered)
+        listed = client("scheduler").list_schedules(GroupName=stack.STACK)["Schedules"]
+        schedules = [
+            _without(self.schedule(name), ("CreationDate", "LastModificationDate"))
+            for name in sorted(item["Name"] for item in listed)
+        ]
         return {
-            **tables, "objects": objects, "sagemaker": sagemaker, "workflows": workflows,
+            **tables, "schedules": schedules, "objects": objects, "sagemaker": sagemaker,
+            "workflows": workflows,
         }  # fmt: skip
 
 

@@ -238,6 +238,52 @@ class ExecutionChanged(Contract):
 
 
 @dataclass(frozen=True, slots=True)
+class ScheduleFired(ModelRef):
+    """What a model's schedule hands to `functions/raise_trigger`; *at* is its time, ISO 8601."""
+
+    expression: str
+    schedule: str  # the schedule's ARN
+    at: str
+
+
+@dataclass(frozen=True, slots=True)
+class AlarmChanged(Contract):
+    """CloudWatch's event `CloudWatch Alarm State Change`, flattened."""
+
+    id: str
+    alarm: str
+    state: str
+    reason: str
+    at: str
+    previous: str
+    previous_reason: str
+
+    @classmethod
+    def of_event(cls, event: Any) -> Self:
+        """
+        Read an EventBridge event of CloudWatch.
+
+        Raises:
+            InvalidInputError: It is none.
+        """
+        try:
+            detail = event["detail"]
+            state, previous = detail["state"], detail.get("previousState") or {}
+            document = {
+                "id": event["id"],
+                "alarm": detail["alarmName"],
+                "state": state["value"],
+                "reason": state.get("reason") or "",
+                "at": event["time"],
+                "previous": previous.get("value") or "",
+                "previous_reason": previous.get("reason") or "",
+            }
+        except (KeyError, TypeError, AttributeError) as error:
+            raise InvalidInputError(f"not an alarm's state change: {error!r}") from error
+        return cls.parse(document)
+
+
+@dataclass(frozen=True, slots=True)
 class RequestRun(ModelRef):
     """Input of `functions/request_run`: a person wants a run."""
 
@@ -431,6 +477,21 @@ class RolloutRolledBack(DomainEvent):
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class DriftFound(DomainEvent):
+    """
+    What a model sees in service differs from what it learned from.
+
+    *finding* is the same however often it is told; *window* says which traffic was looked at.
+    """
+
+    detail_type = "Drift Found"
+    finding: str
+    feature: str
+    window: str
+    reason: str
+
+
 DOMAIN_EVENTS: tuple[type[DomainEvent], ...] = (
     UploadQuarantined,
     DeliveryClosed,
@@ -443,4 +504,5 @@ DOMAIN_EVENTS: tuple[type[DomainEvent], ...] = (
     VersionRejected,
     RolloutSucceeded,
     RolloutRolledBack,
+    DriftFound,
 )

@@ -9,6 +9,7 @@ class here is therefore a change to `statemachines/`; a test keeps the two in st
     ├── ConfigurationError         the deployment is wrong
     ├── NotFoundError              no such project, model, version or run
     ├── BreakingChangeError        an apply that existing versions forbid
+    ├── ApplyBusyError             another apply or delete of the model is under way
     ├── NothingToTrainError        a run whose dataset holds no accepted upload
     ├── RolloutBusyError           another rollout of the model is under way: retried
     ├── EndpointFailedError        SageMaker could not bring the endpoint up, or rolled it back
@@ -35,6 +36,10 @@ class NotFoundError(TidemillError):
 
 class BreakingChangeError(TidemillError):
     """An apply would change what existing versions of the model rest on."""
+
+
+class ApplyBusyError(TidemillError):
+    """Another apply or delete of this model is under way; try again when it is over."""
 
 
 class NothingToTrainError(TidemillError):

@@ -152,6 +152,19 @@ class ApplyModelSettings(Tables):
     artifact_bucket: str
     jobs_image_uri: str
     execution_role_arn: str
+    trigger_queue_url: str
+    schedule_group: str
+    raise_trigger_arn: str
+    scheduler_role_arn: str
+    event_dead_letters_arn: str
+
+
+@dataclass(frozen=True, slots=True)
+class RaiseTriggerSettings(Tables):
+    """What `functions/raise_trigger` needs."""
+
+    trigger_queue_url: str
+    bus_name: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +179,8 @@ class DeleteModelSettings(Tables):
     """What `functions/delete_model` needs."""
 
     stack_name: str
+    trigger_queue_url: str
+    schedule_group: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,3 +49,8 @@ def duration(length: float) -> str:
         if count:
             parts.append(f"{count}{letter}")
     return " ".join(parts[:2]) or "0s"
+
+
+def seconds_at(text: str, zone_name: str) -> float:
+    """Return the seconds since 1970 of an ISO 8601 time on the clocks of a zone."""
+    return datetime.fromisoformat(text).replace(tzinfo=zone(zone_name)).timestamp()

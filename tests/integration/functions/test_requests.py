@@ -5,7 +5,7 @@ import json
 import pytest
 
 from tidemill.adapters.ledger import Entry
-from tidemill.errors import BreakingChangeError, InvalidInputError, NotFoundError
+from tidemill.errors import ApplyBusyError, BreakingChangeError, InvalidInputError, NotFoundError
 
 from ...stack import ROLE
 from .scenes import MODEL, NAME, REF, begin_run
@@ -117,10 +117,10 @@ def test_a_new_model_gets_its_pipeline_and_group(cloud, spec):
 
 def test_applying_twice_changes_nothing(cloud, spec):
     apply(cloud, spec)
-    before = cloud.facts(apart=())
+    before = cloud.facts(apart=("fence",))
     cloud.now += 60
     assert apply(cloud, spec)["changed"] is False
-    assert cloud.facts(apart=()) == before
+    assert cloud.facts(apart=("fence",)) == before
 
 
 def test_a_change_is_recorded_with_what_it_replaces(cloud, make_spec):
@@ -166,10 +166,75 @@ def test_a_malformed_spec_is_refused_by_its_field(cloud, spec, change, said):
     assert cloud.calls == []
 
 
+@pytest.mark.parametrize(
+    ("name", "project"), [("Delay", "flights"), ("a--b", "flights"), ("x", "a/b"), ("", "flights")]
+)
+def test_a_name_that_is_none_is_refused(cloud, make_spec, name, project):
+    with pytest.raises(InvalidInputError, match="is no model's name"):
+        apply(cloud, make_spec(model=name, project=project))
+    assert cloud.calls == []
+
+
+def test_an_apply_has_what_waits_decided(cloud, spec):
+    apply(cloud, spec)
+    assert cloud.sent("TriggerQueue") == [(MODEL, 0)]
+    apply(cloud, spec)
+    assert cloud.sent("TriggerQueue") == [(MODEL, 0)], "the attempt before may have died"
+
+
+def test_of_two_applies_at_once_the_second_is_told_to_wait(cloud, make_spec):
+    assert cloud.stores.leases.acquire(REF, "apply", holder="apply-1", now=cloud.now, seconds=9)
+    with pytest.raises(ApplyBusyError, match="flights/delay is under way"):
+        apply(cloud, make_spec())
+    with pytest.raises(NotFoundError):
+        delete(cloud)
+    assert cloud.sagemaker.pipelines == {}
+    cloud.now += 9
+    assert apply(cloud, make_spec())["changed"]
+    assert cloud.stores.leases.read(REF, "apply").holder == ""
+
+
+def test_a_spec_that_came_into_force_meanwhile_is_not_replaced(
+    cloud, make_spec, load_function, monkeypatch
+):
+    """It was judged against another: what breaks with that one may not with this."""
+    apply(cloud, make_spec())
+    other = make_spec(deploy__count=3)
+    app = load_function("apply_model")
+    upsert = app.applying.upsert
+
+    def somebody_is_faster(*arguments):
+        cloud.now += 1
+        with cloud.somebody_else():
+            cloud.apply(other)
+        upsert(*arguments)
+
+    monkeypatch.setattr(app.applying, "upsert", somebody_is_faster)
+    with pytest.raises(ApplyBusyError, match="apply again"):
+        apply(cloud, make_spec(deploy__count=2))
+    assert cloud.stores.specs.get(REF) == other
+    assert cloud.stores.leases.read(REF, "apply").holder == "", "an error does not keep the turn"
+
+
 def test_applying_may_die_anywhere(survives, make_spec):
-    spec = make_spec()
+    triggers = {"schedule": ["rate(1 day)"], "alarms": ["a"], "on_change": True}
+    spec = make_spec(triggers=triggers)
     event = {"spec": json.loads(spec.to_json()), "digest": spec.digest}
-    survives("apply_model", lambda cloud: event)
+    # Whoever repeats it when it was written already hears that nothing has changed.
+    survives("apply_model", lambda cloud: event, same_answer=False)
+
+
+def test_changing_may_die_anywhere(survives, make_spec):
+    before = make_spec(triggers={"schedule": ["rate(1 day)", "rate(1 hour)"], "alarms": ["a"]})
+    triggers = {"schedule": ["rate(2 days)"], "alarms": ["b"], "on_change": True}
+    spec = make_spec(triggers=triggers, train__hyperparameters={"eta": "0.3"})
+
+    def prepare(cloud):
+        apply(cloud, before)
+        cloud.now += 60
+        return {"spec": json.loads(spec.to_json()), "digest": spec.digest}
+
+    survives("apply_model", prepare, same_answer=False)
 
 
 # ── delete_model ─────────────────────────────────────────────────────────────
@@ -195,6 +260,7 @@ def in_service(cloud, spec):
 def test_a_deleted_model_costs_nothing_and_is_remembered(cloud, spec):
     in_service(cloud, spec)
     assert len(delete(cloud)["deleted"]) == 4
+    assert cloud.sent("TriggerQueue") == [(MODEL, 0)], "what waits is told that the model is gone"
     assert cloud.sagemaker.endpoints == cloud.sagemaker.configs == cloud.sagemaker.models == {}
     assert cloud.sagemaker.pipelines == {}
     assert len(cloud.sagemaker.packages) == 1, "versions stay"
@@ -236,6 +302,8 @@ def test_deleting_may_die_anywhere_before_it_is_written(cloud, spec, make_cloud)
             cloud.invoke("delete_model", {**MODEL, "why": "not used"}, kill_before=n)
         except Killed:
             continue
+        except NotFoundError:  # the attempt before died after it was written
+            break
         break
     assert cloud.sagemaker.endpoints == cloud.sagemaker.models == {}
     assert cloud.stores.specs.find(REF) is None

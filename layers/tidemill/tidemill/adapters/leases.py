@@ -1,5 +1,5 @@
 """
-Leases: one run, and one rollout, per model at a time.
+Leases: one run, one rollout, and one apply or delete, per model at a time.
 
 A lease carries a fencing token that only grows, and expires by itself, so that a workflow that
 died without a word does not hold its model for ever.
@@ -14,7 +14,7 @@ from tidemill.domain.trigger import Lease
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
 
-Name = Literal["run", "rollout"]
+Name = Literal["run", "rollout", "apply"]
 _NEVER = 0
 
 

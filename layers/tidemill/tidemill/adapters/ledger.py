@@ -159,11 +159,11 @@ class Ledger:
             }
         }
 
-    def upload(self, ref: str, key: str, version_id: str) -> dict[str, Any] | None:
-        """Return admission's entry of an object version, or None when it was never seen."""
+    def find(self, ref: str, identity: str) -> dict[str, Any] | None:
+        """Return the entry of that identity, or None."""
         answer = self._client.get_item(
             TableName=self._table,
-            Key=marshal({"model": ref, "entry": _upload_key(key, version_id)}),
+            Key=marshal({"model": ref, "entry": identity}),
             ConsistentRead=True,
         )
         return unmarshal(answer["Item"]) if "Item" in answer else None
@@ -182,6 +182,10 @@ class Ledger:
         )
         entries = [unmarshal(item) for item in answer["Items"]]
         return History(entries, whole="LastEvaluatedKey" not in answer)
+
+    def upload(self, ref: str, key: str, version_id: str) -> dict[str, Any] | None:
+        """Return admission's entry of an object version, or None when it was never seen."""
+        return self.find(ref, _upload_key(key, version_id))
 
     def newest_accepted(self, ref: str, key: str) -> ObjectVersion | None:
         """Return the newest accepted version of *key* that is data, or None."""

@@ -60,12 +60,12 @@ def look(stores: Stores, ref: str) -> Outlook:
     lease free finds the end too.
     """
     lease = stores.leases.read(ref, "run")
-    digest, spec = stores.specs.in_force(ref) or (None, None)
+    applied = stores.specs.in_force(ref)
     record = stores.standings.read(ref)
     return Outlook(
         lease,
-        digest,
-        spec.triggers if spec else Triggers(),
+        applied.digest if applied else None,
+        applied.spec.triggers if applied else Triggers(),
         record,
         tuple(stores.triggers.waiting(ref)),
     )

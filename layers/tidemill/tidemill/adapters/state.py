@@ -19,6 +19,7 @@ STANDING = "standing"
 #: Partitions that are not a model's.
 MODELS = "models"
 PARKED = "parked"
+ALARMS = "alarms"
 CHAINS = "chains"
 CHECKING = "checking"
 

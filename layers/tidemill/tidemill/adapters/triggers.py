@@ -76,7 +76,7 @@ class Triggers:
 
     def raised(
         self, ref: str, trigger: Trigger, facts: dict[str, Any]
-    ) -> Literal["pending", "joined", "known"]:
+    ) -> Literal["raise", "coalesce"]:
         """
         Make *trigger* pending, with its ledger entry: once, however often it is told.
 
@@ -84,7 +84,7 @@ class Triggers:
         of a long blackout is one reason to run when it ends. For triggers that bring no data.
 
         Returns:
-            What became of it; `known` when it had been raised before.
+            What became of it, now or when it was raised before.
 
         Raises:
             TimeoutError: Others took what it was about to join every time; try again.
@@ -98,15 +98,20 @@ class Triggers:
                 reason = (
                     f"{trigger.why}; joins the {first.kind} trigger of {iso(first.at)} that waits"
                 )
+            entry = _raised(ref, trigger, verdict, reason, facts)
             try:
-                entry = _raised(ref, trigger, verdict, reason, facts)
                 transact(self._state.client, [self._ledger.put(entry), place])
             except ConditionFailedError as error:
                 if 0 in error.failed:
-                    return "known"
+                    known = self._ledger.find(ref, entry.key)
+                    return "coalesce" if known and known["verdict"] == "coalesce" else "raise"
                 continue  # a run took it: this one comes after
-            return "pending" if first is None else "joined"
+            return "raise" if first is None else "coalesce"
         raise TimeoutError(f"the triggers of {ref} changed {_ATTEMPTS} times; try again")
+
+    def dismissed(self, ref: str, trigger: Trigger, reason: str, facts: dict[str, Any]) -> None:
+        """Write down that *trigger* arose and is refused at once; it never waits."""
+        self._ledger.append(_raised(ref, trigger, "refuse", reason, facts))
 
     def refused(self, ref: str, verdicts: list[Verdict], now: float) -> None:
         """Take triggers away that can never start, each with its ledger entry."""

@@ -31,6 +31,11 @@ def place(key: str) -> Placement | None:
     model, _, name = rest.partition("/")
     if zone != RAW or not name or name.endswith("/"):
         return None
-    if not (_NAME.fullmatch(project) and _NAME.fullmatch(model)):
+    if not are_names(project, model):
         return None
     return Placement(project, model, name)
+
+
+def are_names(project: str, model: str) -> bool:
+    """Say whether these can name a project and a model: `[a-z0-9]` words, single hyphens."""
+    return bool(_NAME.fullmatch(project) and _NAME.fullmatch(model))
