@@ -33,9 +33,10 @@ class Turn:
     @property
     def parts(self) -> dict[str, float]:
         """The turn time cut at the ends of its steps; the parts add up to it."""
+        prepare = self.steps.get("PrepareSmall") or self.steps["Prepare"]
         ends = {
-            "decide, fix the dataset": self.steps["Prepare"][0],
-            "prepare": self.steps["Prepare"][1],
+            "decide, fix the dataset": prepare[0],
+            "prepare": prepare[1],
             "train": self.steps["Train"][1],
             "evaluate": self.steps["Evaluate"][1],
             "register, approve": self.steps["Approve"][1],

@@ -7,7 +7,7 @@ import os
 import random
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -252,21 +252,26 @@ class Deployed:
             lambda: self.endpoint(ref),
         )
 
+    def broken(self, logical_id: str) -> AbstractContextManager[None]:
+        """Take a function's layers away while the block lasts: it fails at its cold start."""
+        return self.configured(logical_id, Layers=[])
+
     @contextmanager
-    def broken(self, logical_id: str) -> Iterator[None]:
-        """Take a function's layer away while the block lasts: it fails at its cold start."""
+    def configured(self, logical_id: str, **changes: Any) -> Iterator[None]:
+        """Change a function's configuration while the block lasts."""
         client = self.cloud.client("lambda")
         resource = self.cloud.client("cloudformation").describe_stack_resource(
             StackName=STACK, LogicalResourceId=logical_id
         )
         name = resource["StackResourceDetail"]["PhysicalResourceId"]
-        before = client.get_function_configuration(FunctionName=name)["Layers"]
-        layers = [layer["Arn"] for layer in before]
-        client.update_function_configuration(FunctionName=name, Layers=[])
+        before = client.get_function_configuration(FunctionName=name)
+        before["Layers"] = [layer["Arn"] for layer in before["Layers"]]
+        client.update_function_configuration(FunctionName=name, **changes)
         try:
             yield
         finally:
-            client.update_function_configuration(FunctionName=name, Layers=layers)
+            restored = {key: before[key] for key in changes}
+            client.update_function_configuration(FunctionName=name, **restored)
 
 
 class FunctionError(Exception):

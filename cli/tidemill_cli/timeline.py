@@ -17,6 +17,7 @@ from tidemill_cli.stack import Stack
 #: What a run does in each state of `statemachines/retrain.asl.json`; a test keeps the two in step.
 STAGES = {
     "OpenRun": "fixing the dataset",
+    "PrepareSmall": "preparing the data",
     "Prepare": "preparing the data",
     "StartPipeline": "starting the pipeline",
     "AwaitPipeline": "waiting for the pipeline",

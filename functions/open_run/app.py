@@ -13,6 +13,7 @@ from tidemill.adapters.datasets import Datasets
 from tidemill.adapters.lake import Lake
 from tidemill.adapters.stores import Stores
 from tidemill.contracts import RunRef
+from tidemill.domain.size import SMALL_BYTES
 from tidemill.names import aws_name
 from tidemill.pipeline.prepare_job import prepare_job
 from tidemill.settings import OpenRunSettings
@@ -29,7 +30,8 @@ datasets = Datasets(stores.ledger, Lake(boto3.client("s3")), settings.artifact_b
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ARG001  # Lambda passes both
     request = RunRef.parse(event)
     spec = stores.specs.get(request.ref)
-    fixed = datasets.fix(spec)
+    began = float(stores.runs.get(request.ref, request.run)["started_at"])
+    fixed = datasets.fix(spec, began)
     job = prepare_job(
         spec,
         stack=settings.stack_name,
@@ -50,9 +52,10 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ARG
         "approve": spec.approve.mode,
         "parameters": [
             {"Name": "RunId", "Value": request.run},
-            {"Name": "PreparedUri", "Value": prepared},
             {"Name": "DatasetHash", "Value": fixed.dataset.hash},
             {"Name": "MinimumMetric", "Value": repr(spec.evaluate.minimum)},
         ],
+        "small": fixed.text_bytes <= SMALL_BYTES,
+        "prepare": {"dataset": fixed.dataset_uri, "spec": fixed.spec_uri, "prepared": prepared},
         "prepare_job": job,
     }

@@ -19,12 +19,16 @@ STATES = {
     "States.TaskFailed",
     "States.Timeout",
 }
-SERVICES = ("DynamoDB.", "EventBridge.", "Lambda.", "S3.", "SageMaker.", "Sfn.", "Sns.", "Sqs.")
+SERVICES = (
+    "DynamoDB.", "EventBridge.", "Lambda.", "Runtime.", "S3.", "SageMaker.", "Sandbox.", "Sfn.",
+    "Sns.", "Sqs.",
+)  # fmt: skip
 OURS = {
     name: error
     for name, error in vars(errors).items()
     if isinstance(error, type) and issubclass(error, Exception)
 }
+ONLY_RAN_OUT = set(errors.RAN_OUT) - STATES
 EACH = pytest.mark.parametrize("path", MACHINES, ids=lambda path: path.name)
 
 
@@ -49,3 +53,12 @@ def test_no_base_class_is_named(path):
     """Step Functions compares names, so a base class stands for none of its subclasses."""
     bases = {name for name in named(path) & OURS.keys() if OURS[name].__subclasses__()}
     assert bases == set()
+
+
+@EACH
+def test_a_function_that_ran_out_goes_on_elsewhere(path):
+    """Whoever catches one of Lambda's names for it catches all of them, and in that order."""
+    for name, state in states(load(path)):
+        for rule in state.get("Catch", []):
+            if set(rule["ErrorEquals"]) & ONLY_RAN_OUT:
+                assert tuple(rule["ErrorEquals"]) == errors.RAN_OUT, name

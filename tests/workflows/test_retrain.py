@@ -20,7 +20,8 @@ def test_a_good_delivery_turns_the_wheel(stack):
     assert run["version"] == 1
     assert stack.states(run["execution"]) == [
         "OpenRun",
-        "Prepare",
+        "IsSmall",
+        "PrepareSmall",
         "StartPipeline",
         "AwaitPipeline",
         "ReadOutcome",
@@ -39,6 +40,19 @@ def test_a_good_delivery_turns_the_wheel(stack):
     )
     assert likely["score"] > 0.9
     assert unlikely["score"] < 0.1
+
+
+def test_a_dataset_that_a_function_has_no_room_for_is_prepared_by_a_job(stack):
+    ref = stack.apply("roomy", approve="manual")
+    with stack.configured("PrepareDatasetFunction", MemorySize=80):  # polars alone takes more
+        stack.put(ref, "a.csv", table())
+        run = stack.ended_run(ref)
+
+    assert run["status"] == "succeeded", stack.story(ref)
+    assert stack.states(run["execution"])[:5] == [
+        "OpenRun", "IsSmall", "PrepareSmall", "Prepare", "StartPipeline",
+    ]  # fmt: skip
+    assert run["prepared"].endswith(f"/{run['run']}")
 
 
 def test_a_version_waits_for_a_person_when_the_spec_says_so(stack):

@@ -143,6 +143,15 @@ class Registered(Contract):
 
 
 @dataclass(frozen=True, slots=True)
+class PrepareDataset(RunRef):
+    """Input of `functions/prepare_dataset`; S3 addresses."""
+
+    dataset: str = ""
+    spec: str = ""
+    prepared: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class ReadOutcome(RunRef):
     """Input of `functions/read_outcome`."""
 

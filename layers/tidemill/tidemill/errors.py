@@ -11,6 +11,8 @@ class here is therefore a change to `statemachines/`; a test keeps the two in st
     ├── BreakingChangeError        an apply that existing versions forbid
     ├── ApplyBusyError             another apply or delete of the model is under way
     ├── NothingToTrainError        a run whose dataset holds no accepted upload
+    ├── RefusedError               the dataset as a whole cannot be trained on
+    ├── OutOfRoomError             a data function's memory or disk does not hold the data
     ├── RolloutBusyError           another rollout of the model is under way: retried
     ├── EndpointFailedError        SageMaker could not bring the endpoint up, or rolled it back
     ├── PipelineFailedError        the SageMaker pipeline ended otherwise than Succeeded
@@ -44,6 +46,26 @@ class ApplyBusyError(TidemillError):
 
 class NothingToTrainError(TidemillError):
     """A run was started, but its model has no accepted upload."""
+
+
+class RefusedError(TidemillError):
+    """The dataset as a whole cannot be trained on; more or better data is the next step."""
+
+
+class OutOfRoomError(TidemillError):
+    """A data function's memory or disk does not hold the data; a job's does."""
+
+
+#: How a data function ends that the data was too much for: AWS's names for a Lambda that took too
+#: long or was killed, Step Functions' own deadline, and ours. All go on as a Processing job.
+RAN_OUT = (
+    "Lambda.Unknown",
+    "OutOfRoomError",
+    "Runtime.ExitError",
+    "Runtime.OutOfMemory",
+    "Sandbox.Timedout",
+    "States.Timeout",
+)
 
 
 class RolloutBusyError(TidemillError):

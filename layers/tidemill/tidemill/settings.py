@@ -85,6 +85,11 @@ class OpenRunSettings(Tables):
 
 
 @dataclass(frozen=True, slots=True)
+class PrepareDatasetSettings(Tables):
+    """What `functions/prepare_dataset` needs."""
+
+
+@dataclass(frozen=True, slots=True)
 class ParkSettings(Tables):
     """What `functions/park` needs."""
 

@@ -20,6 +20,9 @@ _CHUNK = 1 << 16
 _START_SECONDS = 30.0
 _LOG_LIMIT = 1 << 20  # characters of one invocation's log; the rest is dropped with a note
 _END_SECONDS = 2.0
+_LOOK_SECONDS = 0.2  # how often a running invocation's memory is looked at
+_MIB = 1 << 20
+_PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
 @dataclass(frozen=True)
@@ -36,7 +39,7 @@ class Function:
         runtime: Folders with what AWS's runtime brings (boto3).
         environment: The whole environment of the process.
         timeout: Seconds an invocation may take.
-        memory: MB, told to the handler; not enforced.
+        memory: MB, told to the handler; what takes more is killed (Linux only).
         bytecode: Where compiled modules are kept between processes.
     """
 
@@ -94,6 +97,7 @@ class LambdaProcess:
     def __init__(self, function: Function, log_stream: str) -> None:
         self.function = function
         self.last_used = time.monotonic()
+        self._out_of_memory = False
         self._unread = {"answers": b"", "log": b""}
         variables = dict(function.environment)
         self._process = subprocess.Popen(
@@ -174,13 +178,24 @@ class LambdaProcess:
         self._process.wait()
         log = self._drain()
         prefix = f"RequestId: {invocation.request_id} Error: "
-        if timed_out:
+        if self._out_of_memory:
+            kind = "Runtime.OutOfMemory"
+            message = f"{prefix}Runtime exited with error: signal: killed"
+        elif timed_out:
             kind = "Sandbox.Timedout"
             message = f"{prefix}Task timed out after {self.function.timeout:.2f} seconds"
         else:
             kind = "Runtime.ExitError"
             message = f"{prefix}Runtime exited with {_exit(self._process.returncode)}"
         return Outcome(None, {"errorMessage": message, "errorType": kind}, f"{log}\n{message}")
+
+    def _takes_too_much(self) -> bool:
+        """Whether the process holds more memory than its function has; Lambda kills it then."""
+        try:
+            pages = int(Path(f"/proc/{self._process.pid}/statm").read_text().split()[1])
+        except (OSError, ValueError, IndexError):  # it has ended, or this is no Linux
+            return False
+        return pages * _PAGE > self.function.memory * _MIB
 
     def _pipe(self, name: str) -> Any:
         return getattr(self._process, name)
@@ -218,8 +233,13 @@ class LambdaProcess:
         """Yield after each read of either pipe, first at once, until the deadline or the end."""
         yield
         while self._selector.get_map():
-            ready = self._selector.select(max(0.0, deadline - time.monotonic()))
-            if not ready:
+            left = deadline - time.monotonic()
+            ready = self._selector.select(max(0.0, min(left, _LOOK_SECONDS)))
+            if self._takes_too_much():
+                self._out_of_memory = True
+                self._process.kill()
+                return
+            if not ready and left <= _LOOK_SECONDS:
                 return
             for key, _ in ready:
                 chunk = os.read(key.fd, _CHUNK)

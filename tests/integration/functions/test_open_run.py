@@ -1,19 +1,22 @@
 import json
+from dataclasses import replace
 
 import pytest
 
 from tidemill.adapters.ledger import upload_entry
 from tidemill.domain.admission import ObjectVersion, Verdict
+from tidemill.domain.size import SMALL_BYTES
 from tidemill.errors import InvalidInputError, NotFoundError, NothingToTrainError
+from tidemill.spec.compiled import Window
 
 from ...stack import ARTIFACTS, LAKE
 from ..cloud import client
 from .scenes import MODEL, NAME, REF, begin_run
 
 
-def accept(cloud, name, version_id="v1", uploaded=1.0):
-    item = ObjectVersion("lake", f"raw/{REF}/{name}", version_id, "e", 10, uploaded, "0A")
-    entry = upload_entry(REF, item, Verdict("accept", "new"), cloud.now)
+def accept(cloud, name, version_id="v1", uploaded=1.0, *, size=10, delivery="d-1"):
+    item = ObjectVersion("lake", f"raw/{REF}/{name}", version_id, "e", size, uploaded, "0A")
+    entry = upload_entry(REF, item, Verdict("accept", "new"), cloud.now, delivery=delivery)
     cloud.stores.ledger.append(entry)
 
 
@@ -47,8 +50,11 @@ def test_the_dataset_is_fixed_and_the_jobs_are_planned(cloud, spec):
     assert plan["pipeline"] == NAME
     assert plan["prepared"] == prepared
     assert {p["Name"]: p["Value"] for p in plan["parameters"]} == {
-        "RunId": run, "PreparedUri": prepared, "DatasetHash": dataset["hash"],
-        "MinimumMetric": "0.6",
+        "RunId": run, "DatasetHash": dataset["hash"], "MinimumMetric": "0.6",
+    }  # fmt: skip
+    assert plan["small"] is True
+    assert plan["prepare"] == {
+        "dataset": inputs["dataset"], "spec": inputs["spec"], "prepared": prepared,
     }  # fmt: skip
     record = cloud.stores.runs.get(REF, run)
     assert (record["dataset"], record["files"], record["bytes"]) == (dataset["hash"], 2, 20)
@@ -58,6 +64,48 @@ def test_without_data_there_is_nothing_to_train(cloud, spec):
     cloud.apply(spec)
     run = begin_run(cloud)
     with pytest.raises(NothingToTrainError, match="tidemill upload flights/delay FILE"):
+        open_run(cloud, run)
+
+
+@pytest.mark.parametrize(
+    ("size", "small"), [(SMALL_BYTES // 8, True), (SMALL_BYTES // 8 + 1, False)]
+)
+def test_what_unpacks_to_much_is_prepared_by_a_job(cloud, spec, size, small):
+    cloud.apply(spec)
+    run = begin_run(cloud)
+    accept(cloud, "a.csv.gz", size=size)
+
+    assert open_run(cloud, run)["small"] is small
+
+
+def test_a_window_leaves_old_deliveries_out(cloud, spec):
+    window = replace(spec.prepare, window=Window(deliveries=1))
+    cloud.apply(replace(spec, prepare=window))
+    run = begin_run(cloud)
+    accept(cloud, "a.csv", delivery="d-20261101t100000-aa")
+    accept(cloud, "b.csv", delivery="d-20261102t100000-aa")
+
+    dataset = read(open_run(cloud, run)["prepare"]["dataset"])
+
+    assert [item["uri"] for item in dataset["objects"]] == [f"s3://lake/raw/{REF}/b.csv"]
+
+
+def test_a_window_of_age_says_the_same_however_late_it_is_asked_again(cloud, spec):
+    cloud.apply(replace(spec, prepare=replace(spec.prepare, window=Window(age_seconds=60))))
+    run = begin_run(cloud)
+    accept(cloud, "a.csv", uploaded=cloud.now - 50)
+    first = open_run(cloud, run)
+    cloud.now += 3600
+
+    assert open_run(cloud, run) == first
+
+
+def test_a_window_without_data_says_so(cloud, spec):
+    cloud.apply(replace(spec, prepare=replace(spec.prepare, window=Window(age_seconds=60))))
+    run = begin_run(cloud)
+    accept(cloud, "a.csv", uploaded=cloud.now - 90)
+
+    with pytest.raises(NothingToTrainError, match=r"none of .* 1 accepted uploads is inside"):
         open_run(cloud, run)
 
 

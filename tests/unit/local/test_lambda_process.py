@@ -1,4 +1,5 @@
 import time
+from pathlib import Path
 
 import pytest
 
@@ -125,6 +126,26 @@ def test_a_timeout_ends_the_process(start):
     assert outcome.error["errorType"] == "Sandbox.Timedout"
     assert "Task timed out after 0.30 seconds" in outcome.error["errorMessage"]
     assert time.monotonic() - started < 3
+    assert not process.alive
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="only Linux tells")
+def test_what_takes_more_memory_than_the_function_has_is_killed(start):
+    process = start(
+        "import time\n"
+        "def handler(event, context):\n"
+        "    held = bytearray(event)\n"
+        "    time.sleep(1)\n"
+        "    return len(held)"
+    )
+
+    assert call(process, 1 << 20).result == 1 << 20
+    outcome = call(process, 256 << 20)
+
+    assert outcome.error == {
+        "errorType": "Runtime.OutOfMemory",
+        "errorMessage": "RequestId: request-1 Error: Runtime exited with error: signal: killed",
+    }
     assert not process.alive
 
 

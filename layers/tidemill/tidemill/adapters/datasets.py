@@ -5,7 +5,8 @@ from typing import Any
 
 from tidemill.adapters.lake import Lake
 from tidemill.adapters.ledger import Ledger
-from tidemill.domain.dataset import Dataset, newest_of_each_key
+from tidemill.domain.dataset import Dataset, within
+from tidemill.domain.size import total_text_bytes
 from tidemill.errors import NothingToTrainError
 from tidemill.spec.compiled import Spec
 
@@ -18,6 +19,11 @@ class Fixed:
     dataset_uri: str
     spec: Spec
     spec_uri: str
+
+    @property
+    def text_bytes(self) -> int:
+        """An estimate of what its rows take as plain text."""
+        return total_text_bytes(self.dataset.objects)
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -38,18 +44,28 @@ class Datasets:
         self._lake = lake
         self._bucket = bucket
 
-    def fix(self, spec: Spec) -> Fixed:
+    def fix(self, spec: Spec, began: float) -> Fixed:
         """
-        Fix the newest accepted version of every upload of the model as a dataset.
+        Fix the newest accepted version of every upload in the model's window as a dataset.
+
+        Args:
+            spec: The model.
+            began: When the run began, in seconds since 1970: what a window of age counts from.
 
         Raises:
-            NothingToTrainError: No upload was accepted.
+            NothingToTrainError: No upload was accepted, or none in the window.
         """
-        objects = newest_of_each_key(self._ledger.accepted(spec.ref))
-        if not objects:
+        arrivals = self._ledger.arrivals(spec.ref)
+        objects = within(spec.prepare.window, arrivals, began)
+        if not arrivals:
             raise NothingToTrainError(
                 f"{spec.ref} has no accepted upload; "
                 f"send one with `tidemill upload {spec.ref} FILE`"
+            )
+        if not objects:
+            raise NothingToTrainError(
+                f"none of {spec.ref}'s {len(arrivals)} accepted uploads is inside prepare.window; "
+                f"widen it in model.yaml, or send newer data with `tidemill upload {spec.ref} FILE`"
             )
         dataset = Dataset(spec.project, spec.model, objects)
         base = f"s3://{self._bucket}/datasets/{spec.ref}"

@@ -122,6 +122,11 @@ class Lake:
             Bucket=bucket, Key=key, Body=text.encode(), ContentType="application/json"
         )
 
+    def get_text(self, uri: str) -> str:
+        """Return a UTF-8 document that must be there."""
+        bucket, key = split(uri)
+        return self._client.get_object(Bucket=bucket, Key=key)["Body"].read().decode()
+
     def get_json(self, uri: str) -> Any | None:
         """Return the JSON document at an `s3://` URI, or None when there is none."""
         bucket, key = split(uri)

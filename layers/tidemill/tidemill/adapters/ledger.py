@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from tidemill.adapters.items import marshal, unmarshal, values
 from tidemill.domain.admission import ObjectVersion, Verdict
-from tidemill.domain.dataset import age
+from tidemill.domain.dataset import Arrival, age
 from tidemill.times import iso
 
 if TYPE_CHECKING:
@@ -201,6 +201,13 @@ class Ledger:
         entries = self._query(ref, "upload#")
         return _accepted([e for e in entries if e["facts"].get("delivery") == delivery])
 
+    def arrivals(self, ref: str) -> list[Arrival]:
+        """Return what `accepted` does, each with the delivery it came in."""
+        return [
+            Arrival(_version(facts), facts.get("delivery") or "")
+            for facts in _accepted_facts(self._query(ref, "upload#"))
+        ]
+
     def entries(self, ref: str, *, since: float | None = None) -> Iterator[dict[str, Any]]:
         """Yield entries oldest first, as plain JSON with `at` in ISO 8601."""
         return self._by_time(ref, since)
@@ -258,23 +265,31 @@ def _told(item: dict[str, Any]) -> dict[str, Any]:
 
 
 def _accepted(entries: list[dict[str, Any]]) -> list[ObjectVersion]:
-    """Object versions whose every verdict is `accept`: a later quarantine takes one out."""
+    return [_version(facts) for facts in _accepted_facts(entries)]
+
+
+def _version(facts: dict[str, Any]) -> ObjectVersion:
+    return ObjectVersion(
+        bucket=facts["bucket"],
+        key=facts["key"],
+        version_id=facts["version_id"],
+        etag=facts["etag"],
+        size=facts["size"],
+        uploaded=facts["uploaded"],
+        sequencer=facts["sequencer"],
+        checksum=facts.get("checksum", ""),
+    )
+
+
+def _accepted_facts(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Facts of the uploads whose every verdict is `accept`: a later quarantine takes one out."""
     out: set[tuple[str, str]] = set()
-    found: dict[tuple[str, str], ObjectVersion] = {}
+    found: dict[tuple[str, str], dict[str, Any]] = {}
     for entry in entries:
         facts = entry["facts"]
         identity = (facts["key"], facts["version_id"])
         if entry["verdict"] == "accept" and not facts.get("catalogued"):
-            found[identity] = ObjectVersion(
-                bucket=facts["bucket"],
-                key=facts["key"],
-                version_id=facts["version_id"],
-                etag=facts["etag"],
-                size=facts["size"],
-                uploaded=facts["uploaded"],
-                sequencer=facts["sequencer"],
-                checksum=facts.get("checksum", ""),
-            )
+            found[identity] = facts
         elif entry["verdict"] == "quarantine":
             out.add(identity)
-    return [version for identity, version in found.items() if identity not in out]
+    return [facts for identity, facts in found.items() if identity not in out]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tidemill.domain.admission import ObjectVersion
+from tidemill.spec.compiled import Window
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,40 @@ class Dataset:
                 for item in self.objects
             ],
         }
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """An accepted upload, and the delivery it came in; their ids sort by when they were opened."""
+
+    version: ObjectVersion
+    delivery: str
+
+
+def within(window: Window, arrivals: Iterable[Arrival], now: float) -> tuple[ObjectVersion, ...]:
+    """
+    Return what a dataset takes: the newest version of each key, as far as the window reaches.
+
+    An older version never stands in for a newer one that the window leaves out.
+
+    Args:
+        window: Empty takes all.
+        arrivals: Every accepted upload of the model.
+        now: When the run began, in seconds since 1970; a repeated call must say the same.
+    """
+    listed = list(arrivals)
+    took = newest_of_each_key(arrival.version for arrival in listed)
+    if window.deliveries is not None:
+        last = set(sorted({arrival.delivery for arrival in listed})[-window.deliveries :])
+        inside = {
+            (arrival.version.key, arrival.version.version_id)
+            for arrival in listed
+            if arrival.delivery in last
+        }
+        took = tuple(item for item in took if (item.key, item.version_id) in inside)
+    if window.age_seconds is not None:
+        took = tuple(item for item in took if item.uploaded >= now - window.age_seconds)
+    return took
 
 
 def newest_of_each_key(accepted: Iterable[ObjectVersion]) -> tuple[ObjectVersion, ...]:

@@ -8,6 +8,8 @@ Status = Literal["failed", "refused", "stopped"]
 
 #: Exit messages of our jobs begin so when the data, not the machinery, is the reason.
 REFUSED = "Refused: "
+#: Errors of our functions that say the same.
+_REFUSALS = ("NothingToTrainError", "RefusedError")
 _LIMIT = 1000
 
 
@@ -33,7 +35,7 @@ def explain(state: str, error: str, cause: str) -> Outcome:
     message = str(document.get("ExitMessage") or "")
     if message.startswith(REFUSED):
         return Outcome("refused", message.removeprefix(REFUSED)[:_LIMIT])
-    if error == "NothingToTrainError":
+    if error in _REFUSALS:
         return Outcome("refused", str(document.get("errorMessage", cause))[:_LIMIT])
     said = (
         message

@@ -1,0 +1,52 @@
+"""
+Prepare a small dataset: what the Prepare job does, in a Lambda that needs no start-up.
+
+Called by `statemachines/retrain.asl.json`, state PrepareSmall.
+"""
+
+import errno
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import boto3
+from aws_lambda_powertools import Logger
+
+from tidemill.adapters.lake import Lake
+from tidemill.adapters.stores import Stores
+from tidemill.contracts import PrepareDataset
+from tidemill.errors import OutOfRoomError, RefusedError
+from tidemill.settings import PrepareDatasetSettings
+from tidemill_jobs import errors
+from tidemill_jobs.lake import Lake as Versions
+from tidemill_jobs.lake import read_dataset
+from tidemill_jobs.prepare import prepare
+from tidemill_jobs.spec import Spec
+
+logger = Logger()
+settings = PrepareDatasetSettings.from_env()
+s3 = boto3.client("s3")
+lake, versions = Lake(s3), Versions(s3)
+stores = Stores(
+    boto3.client("dynamodb"), state_table=settings.state_table, ledger_table=settings.ledger_table
+)
+
+
+@logger.inject_lambda_context
+def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    request = PrepareDataset.parse(event)
+    # A call that Step Functions gave up on may still be writing, so each has a prefix of its own.
+    uri = f"{request.prepared}-{context.aws_request_id}"
+    spec, dataset = lake.get_text(request.spec), read_dataset(lake.get_text(request.dataset))
+    try:
+        with tempfile.TemporaryDirectory() as work:
+            summary = prepare(Spec.parse(spec), dataset, versions, uri, Path(work))
+    except errors.RefusedError as error:
+        raise RefusedError(str(error)) from error
+    except (MemoryError, OSError) as error:
+        if isinstance(error, OSError) and error.errno != errno.ENOSPC:
+            raise
+        raise OutOfRoomError(f"{len(dataset)} files are too much for a function") from error
+    stores.runs.note(request.ref, request.run, prepared=uri)
+    logger.info("dataset_prepared", extra={"run": request.run, "rows": summary["rows"]})
+    return {"prepared": uri, "rows": summary["rows"]}
