@@ -44,7 +44,7 @@ def test_a_good_delivery_turns_the_wheel(stack):
 
 def test_a_dataset_that_a_function_has_no_room_for_is_prepared_by_a_job(stack):
     ref = stack.apply("roomy", approve="manual")
-    with stack.configured("PrepareDatasetFunction", MemorySize=80):  # polars alone takes more
+    with stack.configured("PrepareDatasetFunction", MemorySize=128):  # polars alone takes that
         stack.put(ref, "a.csv", table())
         run = stack.ended_run(ref)
 
