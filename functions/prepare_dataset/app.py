@@ -18,6 +18,7 @@ from tidemill.contracts import PrepareDataset
 from tidemill.errors import OutOfRoomError, RefusedError
 from tidemill.settings import PrepareDatasetSettings
 from tidemill_jobs import errors
+from tidemill_jobs.contract.document import Contract
 from tidemill_jobs.lake import Lake as Versions
 from tidemill_jobs.lake import read_dataset
 from tidemill_jobs.prepare import prepare
@@ -37,10 +38,12 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     request = PrepareDataset.parse(event)
     # A call that Step Functions gave up on may still be writing, so each has a prefix of its own.
     uri = f"{request.prepared}-{context.aws_request_id}"
-    spec, dataset = lake.get_text(request.spec), read_dataset(lake.get_text(request.dataset))
+    spec = Spec.parse(lake.get_text(request.spec))
+    dataset = read_dataset(lake.get_text(request.dataset))
+    contract = Contract.parse(lake.get_text(request.contract)) if request.contract else None
     try:
         with tempfile.TemporaryDirectory() as work:
-            summary = prepare(Spec.parse(spec), dataset, versions, uri, Path(work))
+            summary = prepare(spec, dataset, versions, uri, Path(work), contract=contract)
     except errors.RefusedError as error:
         raise RefusedError(str(error)) from error
     except (MemoryError, OSError) as error:

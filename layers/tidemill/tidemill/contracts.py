@@ -144,11 +144,12 @@ class Registered(Contract):
 
 @dataclass(frozen=True, slots=True)
 class PrepareDataset(RunRef):
-    """Input of `functions/prepare_dataset`; S3 addresses."""
+    """Input of `functions/prepare_dataset`; S3 addresses. Not every model has a contract."""
 
     dataset: str = ""
     spec: str = ""
     prepared: str = ""
+    contract: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,7 @@ _HOOKS = (
     "event_targets",
     "event_sources",
     "metric_alarms",
+    "service_metrics",
     "sagemaker_service",
     "sagemaker_tasks",
     "cloudformation_types",
