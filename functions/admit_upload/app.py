@@ -6,7 +6,6 @@ Called by the intake queue, with S3's Object Created events and the sweep's find
 
 import json
 import time
-from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -17,6 +16,7 @@ from botocore.config import Config
 from tidemill.adapters.bus import Bus, Queue
 from tidemill.adapters.intake import Intake
 from tidemill.adapters.lake import Lake
+from tidemill.adapters.measures import tally
 from tidemill.adapters.stores import Stores
 from tidemill.contracts import ObjectCreated
 from tidemill.settings import AdmitUploadSettings
@@ -53,7 +53,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ARG
     for message, error in failed.items():
         logger.error("upload_not_judged", exc_info=error, extra={"message_id": message})
     judged = [(uploads[m].key, verdict) for m, verdict in answers.items() if m not in failed]
-    verdicts = Counter(verdict for _, verdict in judged)
+    verdicts = tally("Uploads", (verdict for _, verdict in judged), stack=settings.bus_name)
     # One line a batch: a line an upload would cost more than its Lambda.
     logger.info("uploads_judged", extra={"verdicts": verdicts, "keys": [key for key, _ in judged]})
     return {"batchItemFailures": [{"itemIdentifier": message} for message in failed]}

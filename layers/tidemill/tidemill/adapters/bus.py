@@ -4,7 +4,8 @@ import json
 import math
 from typing import TYPE_CHECKING, Any
 
-from tidemill.contracts import DomainEvent
+from tidemill.adapters.measures import count
+from tidemill.contracts import DomainEvent, RunFailed, RunSucceeded, TriggerDecided
 
 if TYPE_CHECKING:
     from mypy_boto3_events import EventBridgeClient
@@ -42,6 +43,17 @@ class Bus:
             raise ConnectionError(
                 f"the bus {self._name} refused {event.detail_type}: {answer['Entries']}"
             )
+        self._measure(event)
+
+    def _measure(self, event: DomainEvent) -> None:
+        """What subscribers hear of is counted where they do; the bus has the stack's name."""
+        match event:
+            case TriggerDecided():
+                count("Triggers", 1, stack=self._name, verdict=event.verdict)
+            case RunSucceeded() | RunFailed():
+                count("RunsEnded", 1, stack=self._name, status=event.status)
+            case _:
+                pass
 
 
 class Queue:
