@@ -1,5 +1,6 @@
 """Whole datasets through Prepare, on a lake on disk."""
 
+import csv
 import gzip
 import io
 import json
@@ -10,6 +11,7 @@ import pytest
 from tidemill_jobs import parts
 from tidemill_jobs.errors import RefusedError
 from tidemill_jobs.features import Features, transform_rows
+from tidemill_jobs.packed import zstd
 
 
 def table(prepared, name):
@@ -142,17 +144,41 @@ def as_parquet(text):
     return file.getvalue()
 
 
-def test_csv_and_parquet_of_the_same_rows_prepare_alike(run_prepare, prepared, flights):
+def as_json_lines(text):
+    """Write numbers and truth values as such; times and categories are text in JSON."""
+    rows = []
+    for row in csv.DictReader(io.StringIO(text)):
+        night, wind = row["night"] == "true", float(row["wind"]) if row["wind"] else None
+        rows.append(json.dumps({**row, "night": night, "wind": wind}) + "\n")
+    return "".join(rows).encode()
+
+
+def as_tsv(text):
+    return pl.read_csv(text.encode(), infer_schema=False).write_csv(separator="\t").encode()
+
+
+@pytest.mark.parametrize(
+    ("name", "write"),
+    [
+        ("a.parquet", as_parquet),
+        ("a.parquet.zst", lambda text: zstd.compress(as_parquet(text))),
+        ("a.jsonl", as_json_lines),
+        ("a.jsonl.gz", lambda text: gzip.compress(as_json_lines(text))),
+        ("a.tsv", as_tsv),
+        ("a.tsv.zst", lambda text: zstd.compress(as_tsv(text))),
+    ],
+)
+def test_the_same_rows_prepare_alike_in_every_format(run_prepare, prepared, flights, name, write):
     run_prepare(flights(), id="id")
     by_csv = {
-        name: table(prepared, name).sort("wind", "left.days", "left.hour", "origin", "night")
-        for name in ("train", "test")
+        part: table(prepared, part).sort("wind", "left.days", "left.hour", "origin", "night")
+        for part in ("train", "test")
     }
     features = (prepared / "features.json").read_text()
-    run_prepare(("a.parquet", as_parquet(flights())), id="id", format="parquet")
+    run_prepare((name, write(flights())), id="id", format=name.split(".")[1])
 
-    for name, frame in by_csv.items():
-        again = table(prepared, name).sort("wind", "left.days", "left.hour", "origin", "night")
+    for part, frame in by_csv.items():
+        again = table(prepared, part).sort("wind", "left.days", "left.hour", "origin", "night")
         assert again.equals(frame)
     assert (prepared / "features.json").read_text() == features
 
