@@ -5,7 +5,6 @@ A file goes the way of an upload: preflight sees its two ends, the strict reader
 where a trap has a good twin, the twin's contract judges it.
 """
 
-import re
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -78,7 +77,7 @@ def outcome(trap: Trap, body: bytes, work: Path) -> Outcome:
     sample = Sample(key, len(body), body[:SAMPLE_BYTES], body[-SAMPLE_BYTES:])
     finding = inspect(sample, data_of(trap))
     if isinstance(finding, Finding):
-        return Outcome("preflight", finding.rule, finding.reason, *_place(finding))
+        return Outcome("preflight", finding.rule, finding.reason, finding.row, finding.column)
     assert finding is None, "traps have small footers"
     facts = facts_at(trap, body, work)
     if facts.status == "unreadable":
@@ -133,14 +132,6 @@ def _said(found: Outcome, trap: Trap) -> str:
     text = " ".join(found.sentence.split())
     text = text if len(text) <= SHOWN else f"{text[:SHOWN]}…"
     return text.replace("<", "&lt;").replace("*", "\\*")
-
-
-def _place(finding: Finding) -> tuple[int | None, str | None]:
-    """Return the line and the column that a preflight's sentence names."""
-    line = re.search(r"\b[Ll]ine (\d+)|\bRow (\d+)", finding.reason)
-    column = re.search(r"'([^']*)'", finding.reason)
-    row = int(line[1] or line[2]) if line else None
-    return row, column[1] if column else None
 
 
 def _spec(trap: Trap) -> Spec:

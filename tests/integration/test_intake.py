@@ -126,6 +126,27 @@ def test_a_bad_upload_is_set_aside_and_stays_where_it_is(cloud, spec, admit):
     assert cloud.stores.deliveries.open(REF) is None
 
 
+def test_what_sets_an_upload_aside_is_named_as_data(cloud, spec, admit):
+    cloud.apply(spec)
+    short = cloud.upload(PREFIX + "short.csv", CSV + b"UA,2\n")
+    other = cloud.upload(PREFIX + "other.csv", CSV.replace(b"late", b"delayed"))
+
+    assert [admit("", again=upload) for upload in (short, other)] == ["quarantine"] * 2
+
+    row, column = verdict(cloud, short)["facts"], verdict(cloud, other)["facts"]
+    assert (row["rule"], row["row"]) == ("ragged_row", 4)
+    assert (column["rule"], column["column"]) == ("target_missing", "late")
+    listed = client("s3").list_objects_v2(Bucket=LAKE, Prefix=f"quarantine/{REF}/")["Contents"]
+    said = [
+        json.loads(client("s3").get_object(Bucket=LAKE, Key=item["Key"])["Body"].read())
+        for item in listed
+    ]
+    assert {(one["rule"], one["row"], one["column"]) for one in said} == {
+        ("ragged_row", 4, None),
+        ("target_missing", None, "late"),
+    }
+
+
 def test_setting_aside_is_safe_to_repeat(cloud, spec, admit):
     cloud.apply(spec)
     upload = cloud.upload(PREFIX + "a.csv", b"")

@@ -154,7 +154,14 @@ class Judging:
     def _read(self, spec: Spec, version: ObjectVersion, head: bytes, *, replaces: bool) -> Verdict:
         finding = self._inspect(spec, version, head)
         if finding is not None:
-            return Verdict("quarantine", finding.reason, finding.rule, finding.next_step)
+            return Verdict(
+                "quarantine",
+                finding.reason,
+                finding.rule,
+                finding.next_step,
+                row=finding.row,
+                column=finding.column,
+            )
         again = "replaces the version before" if replaces else "new"
         return Verdict("accept", f"{again}; {looked_at(version.key, spec.data.format)}")
 

@@ -93,6 +93,8 @@ def upload_entry(
             "delivery": delivery,
             "rule": verdict.rule or None,
             "next_step": verdict.next_step or None,
+            **({"row": verdict.row} if verdict.row is not None else {}),
+            **({"column": verdict.column} if verdict.column is not None else {}),
             **({"catalogued": True} if verdict.catalogued else {}),
             **({"checksum": version.checksum} if version.checksum else {}),
         },

@@ -25,6 +25,8 @@ class Quarantine:
                 "rule": verdict.rule,
                 "reason": verdict.reason,
                 "next_step": verdict.next_step,
+                "row": verdict.row,
+                "column": verdict.column,
             },
         )
         project, _, model = ref.partition("/")

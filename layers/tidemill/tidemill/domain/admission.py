@@ -41,6 +41,8 @@ class Verdict:
     reason: str
     rule: str = ""
     next_step: str = ""
+    row: int | None = None  # the line that fails it, counted from 1, when there is one
+    column: str | None = None  # the column, when there is one
     catalogued: bool = False  # accepted into the ledger only: in no delivery, in no dataset
 
 

@@ -30,6 +30,7 @@ def _present(names: Sequence[str], wanted: str | None, role: str) -> Finding | N
         f"The file has {_count(len(names))}: {listed(names)}.",
         f"Name the column {shown(wanted)} in the file's first row, "
         f"or set data.{role} in model.yaml to the column that is meant, and upload again.",
+        column=wanted,
     )
 
 
@@ -59,6 +60,7 @@ def _unique(names: Sequence[str]) -> Finding | None:
         "duplicate_header",
         f"{_count(len(twice))} named more than once: {listed(twice)}.",
         "Give every column a name of its own: which of the equal ones is meant cannot be known.",
+        column=twice[0],
     )
 
 

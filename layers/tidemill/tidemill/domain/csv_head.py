@@ -152,6 +152,7 @@ def _line_ends(row: _Row, place: str) -> Finding | None:
         f"{place} holds a carriage return without a line feed after it, "
         "so lines end neither as on Linux nor as on Windows.",
         "Save the file with LF or CRLF line ends, and upload again.",
+        row=row.line,
     )
 
 
@@ -165,6 +166,7 @@ def _columns(header: list[str], data: Data) -> Finding | None:
         finding.rule,
         f"{finding.reason} The first row looks like data, so the header row may be missing.",
         finding.next_step,
+        column=finding.column,
     )
 
 
@@ -183,6 +185,7 @@ def _ragged(header: _Row, body: Sequence[_Row], delimiter: str) -> Finding | Non
         f"the row begins with {shown(row.cells[0])}.",
         "Give every row as many cells as the header, and put quotes around a cell that holds "
         f"{_ONE[delimiter]}.",
+        row=row.line,
     )
 
 
@@ -194,6 +197,7 @@ def _quotes(table: _Table) -> Finding | None:
         f"{table.broken.place} has a quote that is not closed, or stands within a cell.",
         'Put quotes around the whole cell and double those within it ("5"" pipe"), '
         "and upload again.",
+        row=table.broken.line,
     )
 
 

@@ -15,6 +15,8 @@ class Finding:
     rule: str  # a stable snake_case name; people filter the ledger by it
     reason: str  # a sentence for the data's owner: what was found
     next_step: str  # a sentence for the data's owner: what to do
+    row: int | None = None  # the line of a text file, counted from 1, when it is one line's matter
+    column: str | None = None  # the column's name, when it is one column's matter
 
 
 @dataclass(frozen=True, slots=True)

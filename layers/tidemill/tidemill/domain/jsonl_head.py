@@ -86,16 +86,19 @@ def _parse(line: str, number: int) -> dict[str, Any] | Finding:
             "duplicate_key",
             f"Line {number} has the key {shown(error.args[0])} twice.",
             "Write each key once: which of its values is meant cannot be known.",
+            row=number,
+            column=error.args[0],
         )
     except json.JSONDecodeError as error:
         return _invalid(number, f"at character {error.pos + 1}: {error.msg}")
     except RecursionError:
-        return _nested(f"Line {number} is nested too deep to be read.")
+        return _nested(f"Line {number} is nested too deep to be read.", number, None)
     if not isinstance(value, dict):
         return Finding(
             "not_an_object",
             f"Line {number} holds {shown(line)}, not an object.",
             'Write each line as {"column": value, …}, and upload again.',
+            row=number,
         )
     if end != len(line):
         return _invalid(number, f"at character {end + 1}: more follows the object")
@@ -107,6 +110,7 @@ def _invalid(number: int, what: str) -> Finding:
         "invalid_json",
         f"Line {number} is no JSON object, {what}.",
         "Write one whole object on each line (`jq -c .` does), and upload again.",
+        row=number,
     )
 
 
@@ -115,14 +119,18 @@ def _flat(row: dict[str, Any], number: int, data: Data) -> Finding | None:
         if isinstance(value, dict | list) and name not in data.exclude:
             what = "an object" if isinstance(value, dict) else "a list"
             return _nested(
-                f"Line {number}: the column {shown(name)} holds {what} instead of one value."
+                f"Line {number}: the column {shown(name)} holds {what} instead of one value.",
+                number,
+                name,
             )
     return None
 
 
-def _nested(reason: str) -> Finding:
+def _nested(reason: str, row: int, column: str | None) -> Finding:
     return Finding(
         "nested_column",
         reason,
         "Write each value into a column of its own, or list the column under data.exclude.",
+        row=row,
+        column=column,
     )

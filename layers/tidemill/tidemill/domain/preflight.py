@@ -182,6 +182,7 @@ def _misencoded(head: bytes, at: int) -> Finding:
         "bad_encoding",
         f"Line {line} is not UTF-8: byte {at + 1} of the file is 0x{byte.hex()}{likely}.",
         "Save or export the file as UTF-8, and upload again.",
+        row=line,
     )
 
 
@@ -260,6 +261,7 @@ def _nested(columns: tuple[Column, ...], data: Data) -> Finding | None:
         f"The column {shown(column.name)}, the spec's {roles[column.name]}, "
         "holds lists or structs instead of one value per row.",
         "Write the value itself into a column of its own, and upload again.",
+        column=column.name,
     )
 
 
