@@ -100,6 +100,7 @@ def models(session: Session) -> None:
             "since": "in service since",
             "last_run": "last run",
             "last_status": "status",
+            "quarantined": "quarantined",
             "open": "open",
         },
         empty="no model yet; `tidemill apply model.yaml` makes one",
@@ -108,6 +109,7 @@ def models(session: Session) -> None:
 
 def _row(stack: "Stack", ref: str) -> dict[str, Any]:
     from tidemill.times import iso
+    from tidemill_cli.standing import Standing
 
     stores = stack.stores
     champion = stores.champions.find(ref) or {}
@@ -122,6 +124,8 @@ def _row(stack: "Stack", ref: str) -> dict[str, Any]:
         )
         if held
     ]
+    standing = Standing(stack, ref)
+    waiting += [f"approval of version {version}" for version in standing.unapproved()]
     since = champion.get("since")
     return {
         "model": ref,
@@ -132,6 +136,7 @@ def _row(stack: "Stack", ref: str) -> dict[str, Any]:
         "last_run": last.get("run"),
         "last_status": last.get("status"),
         "open": ", ".join(waiting) or None,
+        "quarantined": standing.quarantined(),
     }
 
 

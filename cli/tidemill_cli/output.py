@@ -54,6 +54,12 @@ def coloured(word: str) -> str:
     return click.style(word, fg=colour) if colour else word
 
 
+def painted(text: str, word: str) -> str:
+    """Return *text* in the colour of *word*."""
+    colour = _COLOUR_OF.get(word)
+    return click.style(text, fg=colour) if colour else text
+
+
 def table(rows: Iterable[Mapping[str, Any]], columns: Mapping[str, str]) -> list[str]:
     """
     Return *rows* as aligned lines under a header.

@@ -12,6 +12,8 @@ from tidemill_cli.session import MODEL, Session, hint, parts, reasoned, shared_o
 
 if TYPE_CHECKING:
     from tidemill_cli.stack import Stack
+    from tidemill_cli.standing import Judgement
+    from tidemill_cli.watching import Watched
 
 DEFAULT_TIMEOUT = "30m"
 
@@ -293,7 +295,7 @@ def follow(session: Session, target: str | None, timeout: int | None) -> int:
     watched = _watched(session.stack, target)
     screen = watching.Screen(quiet=session.as_json)
     verdict = watching.watch(watched, screen, timeout=timeout)
-    return _conclude(session, watched.ref, verdict.good, verdict.said)
+    return _conclude(session, watched, verdict)
 
 
 @click.command()
@@ -307,13 +309,13 @@ def wait(session: Session, model: str, timeout: int) -> int:
 
     That is: no upload without a verdict, no delivery, trigger, run or rollout.
 
-    Exit status: 0 the last run succeeded and its version is in service, 1 otherwise.
+    Exit status: 0 what came last, a run or a rollback, is in service; 1 otherwise.
     """
     from tidemill_cli import watching
 
     watched = watching.WatchedModel(session.stack, known_model(session.stack, model))
     verdict = watching.watch(watched, watching.Screen(quiet=True), timeout=timeout)
-    return _conclude(session, model, verdict.good, verdict.said)
+    return _conclude(session, watched, verdict)
 
 
 def _watched(stack: "Stack", target: str | None) -> Any:
@@ -337,11 +339,17 @@ def _watched(stack: "Stack", target: str | None) -> Any:
     return watching.WatchedModel(stack, known_model(stack, MODEL.convert(target, None, None)))
 
 
-def _conclude(session: Session, ref: str, good: bool, said: str) -> int:  # noqa: FBT001  # one caller's own verdict
+def _conclude(session: Session, watched: "Watched", verdict: "Judgement") -> int:
+    asides = [said for said in watched.asides() if said not in verdict.said]
     if session.as_json:
-        put_json({"model": ref, "ok": good, "reason": said})
-    elif good:
-        click.echo(said)
+        put_json(
+            {"model": watched.ref, "ok": verdict.good, "reason": verdict.said, "asides": asides}
+        )
+        return YES if verdict.good else NO
+    if verdict.good:
+        click.echo(verdict.said)
     else:
-        say(f"tidemill: {said}")
-    return YES if good else NO
+        say(f"tidemill: {verdict.said}")
+    for said in asides:
+        say(said)
+    return YES if verdict.good else NO

@@ -1,18 +1,19 @@
 """What is going on with a model now: what is open, and what it waits for. Reads only."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from tidemill.adapters.checks import FAILED
 from tidemill.adapters.ledger import UNPLACED
+from tidemill.adapters.outlook import look
 from tidemill.adapters.rollouts import name_begins
 from tidemill.adapters.runs import GOING
 from tidemill.adapters.workflows import Workflows
 from tidemill.domain.delivery import OpenDelivery, Wait, judge
 from tidemill.domain.placement import RAW
-from tidemill.domain.trigger import Trigger
+from tidemill.domain.trigger import Verdict
 from tidemill.spec.compiled import Spec
 from tidemill.times import seconds
 from tidemill_cli.output import span
@@ -22,22 +23,29 @@ from tidemill_cli.timeline import stage_of
 Kind = Literal["upload", "delivery", "trigger", "run", "rollout"]
 #: An upload without a verdict is under way for so long; what is older, only a sweep finds.
 UNDER_WAY_SECONDS = 15 * 60.0
+#: Entries that are looked at for quarantined files: one call of 1 MB or so.
+MOST_LOOKED_AT = 1_000
 
 
 @dataclass(frozen=True, slots=True)
 class Open:
-    """One thing that has not ended. *since* is in seconds since 1970."""
+    """
+    One thing that has not ended.
+
+    *since*, and *until* when time alone ends it at the latest, are in seconds since 1970.
+    """
 
     kind: Kind
     subject: str
     state: str
     said: str
     since: float
+    until: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """Whether the last run brought its version into service, and the sentence that says so."""
+    """Whether what came last is in service, and the sentence that says so."""
 
     good: bool
     said: str
@@ -77,27 +85,92 @@ class Standing:
         spec = self._stores.specs.find(self.ref)
         delivery = self._stores.deliveries.open(self.ref)
         checks = [check for ref, check in self._stores.checks.unfinished() if ref == self.ref]
-        pending = self._stores.triggers.pending(self.ref)
+        outlook = look(self._stores, self.ref)
         runs = [run for run in self._stores.runs.of(self.ref) if run["status"] in GOING]
         return [
             *([_delivery(delivery, spec, now)] if delivery and spec else []),
             *(self._check(check) for check in checks),
-            *_triggers(pending, runs, in_force=spec is not None),
+            *_triggers(outlook.decide(now).verdicts),
             *(self._run(run) for run in runs),
             *self._rollouts(),
         ]
 
     def judgement(self) -> Judgement:
-        """Say whether the last run succeeded and its version is in service."""
+        """
+        Say whether what came last is in service: the last run's version, or a rollout since.
+
+        A rollback, or the approval of an older version, comes after the last run: then the
+        version that was asked for is what counts.
+        """
         runs = self._stores.runs.of(self.ref)
-        if not runs:
+        last = runs[-1] if runs else None
+        later = self._rollout_after(last)
+        if later is not None:
+            version, reason = later["facts"].get("version"), later["reason"]
+            if later["verdict"] == "in service":
+                return Judgement(True, f"version {version} is in service: {reason}")
+            return Judgement(False, f"version {version} is not in service: {reason}")
+        if last is None:
             return Judgement(
                 False, f"{self.ref} has no run yet; `tidemill why {self.ref}` says what came"
             )
-        last = runs[-1]
         if last["status"] != "succeeded":
             return Judgement(False, f"{last['run']} {last['status']}: {last.get('reason', '')}")
         return self.service_of(last)
+
+    def asides(self, *, since: float | None = None) -> list[str]:
+        """
+        Return sentences on what waits for a person: quarantined files, versions to approve.
+
+        Args:
+            since: Of the newest entries only those after it (seconds since 1970); by default
+                from the start of the last run but one on, since those were meant for it.
+        """
+        said = []
+        files = self._files_aside(since)
+        if files:
+            names = ", ".join(files[:3]) + (", …" if len(files) > 3 else "")  # noqa: PLR2004  # enough to know them
+            several = "s are" if len(files) > 1 else " is"
+            said.append(
+                f"{len(files)} file{several} quarantined ({names}); "
+                f"`tidemill why {self.ref}` says why and what to do"
+            )
+        said += [
+            f"version {version} waits for an approval: "
+            f"`tidemill approve {self.ref} {version} --why …`"
+            for version in self.unapproved()
+        ]
+        return said
+
+    def quarantined(self) -> int:
+        """Return how many files are set aside, of those that were meant for the newest runs."""
+        return len(self._files_aside(None))
+
+    def _files_aside(self, since: float | None) -> list[str]:
+        if since is None:
+            runs = self._stores.runs.of(self.ref)
+            since = float(runs[-2]["started_at"]) if len(runs) > 1 else None
+        newest = self._stores.ledger.newest(self.ref, MOST_LOOKED_AT, since=since)
+        return _quarantined(newest)
+
+    def unapproved(self) -> list[int]:
+        """Return the versions that wait for a person: newer than all that were judged."""
+        versions = self._stack.registry.versions(self._stack.aws_name(self.ref))
+        judged = [v["version"] for v in versions if v["approval"] != "PendingManualApproval"]
+        newest = max(judged, default=0)
+        return sorted(v["version"] for v in versions if v["version"] > newest)
+
+    def _rollout_after(self, run: dict[str, Any] | None) -> dict[str, Any] | None:
+        """Return the newest rollout, if it is of another version than the last run's and later."""
+        rollouts = self._stores.ledger.under(self.ref, "rollout#")
+        if not rollouts:
+            return None
+        newest = rollouts[-1]
+        if run is None:
+            return newest
+        ended = run.get("finished_at") or run["started_at"]
+        same = newest["facts"].get("version") == run.get("version")
+        return None if same or _moment(newest) < ended else newest
 
     def service_of(self, run: dict[str, Any], *, waiting_is_good: bool = False) -> Judgement:
         """
@@ -213,18 +286,19 @@ class Standing:
         return any(ledger.upload(ref, key, version_id) for ref in (self.ref, UNPLACED))
 
 
-def _triggers(
-    pending: Sequence[Trigger], runs: Sequence[dict[str, Any]], *, in_force: bool
-) -> list[Open]:
-    if not in_force:
-        waits = "waits for the model's model.yaml to be applied again"
-    elif runs:
-        waits = f"waits for {runs[-1]['run']} to end"
-    else:
-        waits = "is being decided"
+def _triggers(verdicts: Sequence[Verdict]) -> list[Open]:
+    """Return the pending triggers with what each waits for, as it would be decided now."""
     return [
-        Open("trigger", trigger.kind, "waiting", f"{trigger.why}; {waits}", trigger.at)
-        for trigger in pending
+        Open(
+            "trigger",
+            verdict.trigger.kind,
+            "waiting",
+            f"{verdict.trigger.why}; "
+            + (verdict.reason if verdict.name == "defer" else "is being decided"),
+            verdict.trigger.at,
+            verdict.until,
+        )
+        for verdict in verdicts
     ]
 
 
@@ -238,7 +312,17 @@ def _delivery(delivery: OpenDelivery, spec: Spec, now: float) -> Open:
             ends = f"closes when {spec.delivery.marker} arrives, in {span(latest)} at the latest"
     else:
         ends = "is being closed"
-    return Open("delivery", delivery.id, "open", f"{files}; {ends}", delivery.opened_at)
+    latest = delivery.opened_at + spec.delivery.max_wait_seconds
+    return Open("delivery", delivery.id, "open", f"{files}; {ends}", delivery.opened_at, latest)
+
+
+def _quarantined(entries: Iterable[dict[str, Any]]) -> list[str]:
+    """Return the files whose newest version is quarantined; *entries* are newest first."""
+    found: dict[str, bool] = {}
+    for entry in entries:
+        if entry["kind"] == "upload":
+            found.setdefault(entry["subject"], entry["verdict"] == "quarantine")
+    return sorted(key.rpartition("/")[2] for key, aside in found.items() if aside)
 
 
 def _moment(entry: dict[str, Any]) -> float:

@@ -27,6 +27,9 @@ class Watched(Protocol):
     def judgement(self) -> Judgement:
         """Say how it ended."""
 
+    def asides(self) -> list[str]:
+        """Return what waits for a person beside it."""
+
 
 class WatchedModel:
     """Everything that goes on with a model."""
@@ -40,8 +43,12 @@ class WatchedModel:
         return self._standing.open(now)
 
     def judgement(self) -> Judgement:
-        """Judge by the last run."""
+        """Judge by what came last."""
         return self._standing.judgement()
+
+    def asides(self) -> list[str]:
+        """Return what waits for a person."""
+        return self._standing.asides()
 
 
 class WatchedRun:
@@ -64,6 +71,10 @@ class WatchedRun:
             if (going and item.subject == self._run)
             or (item.kind == "rollout" and item.subject == of_version)
         ]
+
+    def asides(self) -> list[str]:
+        """Return what waits for a person."""
+        return self._standing.asides()
 
     def judgement(self) -> Judgement:
         """Judge by this run; one that waits for a person's approval went well."""

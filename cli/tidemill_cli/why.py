@@ -1,4 +1,4 @@
-"""`why`: what happened to a model and why, and what it waits for now."""
+"""`why`: what happened to a model and why, why something did not, and what it waits for now."""
 
 # ruff: noqa: PLC0415  # imports inside commands keep `tidemill --help` fast
 import time
@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tidemill_cli.output import coloured, local_time, named, put_json, say
+from tidemill_cli.failures import MalformedError
+from tidemill_cli.output import put_json, say
 from tidemill_cli.session import MODEL, Session, hint, shared_options
 
 if TYPE_CHECKING:
@@ -56,36 +57,55 @@ class Moment(click.ParamType[float]):
 @click.option(
     "--last", type=click.IntRange(min=1), help=f"So many entries (default: {MOST_LINES})."
 )
+@click.option("--upload", metavar="KEY", help="Only one file, and what came of it.")
+@click.option("--run", metavar="RUN", help="Only one run: what started it and what it brought.")
 @shared_options
 @click.pass_obj
-def why(session: Session, model: str, since: float | None, last: int | None) -> None:
+def why(session: Session, /, model: str, **asked: Any) -> None:
     """
     Say what happened to MODEL and why, and what it waits for now.
 
     `tidemill why unplaced` lists the uploads that belong to no model.
     """
-    from tidemill_cli.history import newest
+    from tidemill_cli import history, telling
 
-    stack = session.stack
-    most = last or (None if since is not None or session.as_json else MOST_LINES)
-    entries = newest(stack, model, since=since, last=most)
+    stack, about = session.stack, asked["upload"] or asked["run"]
+    since, last = asked["since"], asked["last"]
+    most = last or (None if since is not None or about or session.as_json else MOST_LINES)
+    if asked["upload"] and asked["run"]:
+        raise MalformedError("--upload and --run are two questions; ask one of them")
+    if asked["upload"]:
+        entries = history.of_upload(stack, model, asked["upload"])
+    elif asked["run"]:
+        entries = history.of_run(stack, model, asked["run"])
+    else:
+        entries = history.newest(stack, model, since=since, last=most)
     if not entries and model != UNPLACED:
-        stack.stores.specs.get(model)  # says so when there is no such model
-    rows = [_row(entry) for entry in entries] + _open_rows(stack, model)
+        _known(stack, model)
+    rows = [_row(entry) for entry in entries] + ([] if about else _open_rows(stack, model))
     if session.as_json:
         put_json(rows)
         return
     now = time.time()
     if not rows:
-        say(f"nothing is recorded of {model}" + (" since then" if since is not None else ""))
-    for row in rows:
-        _put(row, now)
+        say(telling.nothing(model, asked["upload"], since=since is not None))
+    for line in telling.lines(rows, now):
+        click.echo(line)
     if most is not None and len(entries) == most:
         hint(session, f"the newest {most} entries; --last and --since show others")
 
 
+def _known(stack: "Stack", model: str) -> None:
+    """Refuse a model that has neither a spec nor a ledger."""
+    if not stack.stores.specs.applied(model) and not next(stack.stores.ledger.newest(model, 1), 0):
+        stack.stores.specs.get(model)  # says so
+
+
 def _row(entry: dict[str, Any]) -> dict[str, Any]:
+    from tidemill.times import iso
+
     facts = entry.get("facts") or {}
+    until = facts.get("until")
     return {
         "at": entry["at"],
         "kind": entry["kind"],
@@ -94,6 +114,8 @@ def _row(entry: dict[str, Any]) -> dict[str, Any]:
         "reason": entry["reason"],
         "next_step": facts.get("next_step"),
         "now": False,
+        "until": iso(until) if until is not None else None,
+        "rule": facts.get("rule"),
     }
 
 
@@ -104,6 +126,21 @@ def _open_rows(stack: "Stack", model: str) -> list[dict[str, Any]]:
 
     if model == UNPLACED:
         return []
+    standing, now = Standing(stack, model), time.time()
+    waiting = [
+        {
+            "at": iso(now),
+            "kind": "version",
+            "subject": f"version {version}",
+            "verdict": "waiting",
+            "reason": "it waits for an approval",
+            "next_step": f"tidemill approve {model} {version} --why …",
+            "now": True,
+            "until": None,
+            "rule": None,
+        }
+        for version in standing.unapproved()
+    ]
     return [
         {
             "at": iso(item.since),
@@ -113,17 +150,8 @@ def _open_rows(stack: "Stack", model: str) -> list[dict[str, Any]]:
             "reason": item.said,
             "next_step": None,
             "now": True,
+            "until": iso(item.until) if item.until is not None else None,
+            "rule": None,
         }
-        for item in Standing(stack, model).open(time.time(), uploads=MOST_UPLOADS)
-    ]
-
-
-def _put(row: dict[str, Any], now: float) -> None:
-    from tidemill.times import seconds
-
-    when = "now" if row["now"] else local_time(seconds(row["at"]), now)
-    subject = row["subject"].rpartition("/")[2] if row["kind"] == "upload" else row["subject"]
-    verdict = coloured(row["verdict"])
-    click.echo(f"{when:<12}  {named(row['kind'], subject)}: {verdict}: {row['reason']}")
-    if row["next_step"]:
-        click.echo(f"{'':<12}  → {row['next_step']}")
+        for item in standing.open(now, uploads=MOST_UPLOADS)
+    ] + waiting

@@ -16,7 +16,7 @@ from tidemill.adapters.ledger import Entry
 from tidemill.adapters.registry import Registry
 from tidemill.adapters.stores import Stores
 from tidemill.contracts import JudgeVersion, VersionApproved, VersionRejected
-from tidemill.errors import InvalidInputError
+from tidemill.errors import InvalidInputError, NotFoundError
 from tidemill.names import aws_name
 from tidemill.settings import JudgeVersionSettings
 from tidemill.times import iso
@@ -35,6 +35,11 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ARG
     request = JudgeVersion.parse(event)
     if not request.why.strip():
         raise InvalidInputError("an approval or rejection needs a reason: --why")
+    if request.verdict == "approve" and stores.specs.applied(request.ref) is None:
+        raise NotFoundError(
+            f"{request.ref} is deleted or was never applied, so nothing can be put in service; "
+            "`tidemill apply` its model.yaml first"
+        )
     group = aws_name(settings.stack_name, request.project, request.model)
     found = registry.version(group, request.version)
     now = time.time()

@@ -42,7 +42,7 @@ def handler(event: dict[str, Any], context: Any) -> None:  # noqa: ARG001  # Lam
     # The event leaves out a long input, and the cause of an execution that was stopped.
     described = Workflows(workflows, changed.stateMachineArn).find(changed.name) or {}
     document = json.loads(changed.input or described.get("input") or "{}")
-    reason = interrupted(changed.status, described.get("error") or "", described.get("cause") or "")
+    ended = (changed.status, described.get("error") or "", described.get("cause") or "")
     now = time.time()
     if "run" in document:
         request = RunRef.parse(document)
@@ -50,11 +50,14 @@ def handler(event: dict[str, Any], context: Any) -> None:  # noqa: ARG001  # Lam
         if record.get("pipeline"):  # also of a run that recorded its own end: nobody waits for it
             jobs.stop_pipeline(record["pipeline"])
         status = "stopped" if changed.status == "ABORTED" else "failed"
+        reason = interrupted(*ended, run_of=request.ref)
         done = closing.run(request.ref, request.run, Ended(status, reason), now)
     elif "delivery" in document:
         check = CheckRef.parse(document)
-        done = stores.checks.fail(check.ref, check.delivery, check.attempt, reason, now)
+        done = stores.checks.fail(
+            check.ref, check.delivery, check.attempt, interrupted(*ended), now
+        )
     else:
         rollout = RolloutRef.parse(document)
-        done = closing.rollout(rollout.ref, changed.name, rollout.version, reason, now)
+        done = closing.rollout(rollout.ref, changed.name, rollout.version, interrupted(*ended), now)
     logger.info("execution_settled", extra={"execution": changed.name, "recorded": done})

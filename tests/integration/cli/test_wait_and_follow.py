@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+from tidemill.adapters.deliveries import Arrival
+from tidemill.adapters.ledger import Entry
 from tidemill.domain.admission import ObjectVersion, Verdict
 from tidemill.domain.trigger import Trigger
 from tidemill_cli.watching import Screen, WatchedModel, watch
@@ -18,6 +20,11 @@ AT_ONCE = "0s"
 def no_pauses(monkeypatch):
     """A look follows the last one at once; a test whose wait does not end would time out."""
     monkeypatch.setattr("tidemill_cli.watching.OFTEN_SECONDS", 0.01)
+
+
+def deliver(cloud, version, *, name=None, ago=0):
+    arrival = Arrival(version, Verdict("accept", "new"), name)
+    cloud.stores.deliveries.add(REF, [arrival], cloud.now - ago)
 
 
 def turn(life, version=1):
@@ -83,6 +90,65 @@ def test_a_rollout_that_was_rolled_back_is_a_no_with_its_reason(run, life):
     assert "in service: 1" in said
 
 
+def test_a_rollback_after_the_last_run_is_a_yes(run, life):
+    life.finish(life.begin("t1", ago=800), version=1, ago=700)
+    life.approve(1, ago=650)
+    life.serve(1, ago=600)
+    life.finish(life.begin("t2", ago=500), version=2, ago=400)
+    life.approve(2, ago=390)
+    life.serve(2, ago=300)
+    life.serve(1, ago=100)
+
+    answer = run("wait", REF, "--timeout", SOON)
+
+    assert answer.exit_code == 0, answer.output
+    assert answer.stdout == "version 1 is in service: version 1 answers as evaluated\n"
+
+
+def test_the_approval_of_an_older_version_after_a_failed_run_is_a_yes(run, life):
+    turn(life)
+    life.finish(life.begin("t2"), "failed", "no disk")
+    life.approve(1, ago=20)
+    life.serve(1)
+
+    assert run("wait", REF, "--timeout", SOON).exit_code == 0
+
+
+def test_a_rollback_that_failed_is_a_no(run, life):
+    turn(life, version=2)
+    life.approve(2)
+    life.serve(2, ago=15)
+    life.fail_rollout(1)
+
+    assert said_no(run) == "version 1 is not in service: row 3 is answered otherwise\n"
+
+
+def test_a_run_after_the_rollback_is_what_counts(run, life):
+    life.serve(1, ago=600)
+    life.finish(life.begin(), "failed", "no disk")
+
+    assert "failed: no disk" in said_no(run)
+
+
+@pytest.mark.parametrize("verb", ["wait", "follow"])
+def test_quarantined_files_and_pending_approvals_are_told_beside(run, document, cloud, life, verb):
+    ended = turn(life)
+    for key, verdict in (("a.csv", "quarantine"), ("b.csv", "quarantine"), ("b.csv", "accept")):
+        cloud.now += 1
+        cloud.stores.ledger.append(
+            Entry(
+                REF, f"upload#{key}#{verdict}", cloud.now, "upload", f"raw/{REF}/{key}", verdict, ""
+            )
+        )
+    target = ended if verb == "follow" else REF
+
+    asides = document(verb, target, status=0 if verb == "follow" else 1)["asides"]
+
+    aside = f"1 file is quarantined (a.csv); `tidemill why {REF}` says why and what to do"
+    assert asides == [aside]
+    assert aside in run(verb, target).stderr
+
+
 def test_a_run_that_goes_on_is_open(run, life):
     going = life.begin()
 
@@ -133,8 +199,7 @@ def test_another_models_rollout_is_not(run, cloud, life):
 
 def test_an_open_delivery_is_open_and_says_when_it_closes(run, cloud, life):
     version = ObjectVersion("lake", "raw/flights/delay/a.csv", "v1", "e", 10, cloud.now, "")
-    verdict = Verdict("accept", "new")
-    cloud.stores.deliveries.take(REF, version, verdict, cloud.now, name=None)
+    deliver(cloud, version)
 
     said = said_no(run, "--timeout", AT_ONCE)
 
@@ -145,16 +210,14 @@ def test_an_open_delivery_is_open_and_says_when_it_closes(run, cloud, life):
 def test_a_delivery_that_waits_for_its_marker_says_so(run, cloud, make_spec):
     cloud.apply(make_spec(delivery__marker="_SUCCESS"))
     version = ObjectVersion("lake", "raw/flights/delay/a.csv", "v1", "e", 10, cloud.now, "")
-    verdict = Verdict("accept", "new")
-    cloud.stores.deliveries.take(REF, version, verdict, cloud.now, name="a.csv")
+    deliver(cloud, version, name="a.csv")
 
     assert "closes when _SUCCESS arrives" in said_no(run, "--timeout", AT_ONCE)
 
 
 def test_a_delivery_that_is_due_is_being_closed(run, cloud, life):
     version = ObjectVersion("lake", "raw/flights/delay/a.csv", "v1", "e", 10, cloud.now, "")
-    verdict = Verdict("accept", "new")
-    cloud.stores.deliveries.take(REF, version, verdict, cloud.now - 90, name=None)
+    deliver(cloud, version, ago=90)
 
     assert "is being closed" in said_no(run, "--timeout", AT_ONCE)
 
@@ -164,7 +227,9 @@ def test_a_pending_trigger_is_open_and_says_what_it_waits_for(run, cloud, life):
     assert "new calendar; is being decided" in said_no(run, "--timeout", AT_ONCE)
 
     going = life.begin("t2")
-    assert f"new calendar; waits for {going} to end" in said_no(run, "--timeout", AT_ONCE)
+    assert f"new calendar; {going} is still going; this waits for its end" in said_no(
+        run, "--timeout", AT_ONCE
+    )
 
 
 def test_an_upload_without_a_verdict_is_open(run, cloud, life):

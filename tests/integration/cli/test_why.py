@@ -1,6 +1,7 @@
 """`why`: the ledger as sentences, and what goes on now."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -23,8 +24,12 @@ def test_what_happened_is_told_oldest_first(run, cloud, life):
 
     lines = run("why", REF).stdout.splitlines()
 
-    assert [line[14:].split()[0] for line in lines] == ["trigger", f"{ended}:", "spec"]
-    assert any("refused: auc 0.4 is below 0.6" in line for line in lines)
+    assert [line[14:].partition(":")[0] for line in lines] == [
+        "A data trigger started a run",
+        f"{ended} was refused",
+        "The spec was applied first",
+    ]
+    assert any(line.endswith(" was refused: auc 0.4 is below 0.6.") for line in lines)
 
 
 def test_why_as_json(document, documented, cloud, life):
@@ -44,7 +49,7 @@ def test_a_quarantined_upload_says_what_to_do(run, cloud, life):
 
     printed = run("why", REF).stdout
 
-    assert "upload a.csv: quarantine: " in printed
+    assert "Upload a.csv was quarantined (rule target_missing): " in printed
     assert "→ " in printed
 
 
@@ -80,14 +85,14 @@ def test_a_model_that_was_deleted_keeps_its_story(run, cloud, life):
     answer = run("why", REF)
 
     assert answer.exit_code == 0
-    assert "model delay: delete" in answer.stdout
+    assert "The model was deleted: " in answer.stdout
 
 
 def test_a_trigger_of_a_deleted_model_waits_for_its_spec(run, cloud, life):
     run("delete", REF, "--yes")
     life.trigger(Trigger("d-1", "data", cloud.now, "delivery d-1 closed"))
 
-    assert "waits for the model's model.yaml to be applied again" in run("why", REF).stdout
+    assert "this starts when its model.yaml is applied again" in run("why", REF).stdout
 
 
 def test_an_unknown_model_is_malformed(run, cloud):
@@ -110,7 +115,7 @@ def test_only_the_newest_are_shown_unless_asked_otherwise(run, document, cloud, 
 
     answer = run("why", REF)
     assert len(answer.stdout.splitlines()) == 50
-    assert "version 59" in answer.stdout
+    assert "Version 59" in answer.stdout
     assert "--last" in answer.stderr
     assert len(document("why", REF)) == 61
     assert len(document("why", REF, "--last", "3")) == 3
@@ -130,3 +135,88 @@ def test_since_is_a_duration_or_a_date(run, model, since):
 
     assert answer.exit_code == 2
     assert "write 2h, 1d or 2026-11-20" in answer.stderr
+
+
+def test_names_that_are_alike_are_told_in_full(run, cloud, life):
+    admit(cloud, "raw/flights/delay/dt=1/a.csv", b"id,late\n1,0\n2,1\n")
+    admit(cloud, "raw/flights/delay/dt=2/a.csv", b"id,late\n3,0\n4,1\n")
+    admit(cloud, "raw/flights/delay/dt=2/b.csv", b"id,late\n5,0\n6,1\n")
+
+    told = run("why", REF).stdout
+
+    assert "Upload raw/flights/delay/dt=1/a.csv was accepted" in told
+    assert "Upload raw/flights/delay/dt=2/a.csv was accepted" in told
+    assert "Upload b.csv was accepted" in told
+
+
+@pytest.mark.parametrize("name", ["raw/flights/delay/dt=1/a.csv", "dt=1/a.csv", "a.csv"])
+def test_one_upload_is_told_with_what_came_of_it(run, document, cloud, life, name):
+    admit(cloud, "raw/flights/delay/dt=1/a.csv", b"id,late\n1,0\n2,1\n")
+    admit(cloud, "raw/flights/delay/dt=1/b.csv", b"id,late\n3,0\n4,1\n")
+    (delivery,) = {e["facts"]["delivery"] for e in cloud.entries(REF, "upload")}
+    ended = life.begin(delivery)
+    life.finish(ended, version=1)
+    life.serve(1)
+
+    rows = document("why", REF, "--upload", name)
+
+    assert [(row["kind"], row["verdict"]) for row in rows] == [
+        ("upload", "accept"),
+        ("trigger", "start"),
+        ("run", "succeeded"),
+        ("rollout", "in service"),
+    ] or {row["kind"] for row in rows} == {"upload", "trigger", "run", "rollout"}
+    assert not any("b.csv" in row["subject"] for row in rows)
+
+
+def test_an_upload_of_which_nothing_is_known_says_where_it_may_be(run, life):
+    answer = run("why", REF, "--upload", "gone.csv")
+
+    assert answer.exit_code == 0
+    assert "nothing is recorded of gone.csv" in answer.stderr
+    assert "tidemill why unplaced" in answer.stderr
+
+
+def test_one_run_is_told_from_its_trigger_on(document, life):
+    other = life.begin("t1")
+    life.finish(other, "failed", "no disk")
+    ended = life.begin("t2", why="a schedule")
+    life.finish(ended, "refused", "auc 0.4 is below 0.6")
+
+    rows = document("why", REF, "--run", ended)
+
+    assert [(row["kind"], row["subject"]) for row in rows] == [("trigger", "data"), ("run", ended)]
+
+
+def test_a_run_that_is_not_there_is_malformed(run, life):
+    answer = run("why", REF, "--run", "run-20261120t100000-00000000")
+
+    assert answer.exit_code == 2
+    assert "`tidemill runs flights/delay` lists them" in answer.stderr
+
+
+def test_two_questions_at_once_are_malformed(run, life):
+    assert run("why", REF, "--run", "run-x", "--upload", "a.csv").exit_code == 2
+
+
+def test_a_deferred_trigger_says_until_when(document, cloud, make_spec, life):
+    spec = make_spec()
+    policy = replace(spec.triggers, cooldown_seconds=3600)
+    cloud.apply(replace(spec, triggers=policy))
+    life.finish(life.begin(), "failed", "no disk")
+    life.trigger(Trigger("d-2", "data", cloud.now, "delivery d-2 closed"))
+
+    row = document("why", REF)[-1]
+
+    assert (row["kind"], row["verdict"], row["now"]) == ("trigger", "waiting", True)
+    assert "the cooldown is 1h; this may start at " in row["reason"]
+    assert row["until"] > row["at"]
+
+
+def test_a_version_that_waits_for_a_person_is_told_with_the_command(run, life):
+    life.finish(life.begin(), version=1)
+
+    lines = run("why", REF).stdout.splitlines()
+
+    assert "Version 1 is waiting: it waits for an approval." in lines[-2]
+    assert lines[-1].endswith("→ tidemill approve flights/delay 1 --why …")

@@ -1,8 +1,16 @@
 import pytest
 
+from tidemill.adapters.items import marshal
 from tidemill.errors import InvalidInputError, NotFoundError
 
+from ... import stack as deployed
 from .scenes import MODEL, NAME, REF
+
+
+@pytest.fixture(autouse=True)
+def _applied(request):
+    if "cloud" in request.fixturenames:
+        request.getfixturevalue("cloud").apply(request.getfixturevalue("spec"))
 
 
 def judge(cloud, verdict="approve", version=3, why="it is better", **more):
@@ -61,7 +69,7 @@ def test_a_judgement_needs_a_reason(cloud, why):
     cloud.sagemaker.add_version(NAME, 3)
     with pytest.raises(InvalidInputError, match="--why"):
         judge(cloud, why=why)
-    assert cloud.entries(REF) == []
+    assert cloud.entries(REF, "approval") == []
 
 
 def test_a_version_that_is_not_there_is_named(cloud):
@@ -75,9 +83,21 @@ def test_a_verdict_that_is_neither_is_refused(cloud):
         judge(cloud, "maybe")
 
 
-def test_it_may_die_anywhere(survives):
+def test_it_may_die_anywhere(survives, spec):
     def prepare(cloud):
+        cloud.apply(spec)
         cloud.sagemaker.add_version(NAME, 3)
         return {**MODEL, "version": 3, "verdict": "approve", "why": "good"}
 
     survives("judge_version", prepare)
+
+
+def test_a_version_of_a_deleted_model_cannot_be_approved_but_rejected(cloud, spec):
+    cloud.sagemaker.add_version(NAME, 3)
+    cloud.dynamodb.delete_item(
+        TableName=deployed.STATE, Key=marshal({"owner": "models", "fact": REF})
+    )
+    with pytest.raises(NotFoundError, match="`tidemill apply` its model"):
+        judge(cloud)
+    assert cloud.entries(REF, "approval") == []
+    assert judge(cloud, "reject")["status"] == "Rejected"

@@ -58,3 +58,9 @@ def test_a_sentence_is_not_a_log():
 )
 def test_a_workflow_that_could_not_say_so_is_spoken_for(status, error, cause, says):
     assert interrupted(status, error, cause) == says
+
+
+def test_a_run_that_was_interrupted_names_the_command_that_starts_it_again():
+    said = interrupted("FAILED", "LocalCloudStopped", "x" * 5000, "flights/delay")
+    assert said.endswith("xx; `tidemill start flights/delay --why …` starts a run again")
+    assert len(said) == 1000

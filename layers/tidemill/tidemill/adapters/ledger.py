@@ -189,6 +189,10 @@ class Ledger:
         """Return admission's entry of an object version, or None when it was never seen."""
         return self.find(ref, _upload_key(key, version_id))
 
+    def of_key(self, ref: str, key: str) -> list[dict[str, Any]]:
+        """Return all that is recorded of the versions of one object, oldest first."""
+        return self.under(ref, _upload_key(key))
+
     def newest_accepted(self, ref: str, key: str) -> ObjectVersion | None:
         """Return the newest accepted version of *key* that is data, or None."""
         accepted = _accepted(self._query(ref, _upload_key(key)))

@@ -72,7 +72,7 @@ class Reconciliation:
             lease = self._stores.leases.read(ref, "run")
             holder = {lease.holder} if lease is not None and lease.holder else set()
             for run in self._stores.standings.read(ref).going | holder:
-                ended = self._ended(run)
+                ended = self._ended(ref, run)
                 if ended is not None and self._stores.runs.get(ref, run)["status"] in GOING:
                     settled += self._closing.run(ref, run, ended, now)
             settled += self._free_lease(ref)
@@ -132,15 +132,14 @@ class Reconciliation:
         version = json.loads(described["input"])["version"]
         return self._closing.rollout(ref, lease.holder, version, _reason(described), now)
 
-    def _ended(self, run: str) -> Ended | None:
+    def _ended(self, ref: str, run: str) -> Ended | None:
         described = self._retrain.find(run)
         if described is None or described["status"] == "RUNNING":
             return None
-        reason = _reason(described)
+        reason = _reason(described, run_of=ref)
         return Ended("stopped" if described["status"] == "ABORTED" else "failed", reason)
 
 
-def _reason(described: dict[str, Any]) -> str:
-    return interrupted(
-        described["status"], described.get("error") or "", described.get("cause") or ""
-    )
+def _reason(described: dict[str, Any], *, run_of: str = "") -> str:
+    error, cause = described.get("error") or "", described.get("cause") or ""
+    return interrupted(described["status"], error, cause, run_of)

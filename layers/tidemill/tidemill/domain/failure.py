@@ -58,14 +58,19 @@ def _document(cause: str) -> dict[str, Any]:
     return document if isinstance(document, dict) else {}
 
 
-def interrupted(status: str, error: str, cause: str) -> str:
-    """Return the sentence for a workflow that ended in *status* without recording why itself."""
+def interrupted(status: str, error: str, cause: str, run_of: str = "") -> str:
+    """
+    Return the sentence for a workflow that ended in *status* without recording why itself.
+
+    *run_of* is the model whose run it was: then the sentence says how to start it again.
+    """
+    again = f"; `tidemill start {run_of} --why …` starts a run again" if run_of else ""
     match status:
         case "ABORTED":
-            return f"stopped by hand: {cause}" if cause else "stopped by hand"
+            said = f"stopped by hand: {cause}" if cause else "stopped by hand"
         case "TIMED_OUT":
-            return "the workflow did not end within its time limit"
+            said = "the workflow did not end within its time limit"
         case _:
             message = _document(cause).get("errorMessage") or cause  # a function's own words
             said = ": ".join(part for part in (error, message) if part)
-            return (said or "the workflow failed and gave no cause")[:_LIMIT]
+    return (said or "the workflow failed and gave no cause")[: _LIMIT - len(again)] + again

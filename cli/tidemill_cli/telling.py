@@ -1,0 +1,116 @@
+"""The ledger in sentences: who, what became of it, and why. What is meant is never cut short."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from tidemill.times import seconds
+from tidemill_cli.output import local_time, painted
+
+#: What became of something, by kind and verdict; other verdicts are said as they are.
+PHRASES = {
+    ("upload", "accept"): "was accepted",
+    ("upload", "duplicate"): "is a duplicate",
+    ("upload", "quarantine"): "was quarantined",
+    ("upload", "ignore"): "was ignored",
+    ("delivery", "close"): "was closed",
+    ("delivery", "check"): "was checked",
+    ("delivery", "check failed"): "could not be checked",
+    ("delivery", "open"): "is open",
+    ("delivery", "checking"): "is being checked",
+    ("trigger", "raise"): "came up",
+    ("trigger", "start"): "started a run",
+    ("trigger", "coalesce"): "joined a run",
+    ("trigger", "defer"): "was put off",
+    ("trigger", "refuse"): "was refused",
+    ("run", "succeeded"): "succeeded",
+    ("run", "refused"): "was refused",
+    ("run", "failed"): "failed",
+    ("run", "stopped"): "was stopped",
+    ("version", "register"): "was registered",
+    ("approval", "approve"): "was approved",
+    ("approval", "reject"): "was rejected",
+    ("rollout", "in service"): "is in service",
+    ("rollout", "fail"): "did not get into service",
+    ("rollout", "roll back"): "was rolled back",
+    ("spec", "create"): "was applied first",
+    ("spec", "change"): "was changed",
+    ("model", "delete"): "was deleted",
+    ("tamper", "changed"): "was tampered with",
+    ("tamper", "removed"): "was taken away",
+    ("contract", "freeze"): "was frozen",
+}
+_WHEN = 12
+
+
+def lines(rows: Sequence[dict[str, Any]], now: float) -> Iterator[str]:
+    """Yield a sentence per row, at *now* (seconds since 1970), and its next step below."""
+    names = shown_names([row["subject"] for row in rows if row["kind"] == "upload"])
+    for row in rows:
+        when = "now" if row["now"] else local_time(seconds(row["at"]), now)
+        sentence = _sentence(row, names, now)
+        yield f"{when:<{_WHEN}}  {sentence}"
+        if row["next_step"]:
+            yield f"{'':<{_WHEN}}  → {row['next_step']}"
+
+
+def shown_names(keys: Sequence[str]) -> dict[str, str]:
+    """Return what each key is called: its last part, or as much as tells it from others."""
+    by_name: dict[str, set[str]] = defaultdict(set)
+    for key in keys:
+        by_name[key.rpartition("/")[2]].add(key)
+    return {
+        key: name if len(same) == 1 and name else key
+        for name, same in by_name.items()
+        for key in same
+    }
+
+
+def nothing(model: str, upload: str | None, *, since: bool) -> str:
+    """Say that nothing is recorded, and where one might look."""
+    if upload:
+        return (
+            f"nothing is recorded of {upload}: it is not below raw/{model}/, or its event has not "
+            "come yet (the sweep finds it within five minutes); `tidemill why unplaced` lists "
+            "uploads of no model"
+        )
+    return f"nothing is recorded of {model}" + (" since then" if since else "")
+
+
+def _sentence(row: dict[str, Any], names: dict[str, str], now: float) -> str:
+    verdict, reason = row["verdict"], row["reason"].strip()
+    became = PHRASES.get((row["kind"], verdict))
+    if became is None:
+        became = f"is {verdict}" if row["now"] else verdict
+    elif row["kind"] == "delivery" and verdict == "open":
+        became = f"is open since {local_time(seconds(row['at']), now)}"
+    rule = f" (rule {row['rule']})" if row["rule"] and row["kind"] == "upload" else ""
+    said = f"{_subject(row, names)} {painted(became, verdict)}{rule}"
+    if not reason:
+        return f"{said}."
+    return f"{said}: {reason}" + ("" if reason[-1] in ".!?`" else ".")
+
+
+def _subject(row: dict[str, Any], names: dict[str, str]) -> str:
+    subject = row["subject"]
+    match row["kind"]:
+        case "upload":
+            return f"Upload {names[subject]}"
+        case "trigger":
+            return f"A {subject} trigger"
+        case "tamper":
+            return f"The entry {subject}"
+        case "spec" | "model" | "contract" as kind:
+            return f"The {kind}"
+        case "rollout" if row["now"]:
+            return f"The rollout of {subject}"
+        case "run":
+            return str(subject)
+        case kind:
+            return _capital(subject if subject.startswith(kind) else f"{kind} {subject}", subject)
+
+
+def _capital(text: str, subject: str) -> str:
+    """Return `Delivery d-…`, and `Version 3` for an approval of it."""
+    told = subject if subject.startswith("version ") else text
+    return told[:1].upper() + told[1:]
