@@ -44,6 +44,7 @@ REFS = {
     "Retrain": machine("retrain"),
     "Rollout": machine("rollout"),
     "JobsImageUri": IMAGE,
+    "LedgerRetentionDays": "0",
     "ScheduleGroup": STACK,
     **{name: queue_url(name) for name in QUEUES},
 }

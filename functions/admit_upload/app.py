@@ -31,6 +31,7 @@ intake = Intake(
         boto3.client("dynamodb", config=SIDE_BY_SIDE),
         state_table=settings.state_table,
         ledger_table=settings.ledger_table,
+        ledger_days=settings.ledger_retention_days,
     ),
     Lake(boto3.client("s3", config=SIDE_BY_SIDE)),
     Queue(boto3.client("sqs"), settings.delivery_queue_url),

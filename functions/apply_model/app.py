@@ -25,7 +25,10 @@ from tidemill.spec.diff import breaking_changes
 logger = Logger()
 settings = ApplyModelSettings.from_env()
 stores = Stores(
-    boto3.client("dynamodb"), state_table=settings.state_table, ledger_table=settings.ledger_table
+    boto3.client("dynamodb"),
+    state_table=settings.state_table,
+    ledger_table=settings.ledger_table,
+    ledger_days=settings.ledger_retention_days,
 )
 sagemaker = boto3.client("sagemaker")
 applying = Applying(

@@ -18,7 +18,10 @@ from tidemill.settings import CloseCheckSettings
 logger = Logger()
 settings = CloseCheckSettings.from_env()
 stores = Stores(
-    boto3.client("dynamodb"), state_table=settings.state_table, ledger_table=settings.ledger_table
+    boto3.client("dynamodb"),
+    state_table=settings.state_table,
+    ledger_table=settings.ledger_table,
+    ledger_days=settings.ledger_retention_days,
 )
 
 

@@ -23,7 +23,10 @@ from tidemill.settings import DecideTriggerSettings
 logger = Logger()
 settings = DecideTriggerSettings.from_env()
 stores = Stores(
-    boto3.client("dynamodb"), state_table=settings.state_table, ledger_table=settings.ledger_table
+    boto3.client("dynamodb"),
+    state_table=settings.state_table,
+    ledger_table=settings.ledger_table,
+    ledger_days=settings.ledger_retention_days,
 )
 decisions = Decisions(
     stores,

@@ -28,7 +28,10 @@ from tidemill.times import iso
 logger = Logger()
 settings = DeleteModelSettings.from_env()
 stores = Stores(
-    boto3.client("dynamodb"), state_table=settings.state_table, ledger_table=settings.ledger_table
+    boto3.client("dynamodb"),
+    state_table=settings.state_table,
+    ledger_table=settings.ledger_table,
+    ledger_days=settings.ledger_retention_days,
 )
 queue = Queue(boto3.client("sqs"), settings.trigger_queue_url)
 schedules = Schedules(boto3.client("scheduler"), settings.stack_name, settings.schedule_group)

@@ -24,7 +24,10 @@ from tidemill.times import iso
 logger = Logger()
 settings = JudgeVersionSettings.from_env()
 stores = Stores(
-    boto3.client("dynamodb"), state_table=settings.state_table, ledger_table=settings.ledger_table
+    boto3.client("dynamodb"),
+    state_table=settings.state_table,
+    ledger_table=settings.ledger_table,
+    ledger_days=settings.ledger_retention_days,
 )
 registry = Registry(boto3.client("sagemaker"))
 bus = Bus(boto3.client("events"), settings.bus_name)

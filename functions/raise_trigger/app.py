@@ -23,6 +23,7 @@ raising = Raising(
         boto3.client("dynamodb"),
         state_table=settings.state_table,
         ledger_table=settings.ledger_table,
+        ledger_days=settings.ledger_retention_days,
     ),
     Queue(boto3.client("sqs"), settings.trigger_queue_url),
     Bus(boto3.client("events"), settings.bus_name),

@@ -25,7 +25,10 @@ logger = Logger()
 settings = ReadOutcomeSettings.from_env()
 sagemaker = boto3.client("sagemaker")
 stores = Stores(
-    boto3.client("dynamodb"), state_table=settings.state_table, ledger_table=settings.ledger_table
+    boto3.client("dynamodb"),
+    state_table=settings.state_table,
+    ledger_table=settings.ledger_table,
+    ledger_days=settings.ledger_retention_days,
 )
 lake = Lake(boto3.client("s3"))
 bus = Bus(boto3.client("events"), settings.bus_name)

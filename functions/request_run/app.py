@@ -21,7 +21,10 @@ from tidemill.settings import RequestRunSettings
 logger = Logger()
 settings = RequestRunSettings.from_env()
 stores = Stores(
-    boto3.client("dynamodb"), state_table=settings.state_table, ledger_table=settings.ledger_table
+    boto3.client("dynamodb"),
+    state_table=settings.state_table,
+    ledger_table=settings.ledger_table,
+    ledger_days=settings.ledger_retention_days,
 )
 queue = Queue(boto3.client("sqs"), settings.trigger_queue_url)
 

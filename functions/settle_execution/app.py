@@ -25,7 +25,10 @@ from tidemill.settings import CloseRunSettings
 logger = Logger()
 settings = CloseRunSettings.from_env()
 stores = Stores(
-    boto3.client("dynamodb"), state_table=settings.state_table, ledger_table=settings.ledger_table
+    boto3.client("dynamodb"),
+    state_table=settings.state_table,
+    ledger_table=settings.ledger_table,
+    ledger_days=settings.ledger_retention_days,
 )
 workflows = boto3.client("stepfunctions")
 jobs = Jobs(boto3.client("sagemaker"))

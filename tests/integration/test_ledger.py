@@ -1,8 +1,9 @@
 import pytest
 
-from tidemill.adapters.ledger import UNPLACED, Entry, upload_entry
+from tidemill.adapters.ledger import UNPLACED, Entry, Ledger, upload_entry
 from tidemill.domain.admission import ObjectVersion, Verdict
 
+from .. import stack as deployed
 from .memory_tables import MemoryTables
 
 pytestmark = pytest.mark.parametrize("cloud", ["moto", "memory"], indirect=True)
@@ -145,3 +146,16 @@ def test_within_one_second_the_sequencer_says_which_version_is_newest(ledger, or
 def test_the_newest_version_of_one_key_is_not_another_key_s(ledger):
     admit(ledger, version())
     assert ledger.newest_accepted(REF, "raw/flights/delay/a.csv2") is None
+
+
+@pytest.mark.parametrize(
+    ("kind", "expires"), [("run", 86_400 * 30 + 5), ("upload", None), ("approval", None)]
+)
+def test_only_what_nothing_rests_on_expires(cloud, kind, expires):
+    ledger = Ledger(cloud.dynamodb, deployed.LEDGER, days=30)
+    item = ledger.put(Entry(REF, "x", 5.5, kind, "s", "v", ""))["Put"]["Item"]
+    assert item.get("expires") == (None if expires is None else {"N": str(expires)})
+
+
+def test_without_a_retention_nothing_expires(ledger):
+    assert "expires" not in ledger.put(Entry(REF, "x", 5.5, "run", "s", "v", ""))["Put"]["Item"]

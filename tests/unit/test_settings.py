@@ -6,6 +6,7 @@ from tidemill.settings import AdmitUploadSettings, Settings, Tables
 ENVIRONMENT = {
     "STATE_TABLE": "state",
     "LEDGER_TABLE": "ledger",
+    "LEDGER_RETENTION_DAYS": "0",
     "DELIVERY_QUEUE_URL": "https://sqs/delivery",
     "BUS_NAME": "tidemill",
     "PATH": "/bin",
@@ -30,7 +31,8 @@ def test_every_missing_variable_is_named_and_no_value_is(broken):
 def test_the_process_s_environment_is_read_as_it_is_then(monkeypatch):
     monkeypatch.setenv("STATE_TABLE", "now")
     monkeypatch.setenv("LEDGER_TABLE", "too")
-    assert Tables.from_env() == Tables("now", "too")
+    monkeypatch.setenv("LEDGER_RETENTION_DAYS", "0")
+    assert Tables.from_env() == Tables("now", "too", "0")
 
 
 def test_a_function_without_settings_needs_none():

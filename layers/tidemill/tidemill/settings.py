@@ -33,6 +33,7 @@ class Tables(Settings):
 
     state_table: str
     ledger_table: str
+    ledger_retention_days: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,6 +34,10 @@ Kind = Literal[
 #: Uploads that no model's prefix takes are kept under this name.
 UNPLACED = "unplaced"
 BY_TIME = "by_time"
+#: Entries that may go when their time has come. Uploads and contracts stay: intake and datasets
+#: rest on them. So do versions, approvals and rollouts: people answer for those.
+EXPIRING: tuple[Kind, ...] = ("delivery", "trigger", "run")
+_DAY = 86_400
 #: So many entries of one key are read to find the version before.
 LONGEST_HISTORY = 200
 
@@ -127,9 +131,10 @@ class History:
 class Ledger:
     """Reads and appends entries."""
 
-    def __init__(self, client: "DynamoDBClient", table: str) -> None:
+    def __init__(self, client: "DynamoDBClient", table: str, *, days: int = 0) -> None:
         self._client = client
         self._table = table
+        self._days = days
 
     def append(self, entry: Entry) -> bool:
         """Write *entry* unless it exists; say whether it was new."""
@@ -151,6 +156,7 @@ class Ledger:
             "verdict": entry.verdict,
             "reason": entry.reason,
             "facts": entry.facts,
+            "expires": self._expires(entry),
         }
         return {
             "Put": {
@@ -160,6 +166,12 @@ class Ledger:
                 "ExpressionAttributeNames": {"#entry": "entry"},
             }
         }
+
+    def _expires(self, entry: Entry) -> int | None:
+        """Return when DynamoDB may remove *entry* (seconds since 1970); None for never."""
+        if not self._days or entry.kind not in EXPIRING:
+            return None
+        return int(entry.at) + self._days * _DAY
 
     def find(self, ref: str, identity: str) -> dict[str, Any] | None:
         """Return the entry of that identity, or None."""

@@ -18,11 +18,26 @@ if TYPE_CHECKING:
 
 
 class Stores:
-    """The owners of facts, by name."""
+    """
+    The owners of facts, by name.
 
-    def __init__(self, client: "DynamoDBClient", *, state_table: str, ledger_table: str) -> None:
+    Args:
+        client: Of DynamoDB.
+        state_table: Its name.
+        ledger_table: Its name.
+        ledger_days: How long entries that nothing rests on are kept; "0" is for ever.
+    """
+
+    def __init__(
+        self,
+        client: "DynamoDBClient",
+        *,
+        state_table: str,
+        ledger_table: str,
+        ledger_days: str = "0",
+    ) -> None:
         self.state = State(client, state_table)
-        self.ledger = Ledger(client, ledger_table)
+        self.ledger = Ledger(client, ledger_table, days=int(ledger_days))
         self.specs = Specs(self.state)
         self.leases = Leases(self.state)
         self.triggers = Triggers(self.state, self.ledger)
