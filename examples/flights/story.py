@@ -102,8 +102,6 @@ class Commands:
             aside = self._state.with_name(f"{self._state.name}-{time.strftime('%Y%m%dT%H%M%S')}")
             self._state.rename(aside)
             print(f"      the state that was there is kept in {aside}", flush=True)
-            self._state.mkdir(mode=0o700)
-            (aside / "demo").rename(self._state / "demo")
         self.tidemill("up", "--port", str(port), "--detach", show=False)
         variables = json.loads(self.tidemill("env", "--json", show=False))
         self._environment |= {item["name"]: item["value"] for item in variables}

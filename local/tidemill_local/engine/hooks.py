@@ -28,6 +28,7 @@ _HOOKS = (
     "task_callbacks",
     "parallel_states",
     "interrupted_executions",
+    "ranged_versions",
     "event_targets",
     "event_sources",
     "metric_alarms",
