@@ -204,7 +204,8 @@ class Look:
                 f"contract knows {count:,}."
             )
         else:
-            others = f" and {len(unknown) - 1:,} other new values" if len(unknown) > 1 else ""
+            more = len(unknown) - 1
+            others = f" and {more:,} other new value{'s' * (more > 1)}" if more else ""
             reason = (
                 f"{self._at(first.row)} column '{self.name}' holds {show(first.value)}{others}, "
                 f"not among the {count:,} known values{_more(least)}."

@@ -25,6 +25,7 @@ from tidemill_jobs.spec import Check
 Verdict = Literal["accept", "warn", "quarantine"]
 
 WEIGHTS: tuple[Weight, ...] = ("fault", "violation", "drift", "remark")
+RANKS = ("column_empty", "values_replaced", "wrong_type", "unknown_class", "unknown_value")
 SHOWN = 50  # findings that a judgement carries; a wide file may have thousands
 
 
@@ -51,7 +52,7 @@ class Judgement:
 
 def judge(facts: Facts, contract: Contract, policy: Check) -> Judgement:
     """Return what becomes of a file, under the contract and the spec's `check`."""
-    findings = sorted(_findings(facts, contract), key=lambda one: WEIGHTS.index(one.weight))
+    findings = sorted(_findings(facts, contract), key=_gravity)
     droppable = [one for one in findings if one.weight == "violation" and one.rows_help]
     most = min(facts.rows, sum(one.most for one in droppable))
     verdict: Verdict = "accept"
@@ -78,6 +79,12 @@ def judge(facts: Facts, contract: Contract, policy: Check) -> Judgement:
         findings=tuple(findings[:SHOWN]),
         found=len(findings),
     )
+
+
+def _gravity(finding: Finding) -> tuple[int, int, int]:
+    """Sort by weight; of equals, what breaks cells before what breaks expectations."""
+    rank = RANKS.index(finding.rule) if finding.rule in RANKS else len(RANKS)
+    return WEIGHTS.index(finding.weight), rank, finding.row or 0
 
 
 def _quarantines(finding: Finding, policy: Check) -> bool:
