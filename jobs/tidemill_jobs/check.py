@@ -14,9 +14,9 @@ import logging
 import shutil
 import tempfile
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -85,7 +85,7 @@ def main(container: Container, arguments: Sequence[str]) -> None:
     plan = Plan.parse(read_document(container.processing_input("plan"), "plan.json"))
     with tempfile.TemporaryDirectory(dir=container.work) as work:
         done = check_objects(plan.spec, plan.objects, Lake(), plan.results, Path(work))
-    left = len(set(plan.objects)) - len(done)
+    left = len({(one.uri, one.version_id) for one in plan.objects}) - len(done)
     if left:
         raise JobError(f"{left} of {len(plan.objects)} files were not read; the log says why.")
     message = f"Checked {len(done)} files."
@@ -118,25 +118,25 @@ def check_objects(
         time ran out: the log says which, and calling again goes on with them.
     """
     read_as = ReadAs(spec.format, spec.timestamp, spec.exclude)
-    done = []
+    named = {facts_id(version.uri, version.version_id): version for version in objects}
+    done: list[str] = []
     with (
         tempfile.TemporaryDirectory(dir=work) as folder,  # goes last, after all transfers
         ThreadPoolExecutor(TRANSFERS, thread_name_prefix="transfer") as pool,
     ):
         check = _Check(lake, results_uri, Path(folder), read_as)
-        for version, download in _ahead(pool, check, objects, seconds_left):
-            name = facts_id(version.uri, version.version_id)
-            try:
-                check.write_facts(version, download.result())
-            except (JobError, OSError) as exc:
-                log.warning("not checked: %s: %s", version.uri, exc)
-                continue
-            finally:
-                shutil.rmtree(check.work / name, ignore_errors=True)
-            done.append(name)
-    left = len(set(objects)) - len(done)
-    if left:
-        log.warning("%d of %d files are left to check", left, len(objects))
+        writing: deque[tuple[str, Future[None]]] = deque()
+        for name, download in _ahead(pool, check, named, seconds_left):
+            with _noted(named[name]):
+                facts = check.read(named[name], download.result())
+                writing.append((name, pool.submit(check.write, facts)))
+            shutil.rmtree(check.work / name, ignore_errors=True)
+            while len(writing) > 2 * TRANSFERS:
+                done += _written(*writing.popleft(), named)
+        for name, upload in writing:
+            done += _written(name, upload, named)
+    if len(done) < len(named):
+        log.warning("%d of %d files are left to check", len(named) - len(done), len(named))
     return done
 
 
@@ -201,36 +201,57 @@ class _Check:
         except GoneError:
             return _Fetched(path, gone=True)
 
-    def write_facts(self, version: ObjectVersion, found: _Fetched) -> None:
-        """Read a file that was fetched, and store what it holds."""
-        if not found.known:
-            facts = _facts(version, found, self.read_as)
+    def read(self, version: ObjectVersion, found: _Fetched) -> Facts | None:
+        """Read a file that was fetched; None when its facts are known."""
+        return None if found.known else _facts(version, found, self.read_as)
+
+    def write(self, facts: Facts | None) -> None:
+        """Store facts that are new."""
+        if facts is not None:
             self.lake.put_text(facts.to_json(), f"{self.results_uri}/{facts.id}.json")
+
+
+@contextmanager
+def _noted(version: ObjectVersion) -> Iterator[None]:
+    """Let a transfer that failed be one file's matter."""
+    try:
+        yield
+    except (JobError, OSError) as exc:
+        log.warning("not checked: %s: %s", version.uri, exc)
+
+
+def _written(name: str, upload: "Future[None]", named: Mapping[str, ObjectVersion]) -> list[str]:
+    """Return the id when its facts are stored."""
+    with _noted(named[name]):
+        upload.result()
+        return [name]
+    return []
 
 
 def _ahead(
     pool: ThreadPoolExecutor,
     check: _Check,
-    objects: Iterable[ObjectVersion],
+    named: Mapping[str, ObjectVersion],
     seconds_left: SecondsLeft | None,
-) -> Iterator[tuple[ObjectVersion, "Future[_Fetched]"]]:
+) -> Iterator[tuple[str, "Future[_Fetched]"]]:
     """Fetch some files ahead of the one that is being read, while there is time."""
-    waiting: deque[tuple[ObjectVersion, Future[_Fetched]]] = deque()
+    waiting: deque[tuple[str, Future[_Fetched]]] = deque()
     ahead = 0
-    coming = deque(dict.fromkeys(objects))  # a version may be listed twice
+    coming = deque(named)
     while coming or waiting:
         while coming and len(waiting) < 2 * TRANSFERS and (not waiting or ahead < AHEAD):
-            version = coming.popleft()
-            waiting.append((version, pool.submit(check.fetch, version)))
-            ahead += version.size
-        version, download = waiting.popleft()
-        ahead -= version.size
-        if seconds_left and seconds_left() < RESERVE + version.size / BYTES_PER_SECOND:
-            for _, other in ((version, download), *waiting):
+            name = coming.popleft()
+            waiting.append((name, pool.submit(check.fetch, named[name])))
+            ahead += named[name].size
+        name, download = waiting.popleft()
+        size = named[name].size
+        ahead -= size
+        if seconds_left and seconds_left() < RESERVE + size / BYTES_PER_SECOND:
+            for _, other in ((name, download), *waiting):
                 other.cancel()
-            log.warning("stopped before %s: too little time is left", version.uri)
+            log.warning("stopped before %s: too little time is left", named[name].uri)
             return
-        yield version, download
+        yield name, download
 
 
 def _has_facts(text: str | None, read_as: ReadAs) -> bool:

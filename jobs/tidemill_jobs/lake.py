@@ -131,9 +131,17 @@ class Lake:
             self._client.put_object(Bucket=bucket, Key=key, Body=file)
 
     def put_text(self, text: str, uri: str) -> None:
-        """Write a UTF-8 document to *uri*."""
+        """
+        Write a UTF-8 document to *uri*.
+
+        Raises:
+            JobError: S3 cannot be reached, or refuses.
+        """
         bucket, key = _split(uri)
-        self._client.put_object(Bucket=bucket, Key=key, Body=text.encode())
+        try:
+            self._client.put_object(Bucket=bucket, Key=key, Body=text.encode())
+        except (BotoCoreError, ClientError) as exc:
+            raise JobError(f"{uri} cannot be written: {exc}. Check the job's role.") from exc
 
     def put_manifest(self, prefix: str, names: Sequence[str], uri: str) -> None:
         """

@@ -103,12 +103,12 @@ def minutes(column: pl.Series) -> pl.Series:
     return frame.select(stamp.cast(pl.Int64) // MICROSECONDS - east.fill_null(0)).to_series()
 
 
-def quantities(text: pl.Series) -> pl.Series:
+def quantities(column: pl.Series) -> pl.Series:
     """Return the numbers among text cells; null where there is none, or an identifying code."""
-    text = text.str.strip_chars(BLANK)
-    numbers = _numbers(text)
-    codes = text.str.contains(CODE).fill_null(value=False)
-    return pl.select(pl.when(~codes).then(numbers)).to_series()
+    text = pl.col("cell").str.strip_chars(BLANK)
+    number = text.cast(pl.Float64, strict=False)
+    wanted = pl.when(_fits(number) & ~text.str.contains(CODE)).then(number)
+    return column.alias("cell").to_frame().select(wanted.alias(column.name)).to_series()
 
 
 def contradicting(raw: RawFile, name: str, kind: Kind | None, timestamp: str | None) -> pl.Series:
@@ -151,26 +151,32 @@ def _tally(raw: RawFile, column: pl.Series, timestamp: str | None) -> Tally:
 
 
 def _meanings(column: pl.Series) -> list[tuple[Meaning, pl.Series]]:
-    text = column.str.strip_chars(BLANK)
-    # Missing cells are null throughout; fill_null turns "unknown" into "no".
-    rest = (text.is_not_null() & ~text.is_in(NOT_AVAILABLE)).fill_null(value=False)
-    numbers = rest & (_numbers(text).abs() <= LARGEST).fill_null(value=False)
-    codes = numbers & text.str.contains(CODE).fill_null(value=False)
-    rest &= ~numbers
-    booleans, times = _nothing(column), _nothing(column)
+    # One query for what most columns need: of narrow columns, queries are what costs.
+    text = pl.col("cell").str.strip_chars(BLANK)
+    there = text.is_not_null() & ~text.is_in(NOT_AVAILABLE)
+    fits, code = _fits(text.cast(pl.Float64, strict=False)), text.str.contains(CODE)
+    cells = (
+        column.alias("cell")
+        .to_frame()
+        # Missing cells are null throughout; fill_null turns "unknown" into "no".
+        .select(
+            number=(there & fits & ~code).fill_null(value=False),
+            code=(there & fits & code).fill_null(value=False),
+            rest=(there & ~fits.fill_null(value=False)).fill_null(value=False),
+        )
+    )
+    found: list[tuple[Meaning, pl.Series]] = [("number", cells["number"]), ("code", cells["code"])]
+    rest = cells["rest"]
     if rest.any():
-        booleans = rest & text.str.contains(BOOLEAN).fill_null(value=False)
+        booleans = rest & column.str.strip_chars(BLANK).str.contains(BOOLEAN)
+        booleans = booleans.fill_null(value=False)
+        found.append(("boolean", booleans))
         rest &= ~booleans
     if rest.any():
-        times = rest & minutes(text).is_not_null()
+        times = rest & minutes(column).is_not_null()
+        found.append(("time", times))
         rest &= ~times
-    return [
-        ("number", numbers & ~codes),
-        ("code", codes),
-        ("boolean", booleans),
-        ("time", times),
-        ("text", rest),
-    ]
+    return [*found, ("text", rest)]
 
 
 def _times(column: pl.Series) -> list[tuple[Meaning, pl.Series]]:
@@ -182,6 +188,11 @@ def _times(column: pl.Series) -> list[tuple[Meaning, pl.Series]]:
 
 def _nothing(column: pl.Series) -> pl.Series:
     return pl.repeat(value=False, n=len(column), dtype=pl.Boolean, eager=True)
+
+
+def _fits(number: pl.Expr) -> pl.Expr:
+    """Return where a number is one that models take: neither infinite nor too large."""
+    return number.is_finite() & (number.abs() <= LARGEST)
 
 
 def _numbers(text: pl.Series) -> pl.Series:

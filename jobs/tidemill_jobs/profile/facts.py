@@ -84,7 +84,8 @@ def _not_available(column: pl.Series, *, infer: bool) -> pl.Series:
     """Return which cells are missing where no text is expected."""
     if not infer or column.dtype != pl.String:
         return pl.Series([], dtype=pl.Boolean)
-    return column.str.strip_chars(BLANK).is_in(NOT_AVAILABLE).fill_null(value=False)
+    found = pl.col("cell").str.strip_chars(BLANK).is_in(NOT_AVAILABLE).fill_null(value=False)
+    return column.alias("cell").to_frame().select(found).to_series()
 
 
 def _meanings(tally: Tally, place: Place) -> dict[Meaning, Counted]:
@@ -96,7 +97,9 @@ def _meanings(tally: Tally, place: Place) -> dict[Meaning, Counted]:
 
 def _numbers(column: pl.Series) -> pl.Series:
     """Return the cells that count as numbers; codes, and what is too large, are null."""
-    numbers = schema.quantities(column) if column.dtype == pl.String else column.cast(pl.Float64)
+    if column.dtype == pl.String:
+        return schema.quantities(column)
+    numbers = column.cast(pl.Float64)
     return pl.select(pl.when(numbers.abs() <= LARGEST).then(numbers)).to_series()
 
 
@@ -115,16 +118,20 @@ def _range(cells: pl.Series, place: Place) -> Range | None:
 
 
 def _values(column: pl.Series, place: Place, limit: int) -> tuple[tuple[Counted, ...], int]:
-    present = column.drop_nulls()
-    distinct = present.n_unique()
+    distinct = column.n_unique() - bool(column.null_count())
     if distinct > COUNTED:
         return (), distinct
-    frame = column.alias(_VALUE).to_frame().with_row_index(_ROW).drop_nulls()
     counted = (
-        frame.group_by(_VALUE)
+        column.alias(_VALUE)
+        .to_frame()
+        .lazy()
+        .with_row_index(_ROW)
+        .drop_nulls(_VALUE)
+        .group_by(_VALUE)
         .agg(pl.len(), pl.col(_ROW).min())
         .sort(["len", _VALUE], descending=[True, False])
         .head(limit if distinct <= limit else FEW)
+        .collect()
     )
     rows = counted.select(_VALUE, "len", _ROW).iter_rows()
     return (
