@@ -28,6 +28,7 @@ from tidemill_jobs.values import (
 )
 
 MICROSECONDS = 60_000_000  # of a minute
+MINUTES_A_DAY = 1_440
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,26 +90,44 @@ def minutes(column: pl.Series) -> pl.Series:
     """Return minutes since 1970 in UTC of ISO 8601 text or Datetime; null where it is neither."""
     if column.dtype == pl.Datetime:
         return column.cast(pl.Int64) // MICROSECONDS
-    text = pl.col("text").str.strip_chars(BLANK)
-    text = pl.when(text.str.contains(TIME)).then(text)
-    clock, offset = text.str.slice(11, 5), text.str.extract(TIME, TIME_OFFSET)
-    stamp = pl.concat_str(
-        text.str.slice(0, 10), pl.when(clock == "").then(pl.lit("00:00")).otherwise(clock)
-    ).str.to_datetime("%Y-%m-%d%H:%M", time_unit="us", strict=False)
+    text, clock, offset = pl.col("text"), pl.col("clock"), pl.col("offset")
+    # Step by step: one query of all of it would work out each part where it is named.
+    frame = column.alias("text").to_frame().select(text.str.strip_chars(BLANK))
+    frame = frame.select(pl.when(text.str.contains(TIME)).then(text).alias("text"))
+    if frame["text"].null_count() == len(column):
+        return pl.Series(column.name, [None], pl.Int64).new_from_index(0, len(column))
+    frame = frame.select(
+        day=text.str.slice(0, 10),
+        clock=text.str.slice(11, 5),
+        offset=text.str.extract(TIME, TIME_OFFSET),
+    )
+    days = pl.col("day").str.to_date("%Y-%m-%d", strict=False).cast(pl.Int64)
+    since = (
+        pl.when(clock == "")
+        .then(0)
+        .otherwise(
+            clock.str.slice(0, 2).cast(pl.Int64, strict=False) * 60
+            + clock.str.slice(3, 2).cast(pl.Int64, strict=False)
+        )
+    )
     east = pl.when(offset != "Z").then(
         (offset.str.slice(1, 2).cast(pl.Int64) * 60 + offset.str.slice(-2).cast(pl.Int64))
         * pl.when(offset.str.starts_with("-")).then(-1).otherwise(1)
     )
-    frame = column.alias("text").to_frame()
-    return frame.select(stamp.cast(pl.Int64) // MICROSECONDS - east.fill_null(0)).to_series()
+    minutes_of = days * MINUTES_A_DAY + since - east.fill_null(0)
+    return frame.select(minutes_of.alias(column.name)).to_series()
 
 
 def quantities(column: pl.Series) -> pl.Series:
     """Return the numbers among text cells; null where there is none, or an identifying code."""
-    text = pl.col("cell").str.strip_chars(BLANK)
-    number = text.cast(pl.Float64, strict=False)
-    wanted = pl.when(_fits(number) & ~text.str.contains(CODE)).then(number)
-    return column.alias("cell").to_frame().select(wanted.alias(column.name)).to_series()
+    cell, number = pl.col("cell"), pl.col("number")
+    frame = column.alias("cell").to_frame().select(cell.str.strip_chars(BLANK))
+    frame = frame.select(
+        number=cell.cast(pl.Float64, strict=False),
+        code=cell.str.contains(CODE),
+    )
+    wanted = pl.when(_fits(number) & ~pl.col("code")).then(number)
+    return frame.select(wanted.alias(column.name)).to_series()
 
 
 def contradicting(raw: RawFile, name: str, kind: Kind | None, timestamp: str | None) -> pl.Series:
@@ -151,19 +170,18 @@ def _tally(raw: RawFile, column: pl.Series, timestamp: str | None) -> Tally:
 
 
 def _meanings(column: pl.Series) -> list[tuple[Meaning, pl.Series]]:
-    # One query for what most columns need: of narrow columns, queries are what costs.
-    text = pl.col("cell").str.strip_chars(BLANK)
-    there = text.is_not_null() & ~text.is_in(NOT_AVAILABLE)
-    fits, code = _fits(text.cast(pl.Float64, strict=False)), text.str.contains(CODE)
-    cells = (
-        column.alias("cell")
-        .to_frame()
-        # Missing cells are null throughout; fill_null turns "unknown" into "no".
-        .select(
-            number=(there & fits & ~code).fill_null(value=False),
-            code=(there & fits & code).fill_null(value=False),
-            rest=(there & ~fits.fill_null(value=False)).fill_null(value=False),
-        )
+    # Three queries, whose number is what a narrow column costs; in one, each part would be worked
+    # out wherever it is named, which is what a long column costs.
+    cell, there, fits, code = (pl.col(name) for name in ("cell", "there", "fits", "code"))
+    cells = column.alias("cell").to_frame().select(cell.str.strip_chars(BLANK))
+    cells = cells.select(
+        there=cell.is_not_null() & ~cell.is_in(NOT_AVAILABLE),
+        fits=cell.cast(pl.Float64, strict=False),
+        code=cell.str.contains(CODE),
+    ).select(there, _fits(fits), code)
+    # Missing cells are null throughout; fill_null turns "unknown" into "no".
+    cells = cells.select(pl.all().fill_null(value=False)).select(
+        number=there & fits & ~code, code=there & fits & code, rest=there & ~fits
     )
     found: list[tuple[Meaning, pl.Series]] = [("number", cells["number"]), ("code", cells["code"])]
     rest = cells["rest"]
