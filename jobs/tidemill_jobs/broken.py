@@ -53,11 +53,12 @@ def _of_column(
     column, kind = raw.frame[name], rule.kind
     wrong = schema.contradicting(raw, name, kind, contract.timestamp)
     yield Broken("wrong_type", name, wrong)
-    is_class = name == contract.target and contract.problem == "binary"
+    is_target = name == contract.target
+    is_class = is_target and contract.problem == "binary"
     stated = () if unusable_only else rule.stated
     if rule.values is not None and ("values" in stated or is_class):
         unknown = _unknown(column, kind, rule.values)
-        yield Broken("unknown_class" if is_class else "unknown_value", name, unknown & ~wrong)
+        yield Broken("unknown_class" if is_target else "unknown_value", name, unknown & ~wrong)
     if kind in ("number", "time") and {"minimum", "maximum"} & set(stated):
         fitting = pl.select(pl.when(~wrong).then(column).alias(name)).to_series()
         yield Broken("out_of_range", name, _outside(raw, fitting, kind, rule, stated))

@@ -151,7 +151,7 @@ class Test:
         if self.said.kind == "number":
             number = f"TRY_CAST({text} AS DOUBLE)"
         elif self.facts.typed:
-            number = f"epoch(CAST({cell} AS TIMESTAMP)) / 60"
+            number = f"floor(epoch({cell}) / 60)"
         else:
             number = _minutes_sql(text)
         asked = []

@@ -118,7 +118,7 @@ def find_cells(path: Path, facts: Facts, tests: Sequence[Test], work: Path, *, l
     with _connect(work) as base:
         try:
             return _find(base, path, facts, tests, names, wanted, limit)
-        except duckdb.Error as exc:
+        except (duckdb.Error, ValueError, OverflowError) as exc:  # a time beyond Python's
             raise DisagreementError(_first_line(exc)) from exc
 
 
@@ -191,8 +191,14 @@ def _source(
     if form == "parquet":
         asked = base.execute("DESCRIBE SELECT * FROM read_parquet(?)", [str(path)])
         names = [row[0] for row in asked.fetchall()]
-        calls = ", ".join(f"c{at}" for at in range(len(names)))
-        source = f"read_parquet(?) AS file({calls})"
+        calls = [f"c{at}" for at in range(len(names))]
+        stored = {column.name: column.stored for column in facts.columns}
+        # Times with a zone would come out in this machine's.
+        read = ", ".join(
+            f"make_timestamp(epoch_us({call})) AS {call}" if stored.get(name) == "time" else call
+            for name, call in zip(names, calls, strict=True)
+        )
+        source = f"(SELECT {read} FROM read_parquet(?) AS file({', '.join(calls)}))"
     else:
         with path.open(encoding="utf-8-sig", newline="") as file:
             names = next(csv.reader(file, delimiter=DELIMITERS[form], strict=True))

@@ -29,6 +29,7 @@ from tidemill_jobs.contract.document import Contract
 from tidemill_jobs.contract.facts import Facts, cut
 from tidemill_jobs.contract.findings import Finding
 from tidemill_jobs.contract.judge import Judgement
+from tidemill_jobs.errors import JobError
 
 VERSION = 1
 ROWS = 1_000  # reported; all are counted
@@ -96,7 +97,7 @@ def find_rows(
             found = duck.find_cells(plain, facts, tests, work, limit=ROWS)
         _agree(found, findings)
         return _report(plain, facts, found)
-    except duck.DisagreementError as exc:
+    except (JobError, OSError, ValueError, csv.Error) as exc:  # an aid must not fail for its aim
         return _first_places(facts, findings, f"{exc}")
 
 

@@ -5,6 +5,7 @@ import hashlib
 import json
 import subprocess
 import sys
+from datetime import UTC, datetime
 
 import polars as pl
 import pytest
@@ -12,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tidemill_jobs.check import facts_of
+from tidemill_jobs.contract import duck
 from tidemill_jobs.contract.facts import ReadAs
 from tidemill_jobs.contract.infer import infer
 from tidemill_jobs.contract.judge import judge
@@ -161,6 +163,20 @@ def test_parquet_is_looked_at_by_row(look, tmp_path):
     ]
 
 
+def test_times_are_utc_wherever_it_runs(look, tmp_path, monkeypatch):
+    monkeypatch.setenv("TZ", "America/New_York")
+    times = [datetime(2026, 5, 1, 12, tzinfo=UTC)] * 199 + [datetime(1970, 1, 1, 0, 30, tzinfo=UTC)]
+    frame = pl.DataFrame(records({})).with_columns(
+        left=pl.Series(times).dt.convert_time_zone("Europe/Oslo")
+    )
+    frame.write_parquet(tmp_path / "a.parquet")
+
+    _, report = look((tmp_path / "a.parquet").read_bytes(), "a.parquet")
+
+    assert report.complete, report.note
+    assert places(report) == [(200, "out_of_range", "left", "1970-01-01 00:30:00")]
+
+
 def test_columns_that_differ_by_case_are_left_to_the_facts(look, tmp_path):
     listed = [{**record, "WIND": 1.0} for record in records({(2, "wind"): -1.0})]
     pl.DataFrame(listed).write_parquet(tmp_path / "a.parquet")
@@ -261,10 +277,36 @@ def test_both_readers_read_cells_alike(look, cells):
     assert report.rules.get("wrong_type", 0) == firm
 
 
+def test_a_second_look_that_fails_leaves_the_first(look, monkeypatch):
+    def fail(*_, **__):
+        raise OSError("the disk is full")
+
+    monkeypatch.setattr(duck, "find_cells", fail)
+
+    _, report = look(changed({(3, "wind"): "abc"}))
+
+    assert places(report) == [(3, "wrong_type", "wind", "abc")]
+    assert "the disk is full" in report.note
+
+
 PURE = """
 import sys, tidemill_jobs.contract.rows
 print(sorted({"polars", "numpy", "boto3"} & set(sys.modules)))
 """
+
+
+NOT_LOADED = """
+import sys, tidemill_jobs.prepare, tidemill_jobs.check
+print("duckdb" in sys.modules)
+"""
+
+
+def test_no_job_loads_duckdb():
+    asked = subprocess.run(
+        [sys.executable, "-c", NOT_LOADED], capture_output=True, check=True, text=True
+    )
+
+    assert asked.stdout.strip() == "False"
 
 
 def test_looking_for_rows_needs_duckdb_only():
