@@ -29,7 +29,10 @@ settings = PrepareDatasetSettings.from_env()
 s3 = boto3.client("s3")
 lake, versions = Lake(s3), Versions(s3)
 stores = Stores(
-    boto3.client("dynamodb"), state_table=settings.state_table, ledger_table=settings.ledger_table
+    boto3.client("dynamodb"),
+    state_table=settings.state_table,
+    ledger_table=settings.ledger_table,
+    ledger_days=settings.ledger_retention_days,
 )
 
 
