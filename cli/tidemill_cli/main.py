@@ -9,6 +9,7 @@ from tidemill_cli import (
     ledger,
     logs,
     models,
+    plan,
     predictions,
     runs,
     specs,
@@ -24,6 +25,7 @@ SECTIONS: dict[str, tuple[click.Command, ...]] = {
     "Models and data": (
         specs.init,
         specs.spec,
+        plan.plan,
         models.apply,
         models.models,
         uploads.upload,

@@ -1,7 +1,7 @@
 """
 The image's entry point: `python -m tidemill_jobs check|prepare|train|evaluate|serve`.
 
-`facts FILE` looks at a local file, outside any container.
+`facts FILE` looks at a local file and `judge FACTS` judges it, outside any container.
 
 Exit status: 0 done, 1 failed, 2 called wrongly, 3 the data was refused. Why stands in
 /opt/ml/output/failure and /opt/ml/output/message, as one sentence for the owner of the data.
@@ -16,6 +16,8 @@ from tidemill_jobs.container import Container
 from tidemill_jobs.errors import JobError, RefusedError
 
 COMMANDS = ("check", "prepare", "train", "evaluate", "serve")
+#: What runs outside any container, by its module.
+BY_HAND = {"facts": "facts", "judge": "judgement"}
 FAILED, USAGE, REFUSED = 1, 2, 3
 
 log = logging.getLogger("tidemill_jobs")
@@ -51,8 +53,8 @@ def run(container: Container, arguments: Sequence[str]) -> int:
 
 def main() -> None:
     """Run the command that the process was started with."""
-    if sys.argv[1:2] == ["facts"]:
-        sys.exit(importlib.import_module("tidemill_jobs.facts").main(sys.argv[2:]))
+    if by_hand := BY_HAND.get(sys.argv[1] if sys.argv[1:] else ""):
+        sys.exit(importlib.import_module(f"tidemill_jobs.{by_hand}").main(sys.argv[2:]))
     logging.basicConfig(
         stream=sys.stdout, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s"
     )

@@ -30,6 +30,7 @@ VERBS = (
     ("upload", REF, "FILE"),
     ("predict", REF, "FILE"),
     ("apply", "SPEC"),
+    ("plan", "SPEC"),
     ("dlq", "show"),
     ("dlq", "redrive", "--yes"),
     ("ledger", "verify"),
