@@ -4,6 +4,7 @@ import click
 
 from tidemill_cli import (
     cloud,
+    contract,
     dlq,
     doctor,
     ledger,
@@ -11,6 +12,7 @@ from tidemill_cli import (
     models,
     plan,
     predictions,
+    quarantine,
     runs,
     specs,
     uploads,
@@ -29,6 +31,8 @@ SECTIONS: dict[str, tuple[click.Command, ...]] = {
         models.apply,
         models.models,
         uploads.upload,
+        contract.contract,
+        quarantine.quarantine,
         models.delete,
     ),
     "Runs": (runs.start, runs.runs, logs.logs, runs.follow, runs.wait, why.why),

@@ -1,0 +1,127 @@
+"""`quarantine`: which uploads are set aside, and what exactly is wrong with one."""
+
+# ruff: noqa: PLC0415  # imports inside commands keep `tidemill --help` fast
+import time
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from tidemill_cli.failures import MalformedError
+from tidemill_cli.output import local_time, put_json, put_table, say
+from tidemill_cli.session import MODEL, Session, hint, shared_options
+
+if TYPE_CHECKING:
+    from tidemill_cli.set_aside import Upload
+
+_ROWS_SHOWN = 10
+
+
+@click.group()
+def quarantine() -> None:
+    """Look at the uploads that are set aside."""
+
+
+@quarantine.command("list")
+@click.argument("model", type=MODEL, required=False)
+@shared_options
+@click.pass_obj
+def list_(session: Session, model: str | None) -> None:
+    """List the uploads that are set aside, newest first."""
+    from tidemill_cli.set_aside import set_aside
+
+    stack = session.stack
+    if model:
+        stack.stores.specs.get(model)
+    refs = [model] if model else stack.stores.specs.refs()
+    found = [upload for ref in refs for upload in set_aside(stack, ref)]
+    found.sort(key=lambda upload: upload.at, reverse=True)
+    if session.as_json:
+        put_json([_row(upload) for upload in found])
+        return
+    now = time.time()
+    put_table(
+        [{**_row(upload), "when": _when(upload, now), "name": upload.name} for upload in found],
+        {
+            "when": "when",
+            **({} if model else {"model": "model"}),
+            "name": "upload",
+            "rule": "rule",
+            "rows": "rows",
+            "reason": "reason",
+        },
+        empty="nothing is set aside",
+    )
+    if found:
+        first = found[0]
+        hint(session, f"`tidemill quarantine show {first.model} {first.name}` says more of one")
+
+
+@quarantine.command()
+@click.argument("model", type=MODEL)
+@click.argument("upload")
+@shared_options
+@click.pass_obj
+def show(session: Session, model: str, upload: str) -> None:
+    """
+    Show why an upload is set aside, down to row and column.
+
+    UPLOAD is its name below the model's prefix, its key, or its version id.
+    """
+    from tidemill_cli.set_aside import reports_of, set_aside
+
+    stack = session.stack
+    stack.stores.specs.get(model)
+    held = [item for item in set_aside(stack, model) if item.is_called(upload)]
+    if not held:
+        raise MalformedError(
+            f"{model} has no upload {upload} that is set aside; "
+            f"`tidemill quarantine list {model}` lists them"
+        )
+    found = max(held, key=lambda item: item.at)
+    reports = reports_of(stack, found)
+    if session.as_json:
+        put_json({**_row(found), "reports": reports.documents, "html": reports.html})
+        return
+    click.echo(f"{found.key}  {found.version_id}")
+    click.echo(f"set aside {_when(found, time.time())} by {found.rule or 'a rule without a name'}")
+    click.echo(f"  {found.reason}")
+    if found.next_step:
+        click.echo(f"  → {found.next_step}")
+    for document in reports.documents:
+        _put_rows(document)
+    if reports.html:
+        say(f"a page for the data's owner: aws s3 cp {reports.html} .")
+
+
+def _put_rows(document: dict[str, Any]) -> None:
+    rows = document.get("rows")
+    if not isinstance(rows, list) or not rows:
+        return
+    click.echo()
+    put_table(
+        rows[:_ROWS_SHOWN],
+        {"row": document.get("unit", "row"), "column": "column", "rule": "rule", "value": "value"},
+        empty="",
+    )
+    if len(rows) > _ROWS_SHOWN:
+        say(f"and {len(rows) - _ROWS_SHOWN} more; --json has them all")
+
+
+def _row(upload: "Upload") -> dict[str, Any]:
+    return {
+        "key": upload.key,
+        "model": upload.model,
+        "verdict": "quarantine",
+        "rule": upload.rule,
+        "reason": upload.reason,
+        "rows": upload.rows,
+        "version_id": upload.version_id,
+        "at": upload.at,
+        "next_step": upload.next_step,
+    }
+
+
+def _when(upload: "Upload", now: float) -> str:
+    from tidemill.times import seconds
+
+    return local_time(seconds(upload.at), now)
