@@ -20,7 +20,7 @@ SHOWN_CHARACTERS = 300
 
 @click.group()
 def dlq() -> None:
-    """Look into the dead-letter queues, or send again what is in them."""
+    """Show what could not be delivered, or send it again."""
 
 
 @dlq.command()

@@ -3,7 +3,6 @@
 # ruff: noqa: PLC0415  # imports inside commands keep `tidemill --help` fast
 import json
 import re
-from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -152,6 +151,8 @@ def schema(session: Session) -> None:  # noqa: ARG001  # it is JSON either way
 
 def schema_text() -> str:
     """Return the JSON Schema of model.yaml."""
+    from importlib.resources import files
+
     return (files("tidemill_cli") / SCHEMA).read_text(encoding="utf-8")
 
 
