@@ -12,7 +12,7 @@ from functools import cached_property
 from typing import Any, Literal
 
 import boto3
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, NoRegionError
 
 from tidemill_cli.failures import CommandError, explained
 from tidemill_cli.stack import Clients, Stack
@@ -121,6 +121,8 @@ def _unseen(name: str, error: Exception) -> Finding:
             return Finding(name, "unseen", f"cannot see: {operation} is not allowed", fix)
         if code in _NOT_OFFERED:
             return Finding(name, "unseen", f"cannot see: {operation} is not offered here")
+    if isinstance(error, NoRegionError):
+        return Finding(name, "unseen", "cannot see: no region is set")
     if isinstance(error, BotoCoreError | ClientError | CommandError):
         return Finding(name, "unseen", f"cannot see: {explained(error)[0]}")
     said = f"this check itself failed ({type(error).__name__}: {error})"

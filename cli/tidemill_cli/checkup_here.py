@@ -2,11 +2,13 @@
 
 import os
 import platform
+import socket
 import time
 from collections.abc import Callable, Iterable, Mapping
 from email.utils import parsedate_to_datetime
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
+from urllib.parse import urlsplit
 
 import boto3
 from botocore.exceptions import ClientError, NoCredentialsError
@@ -49,7 +51,8 @@ def region(patient: Patient) -> Iterable[Finding]:
     """Look whether a region is meant at all."""
     found = patient.session.region_name
     if found is None:
-        yield Finding("region", "wrong", "no region is set", "export AWS_REGION=eu-west-1")
+        # boto3 does not read AWS_REGION, which other SDKs do.
+        yield Finding("region", "wrong", "no region is set", "export AWS_DEFAULT_REGION=eu-west-1")
     else:
         yield Finding("region", "ok", found)
 
@@ -66,12 +69,25 @@ def local_cloud(patient: Patient) -> Iterable[Finding]:
     if running is None:
         state = os.environ.get("TIDEMILL_STATE", ".tidemill")
         said = f"AWS_ENDPOINT_URL is {patient.local}; no local cloud runs on {state} here"
-        yield Finding("local cloud", "unseen", said, "tidemill up; or run this where `up` was run")
+        if _answers(patient.local):
+            yield Finding("local cloud", "unseen", said, "run this where `tidemill up` was run")
+        else:
+            yield Finding("local cloud", "wrong", f"{said}, and nothing answers", "tidemill up")
     elif running != patient.local:
         said = f"AWS_ENDPOINT_URL is {patient.local}, and the local cloud answers at {running}"
         yield Finding("local cloud", "wrong", said, fix)
     else:
         yield from _self_tests(running)
+
+
+def _answers(endpoint: str) -> bool:
+    """Say whether anything listens there."""
+    place = urlsplit(endpoint)
+    try:
+        with socket.create_connection((place.hostname, place.port or 80), timeout=2.0):
+            return True
+    except OSError:
+        return False
 
 
 def _self_tests(endpoint: str) -> Iterable[Finding]:

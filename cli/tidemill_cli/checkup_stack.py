@@ -11,7 +11,7 @@ from tidemill.spec import instances
 from tidemill_cli.checkup import Check, Finding, Patient, UnseenError, quoted
 from tidemill_cli.checkup_here import installed
 from tidemill_cli.dead_letters import DeadLetters
-from tidemill_cli.failures import explained
+from tidemill_cli.failures import UnreachableError, explained
 
 DEPLOY = "make deploy"
 #: What jobs do as the execution role, and on what: enough to tell a broken role from a whole one.
@@ -27,7 +27,7 @@ def deployed(patient: Patient) -> Iterable[Finding]:
     """Look whether the stack is there, whole, and of this command's version."""
     try:
         stack = patient.found()
-    except Exception as error:  # noqa: BLE001  # why it was not found is this check's answer
+    except UnreachableError as error:
         yield Finding("stack", "wrong", explained(error)[0], DEPLOY)
         return
     described = patient.clients.cloudformation.describe_stacks(StackName=stack.name)["Stacks"][0]
@@ -85,12 +85,12 @@ def upload_rule(patient: Patient) -> Iterable[Finding]:
 
 def consumers(patient: Patient) -> Iterable[Finding]:
     """Look whether somebody takes the messages of each queue."""
+    letters = [queue for queue in DeadLetters(patient.stack).queues() if queue.source_url]
     lambdas = patient.clients.of("lambda")
     pages = lambdas.get_paginator("list_event_source_mappings").paginate()
     of_queue = {
         item["EventSourceArn"]: item for page in pages for item in page["EventSourceMappings"]
     }
-    letters = [queue for queue in DeadLetters(patient.stack).queues() if queue.source_url]
     off = 0
     for queue in letters:
         arn = f"{queue.arn.rpartition(':')[0]}:{str(queue.source_url).rpartition('/')[2]}"

@@ -1,6 +1,7 @@
 """`doctor`: what is wrong has a fix, what may not be seen is no fault, nothing stops the rest."""
 
 import json
+import socket
 import time
 from datetime import UTC, datetime
 from email.utils import format_datetime
@@ -358,3 +359,31 @@ def test_a_local_cloud_elsewhere_is_told(monkeypatch):
     (finding,) = checkup_here.local_cloud(Patient("s", None))
 
     assert (finding.status, finding.fix) == ("wrong", 'eval "$(tidemill env)"')
+
+
+def test_an_endpoint_at_which_nothing_answers_is_wrong(monkeypatch):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        endpoint = f"http://127.0.0.1:{free.getsockname()[1]}"
+    monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
+    monkeypatch.setattr(checkup_here, "running_local_cloud", lambda: None)
+
+    (finding,) = checkup_here.local_cloud(Patient("s", None))
+
+    assert (finding.status, finding.fix) == ("wrong", "tidemill up")
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", int(endpoint.rpartition(":")[2])))
+        other.listen()
+        (finding,) = checkup_here.local_cloud(Patient("s", None))
+    assert finding.status == "unseen"
+
+
+def test_without_a_region_the_variable_is_named(monkeypatch, tmp_path):
+    for name in ("AWS_DEFAULT_REGION", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_REGION", "eu-west-1")  # boto3 does not read it
+
+    (finding,) = checkup_here.region(Patient("s", None))
+
+    assert (finding.status, finding.fix) == ("wrong", "export AWS_DEFAULT_REGION=eu-west-1")
