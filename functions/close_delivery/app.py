@@ -13,10 +13,12 @@ from aws_lambda_powertools import Logger
 
 from tidemill.adapters.bus import Bus, Queue
 from tidemill.adapters.checking import Checking
+from tidemill.adapters.completion import Completion
+from tidemill.adapters.lake import Lake
+from tidemill.adapters.quarantine import Quarantine
 from tidemill.adapters.stores import Stores
 from tidemill.adapters.workflows import Workflows
 from tidemill.contracts import CloseDelivery, DeliveryClosed
-from tidemill.domain.delivery import Close, judge
 from tidemill.settings import CloseDeliverySettings
 
 logger = Logger()
@@ -30,32 +32,20 @@ stores = Stores(
 delivery_queue = Queue(boto3.client("sqs"), settings.delivery_queue_url)
 checking = Checking(stores, Workflows(boto3.client("stepfunctions"), settings.check_arn))
 bus = Bus(boto3.client("events"), settings.bus_name)
+lake = Lake(boto3.client("s3"))
+completion = Completion(stores, delivery_queue, lake, Quarantine(lake, bus))
 
 
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: Any) -> None:  # noqa: ARG001  # Lambda passes both
     for record in event["Records"]:  # the event source sends one at a time
-        message = json.loads(record["body"])
-        request = CloseDelivery.parse(message)
+        request = CloseDelivery.parse(json.loads(record["body"]))
         if int(record.get("attributes", {}).get("ApproximateReceiveCount", 1)) > 1:
             tell(request)  # perhaps the attempt before closed it, and died before it could say so
-        look(request, message, time.time())
-
-
-def look(request: CloseDelivery, message: dict[str, Any], now: float) -> None:
-    spec = stores.specs.find(request.ref)
-    delivery = stores.deliveries.open(request.ref)
-    if spec is None or delivery is None or delivery.id != request.delivery:
-        return
-    verdict = judge(delivery, spec.delivery, now)
-    if not isinstance(verdict, Close):
-        delivery_queue.send(message, verdict.seconds)
-        return
-    if not stores.deliveries.close(request.ref, delivery, verdict.reason, now):
-        delivery_queue.send(message, 1)  # an upload came in between
-        return
-    logger.info("delivery_closed", extra={"delivery": delivery.id, "reason": verdict.reason})
-    tell(request)
+        reason = completion.look(request, time.time())
+        if reason is not None:
+            logger.info("delivery_closed", extra={"delivery": request.delivery, "reason": reason})
+            tell(request)
 
 
 def tell(request: CloseDelivery) -> None:

@@ -7,7 +7,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from tidemill.adapters.bus import Queue
-from tidemill.adapters.gathering import LARGEST_MARKER_BYTES
+from tidemill.adapters.gathering import MOST_MANIFESTS
 from tidemill.adapters.intake import Intake
 from tidemill.adapters.lake import Lake
 from tidemill.adapters.ledger import UNPLACED
@@ -180,7 +180,7 @@ def test_a_manifest_that_names_an_image_does_not_wait_for_it(cloud, make_spec, a
 
     admit("images/a.png", b"\x89PNG")
 
-    assert set(cloud.stores.deliveries.open(REF).names) == {"images/a.png"}
+    assert cloud.stores.deliveries.open(REF).others == 1
 
 
 def test_a_large_parquet_footer_is_read_whole(cloud, make_spec, admit):
@@ -257,7 +257,7 @@ def test_wherever_it_dies_the_next_attempt_ends_the_same(cloud, spec, admit, cal
     opened = cloud.stores.deliveries.open(REF)
     assert (opened.uploads, opened.revision) == (1, 1)
     assert {message["delivery"] for message, _ in sent} == {opened.id}
-    assert cloud.stores.deliveries.armed(REF, opened.id)
+    assert cloud.stores.deliveries.standing(REF).armed
 
 
 class TestMarkers:
@@ -269,16 +269,19 @@ class TestMarkers:
         admit("a.csv")
         assert admit("_SUCCESS", b"") == "ignore"
         opened = cloud.stores.deliveries.open(REF)
-        assert (opened.marker_at, opened.expected) == (cloud.now, None)
+        assert (opened.marker_at, opened.named) == (cloud.now, None)
         ((message, delay),) = cloud.sent("DeliveryQueue")
         assert (message["delivery"], delay) == (opened.id, 0)
 
-    def test_a_manifest_is_checked_against_the_names_that_arrived(self, cloud, admit):
+    def test_the_last_file_of_a_manifest_has_its_delivery_looked_at_now(self, cloud, admit):
         admit("sub/a.csv")
         admit("_SUCCESS", b'["sub/a.csv", "b.csv"]')
+        assert [delay for _, delay in cloud.sent("DeliveryQueue")] == [0]
         admit("b.csv", OTHER)
         opened = cloud.stores.deliveries.open(REF)
-        assert set(opened.expected) == opened.names == {"sub/a.csv", "b.csv"}
+        assert (opened.named, opened.arrived) == (2, 2)
+        ((message, delay),) = cloud.sent("DeliveryQueue")
+        assert (message["delivery"], message["once"], delay) == (opened.id, True, 0)
 
     def test_a_marker_is_no_data(self, cloud, admit):
         admit("a.csv")
@@ -289,14 +292,26 @@ class TestMarkers:
         assert admit("_SUCCESS", b'["a.csv"]') == "ignore"
         admit("a.csv")
         opened = cloud.stores.deliveries.open(REF)
-        assert (opened.uploads, opened.names) == (1, {"a.csv"})
-        assert opened.expected == ("a.csv",)
+        assert (opened.uploads, opened.named) == (1, 1)
+
+    def test_a_marker_in_any_folder_is_one_and_its_names_are_below_it(self, cloud, admit):
+        admit("dt=2026-11-01/_SUCCESS", b'["part-0.csv"]')
+        admit("dt=2026-11-02/_SUCCESS", b"")
+        (manifest,) = cloud.stores.deliveries.open(REF).manifests
+        assert manifest.version.key == PREFIX + "dt=2026-11-01/_SUCCESS"
+
+    def test_more_manifests_than_are_kept_are_markers_all_the_same(self, cloud, admit):
+        for number in range(MOST_MANIFESTS + 1):
+            assert admit(f"{number}/_SUCCESS", b'["a.csv"]') == "ignore"
+        assert cloud.stores.deliveries.open(REF).named == MOST_MANIFESTS
+        reasons = [entry["reason"] for entry in cloud.entries(REF, "upload")]
+        assert sum("20 manifests already" in reason for reason in reasons) == 1
 
     def test_a_file_that_is_not_accepted_arrived_all_the_same(self, cloud, admit):
         admit("a.csv", b"")
         admit("_SUCCESS", b'["a.csv"]')
         opened = cloud.stores.deliveries.open(REF)
-        assert (opened.uploads, opened.names) == (0, {"a.csv"})
+        assert (opened.uploads, opened.others) == (0, 1)
         assert cloud.stores.deliveries.close(REF, opened, "nothing new", cloud.now)
         assert cloud.stores.triggers.pending(REF) == []
 
@@ -307,18 +322,20 @@ class TestMarkers:
         ((_, detail),) = cloud.events()
         assert detail["rule"] == "marker_malformed"
 
-    def test_a_marker_too_large_for_the_table_is_set_aside(self, cloud, admit):
-        admit("a.csv")
-        names = json.dumps([f"part-{n:08d}.csv" for n in range(LARGEST_MARKER_BYTES // 16)])
-        assert admit("_SUCCESS", names.encode()) == "quarantine"
-        ((_, detail),) = cloud.events()
-        assert detail["rule"] == "marker_too_large"
+    def test_a_manifest_of_ten_megabytes_leaves_its_place_only(self, cloud, admit):
+        names = json.dumps([f"{'n' * 90}-{n:08d}.csv" for n in range(100_000)])
+        assert len(names) > 10_000_000
+        assert admit("_SUCCESS", names.encode()) == "ignore"
+        assert cloud.stores.deliveries.open(REF).named == 100_000
+        (item,) = cloud.stores.state.under(REF, "delivery#open")
+        assert len(repr(item)) < 1000
 
-    def test_the_largest_marker_fits_the_table(self, cloud, admit):
-        admit("a.csv")
-        names = ["n" * 16] * (LARGEST_MARKER_BYTES // 20)
-        assert admit("_SUCCESS", json.dumps(names).encode()) == "ignore"
-        assert len(cloud.stores.deliveries.open(REF).expected) == len(names)
+    def test_a_manifest_that_no_function_holds_is_set_aside(self, cloud, admit, monkeypatch):
+        for module in ("gathering", "judging"):
+            monkeypatch.setattr(f"tidemill.adapters.{module}.LARGEST_MARKER_BYTES", 100)
+        assert admit("_SUCCESS", json.dumps(["n" * 98, "m"]).encode()) == "quarantine"
+        ((_, detail),) = cloud.events()
+        assert "name fewer files" in detail["reason"]
 
     @pytest.mark.parametrize("calls", range(12))
     def test_wherever_it_dies_the_marker_counts_once(self, cloud, admit, calls):

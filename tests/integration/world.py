@@ -15,9 +15,11 @@ from typing import Any
 from tidemill.adapters.checking import Checking
 from tidemill.adapters.checks import FAILED
 from tidemill.adapters.closing import Closing
+from tidemill.adapters.completion import Completion
 from tidemill.adapters.conclusions import Conclusions
 from tidemill.adapters.decisions import Decisions
 from tidemill.adapters.intake import Intake
+from tidemill.adapters.quarantine import Quarantine
 from tidemill.adapters.reconciliation import Queues, Reconciliation
 from tidemill.adapters.runs import GOING
 from tidemill.adapters.stores import Stores
@@ -89,7 +91,15 @@ class World:
         clock = SimpleNamespace(time=lambda: self.now)
         wiring = {
             "admit_upload": {"intake": Intake(self.stores, self, self.deliveries, self)},  # type: ignore[arg-type]
-            "close_delivery": {"delivery_queue": self.deliveries, "checking": checking},
+            "close_delivery": {
+                "completion": Completion(
+                    self.stores,
+                    self.deliveries,  # type: ignore[arg-type]
+                    self,  # type: ignore[arg-type]
+                    Quarantine(self, self),  # type: ignore[arg-type]
+                ),
+                "checking": checking,
+            },
             "conclude_check": {"conclusions": Conclusions(self.stores, self.triggers)},  # type: ignore[arg-type]
             "decide_trigger": {
                 "decisions": Decisions(self.stores, self, self, self.triggers)  # type: ignore[arg-type]

@@ -95,9 +95,10 @@ class LookAtModel(ModelRef):
 
 @dataclass(frozen=True, slots=True)
 class CloseDelivery(ModelRef):
-    """A message of the delivery queue."""
+    """A message of the delivery queue; one that comes only *once* does not send itself again."""
 
     delivery: str
+    once: bool = False
 
 
 @dataclass(frozen=True, slots=True)

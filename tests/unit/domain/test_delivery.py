@@ -4,21 +4,25 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tidemill.domain.admission import ObjectVersion
 from tidemill.domain.delivery import (
     MARKER_GRACE_SECONDS,
     Close,
+    Look,
     OpenDelivery,
     Wait,
     judge,
-    manifest_names,
+    wakes,
 )
+from tidemill.domain.manifest import Comparison, Manifest
 from tidemill.spec.compiled import Delivery
 
 QUIET = Delivery(quiet_seconds=30, max_wait_seconds=3600, marker=None)
 MARKED = replace(QUIET, marker="_SUCCESS")
+EXPECTING = replace(QUIET, expect=3)
 OPEN = OpenDelivery(
     id="d-1", revision=3, opened_at=1000.0, last_arrival=1100.0, uploads=2, bytes=20,
-    marker_at=None, expected=None, names=frozenset(),
+    marker_at=None,
 )  # fmt: skip
 
 
@@ -49,60 +53,79 @@ def test_an_empty_marker_leaves_its_files_a_moment(marker_at, last):
     assert judge(marked, MARKED, 1105.0) == Close("2 files; _SUCCESS arrived")
 
 
-def test_a_manifest_closes_it_when_all_have_arrived():
-    listed = replace(OPEN, marker_at=1100.0, expected=("a", "b"), names=frozenset({"a"}))
+def named(*counts):
+    marker = ObjectVersion("lake", "raw/f/d/_SUCCESS", "m", "e", 9, 1.0, "")
+    return tuple(Manifest(marker, count) for count in counts)
+
+
+def compared(missing=(), extra=(), wrong=()):
+    return Comparison(2, tuple(missing), tuple(extra), tuple(wrong))
+
+
+def test_a_manifest_is_looked_at_once_as_many_arrived_as_it_names():
+    listed = replace(OPEN, marker_at=1100.0, manifests=named(2, 1))
     assert judge(listed, MARKED, 1100.0) == Wait(3500.0)
-    whole = replace(listed, names=frozenset({"a", "b", "c"}))
-    assert judge(whole, MARKED, 1100.0) == Close(
-        "2 files; _SUCCESS lists them and all have arrived"
+    assert judge(replace(listed, others=1), MARKED, 1100.0) == Look()
+    assert judge(listed, MARKED, 4600.0) == Look(), "at the end it is named what is missing"
+
+
+def test_a_manifest_closes_it_when_all_have_arrived():
+    listed = replace(OPEN, marker_at=1100.0, manifests=named(2))
+    assert judge(listed, MARKED, 1100.0, compared(missing=["b"])) == Wait(3500.0)
+    assert judge(listed, MARKED, 1100.0, compared(extra=["x.csv"])) == Close(
+        "2 files; _SUCCESS lists 2 and all have arrived; 1 not named: 'x.csv'"
     )
 
 
 def test_a_manifest_of_nothing_is_complete():
-    assert isinstance(judge(replace(OPEN, expected=()), MARKED, 1100.0), Close)
+    empty = replace(OPEN, manifests=named(0))
+    assert judge(empty, MARKED, 1100.0) == Look()
+    assert isinstance(judge(empty, MARKED, 1100.0, compared()), Close)
 
 
 def test_what_a_manifest_still_misses_is_named_and_not_at_length():
-    listed = replace(OPEN, expected=tuple("hgfedcba"), names=frozenset("a"))
-    reason = judge(listed, MARKED, 4600.0).reason
-    assert reason.endswith("maximum of 3600 s; _SUCCESS also names b, c, d, e, f")
+    listed = replace(OPEN, manifests=named(8))
+    reason = judge(listed, MARKED, 4600.0, compared(missing="bcdefgh")).reason
+    assert reason.endswith("maximum of 3600 s; 7 missing: 'b', 'c', 'd', 'e', 'f' and 2 more")
+
+
+def test_the_expected_number_closes_it_and_a_quiet_window_does_not():
+    assert judge(OPEN, EXPECTING, 4000.0) == Wait(600.0)
+    assert judge(replace(OPEN, uploads=3), EXPECTING, 1100.0) == Close("3 files; 3 were expected")
+    assert judge(replace(OPEN, others=5), EXPECTING, 4600.0).reason == (
+        "2 files; waited the maximum of 3600 s; 3 were expected"
+    )
+
+
+def test_what_may_have_completed_it_wakes():
+    assert not wakes(OPEN, QUIET)
+    assert not wakes(replace(OPEN, marker_at=1.0), MARKED), "its message is under way"
+    assert [wakes(replace(OPEN, uploads=n), EXPECTING) for n in (2, 3)] == [False, True]
+    listed = replace(OPEN, manifests=named(3))
+    assert [wakes(replace(listed, others=n), MARKED) for n in (0, 1)] == [False, True]
 
 
 @given(
     st.floats(0, 4000), st.floats(0, 4000), st.floats(0, 9000), st.none() | st.floats(0, 4000),
-    st.sampled_from([(QUIET, None), (MARKED, None), (MARKED, ("x",))]),
+    st.sampled_from([(QUIET, 0), (MARKED, 0), (MARKED, 1), (EXPECTING, 0)]),
 )  # fmt: skip
 def test_it_waits_a_while_or_closes_and_never_beyond_the_maximum(
     opened, after, now, marker_at, terms
 ):
-    policy, expected = terms
+    policy, manifests = terms
     delivery = replace(
         OPEN,
         opened_at=opened,
         last_arrival=opened + after,
         marker_at=marker_at,
-        expected=expected,
+        manifests=named(*[3] * manifests),
     )
-    verdict = judge(delivery, policy, now)
+    comparison = compared(missing=["a"]) if manifests else None
+    verdict = judge(delivery, policy, now, comparison)
     if isinstance(verdict, Wait):
         assert verdict.seconds > 0
         assert now + verdict.seconds <= opened + policy.max_wait_seconds + 1e-6
     else:
         assert verdict.reason
-    assert isinstance(judge(delivery, policy, opened + policy.max_wait_seconds), Close)
-
-
-@pytest.mark.parametrize("body", [b"", b" \n"])
-def test_an_empty_marker_lists_nothing(body):
-    assert manifest_names(body) is None
-
-
-def test_a_manifest_is_a_list_of_names():
-    assert manifest_names(b'["a.csv", "x/b.csv"]') == ("a.csv", "x/b.csv")
-    assert manifest_names(b"[]") == ()
-
-
-@pytest.mark.parametrize("body", [b"done", b"{}", b'"a.csv"', b"[1]", b"\xff\xff", b"["])
-def test_anything_else_is_refused(body):
-    with pytest.raises(ValueError, match="JSON list of file names"):
-        manifest_names(body)
+    end = opened + policy.max_wait_seconds
+    assert isinstance(judge(delivery, policy, end, comparison), Close)

@@ -1,8 +1,9 @@
 """Open and closed deliveries: an upload's ledger entry and its delivery are written together."""
 
 import hashlib
+import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from tidemill.adapters.checks import UNDER_WAY, Checks
@@ -11,6 +12,7 @@ from tidemill.adapters.ledger import Entry, Ledger, upload_entry
 from tidemill.adapters.state import DELIVERY, OPEN_DELIVERY, State
 from tidemill.domain.admission import ObjectVersion, Verdict
 from tidemill.domain.delivery import OpenDelivery
+from tidemill.domain.manifest import Manifest, newest
 from tidemill.times import iso
 
 if TYPE_CHECKING:
@@ -26,15 +28,10 @@ MOST_ARRIVALS = 99
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """
-    An upload that belongs to the open delivery, and its verdict.
-
-    *name* is kept for a manifest to be checked against; None when the spec has no marker.
-    """
+    """An upload that belongs to the open delivery, and its verdict."""
 
     version: ObjectVersion
     verdict: Verdict
-    name: str | None = None
 
     @property
     def data(self) -> bool:
@@ -43,17 +40,23 @@ class Arrival:
 
 
 @dataclass(frozen=True, slots=True)
+class Standing:
+    """The open delivery; *armed* says that a message which will close it is under way."""
+
+    delivery: OpenDelivery
+    armed: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Added:
     """
     What became of arrivals.
 
-    *known* were recorded before. *delivery* took the others, None when there were none; *armed*
-    says that a message which will close it was under way already.
+    *known* were recorded before. *delivery* took the others, None when there were none.
     """
 
     delivery: str | None
     known: tuple[Arrival, ...] = ()
-    armed: bool = False
 
 
 class Deliveries:
@@ -69,10 +72,10 @@ class Deliveries:
         item = self._state.get(ref, OPEN_DELIVERY)
         return _delivery(item) if item else None
 
-    def armed(self, ref: str, delivery: str) -> bool:
-        """Say whether the open delivery has a message under way that will close it."""
+    def standing(self, ref: str) -> Standing | None:
+        """Return the open delivery and whether its message is under way, or None."""
         item = self._state.get(ref, OPEN_DELIVERY)
-        return item is None or item["id"] != delivery or bool(item.get("armed"))
+        return _standing(item) if item else None
 
     def set_armed(self, ref: str, delivery: str) -> None:
         """Remember that a message is under way; nothing happens when it was closed meanwhile."""
@@ -102,8 +105,8 @@ class Deliveries:
         for _ in range(_ATTEMPTS):
             if not left:
                 return Added(None, tuple(known))
-            held = self._state.get(ref, OPEN_DELIVERY)
-            delivery = held["id"] if held else _delivery_id(ref, left[0].version, now)
+            held = self.open(ref)
+            delivery = held.id if held else _delivery_id(ref, left[0].version, now)
             entries = [
                 upload_entry(ref, item.version, item.verdict, now, delivery=delivery)
                 for item in left
@@ -121,26 +124,24 @@ class Deliveries:
                 known += [item for n, item in enumerate(left) if n in error.failed]
                 left = [item for n, item in enumerate(left) if n not in error.failed]
             else:
-                armed = bool(held and held.get("armed"))
-                return Added(delivery, tuple(known), armed=armed)
+                return Added(delivery, tuple(known))
         raise TimeoutError(f"the open delivery of {ref} changed {_ATTEMPTS} times; try again")
 
-    def begin(self, ref: str, version: ObjectVersion, now: float) -> str:
+    def begin(self, ref: str, version: ObjectVersion, now: float) -> OpenDelivery:
         """
-        Return the open delivery's id; open one without uploads when there is none.
+        Return the open delivery; open one without uploads when there is none.
 
-        For what belongs to a delivery and is no data: a marker that overtook its files, or a
-        file that its manifest names and that was not accepted.
+        For a marker that overtook its files.
         """
-        held = self._state.get(ref, OPEN_DELIVERY)
+        held = self.open(ref)
         if held is not None:
-            return str(held["id"])
+            return held
         delivery = _delivery_id(ref, version, now)
         try:
             transact(self._state.client, [self._opening(ref, delivery, now)])
         except ConditionFailedError:
             return self.begin(ref, version, now)  # another was faster: its delivery it is
-        return delivery
+        return OpenDelivery(delivery, 1, now, now, uploads=0, bytes=0, marker_at=None)
 
     def mark(
         self,
@@ -150,30 +151,29 @@ class Deliveries:
         verdict: Verdict,
         now: float,
         *,
-        expected: tuple[str, ...] | None,
+        named: int | None,
     ) -> bool:
         """
         Record that the marker *version* arrived, and disarm the delivery: it may close sooner.
 
-        Both or neither: a marker that is judged twice cannot close the next delivery too.
+        Both or neither: a marker that is judged twice cannot close the next delivery too. Of a
+        manifest only the place is kept, and *named*, the number of its files; None without one.
 
         Returns:
             False when the delivery was closed meanwhile.
         """
         entry = upload_entry(ref, version, verdict, now, delivery=delivery)
+        facts = values(id=delivery, now=now, one=1)
+        if named is not None:
+            facts |= values(manifest={json.dumps({**asdict(version), "named": named})})
         update: TransactWriteItemTypeDef = {
             "Update": {
                 "TableName": self._state.table,
                 "Key": self._state.key(ref, OPEN_DELIVERY),
-                "UpdateExpression": "SET marker_at = :now, expected = :expected "
-                "REMOVE armed ADD revision :one",
+                "UpdateExpression": "SET marker_at = :now REMOVE armed ADD revision :one"
+                + (", manifests :manifest" if named is not None else ""),
                 "ConditionExpression": "id = :id",
-                "ExpressionAttributeValues": values(
-                    id=delivery,
-                    now=now,
-                    expected=list(expected) if expected is not None else None,
-                    one=1,
-                ),
+                "ExpressionAttributeValues": facts,
             }
         }
         try:
@@ -199,6 +199,11 @@ class Deliveries:
             "uploads": delivery.uploads,
             "bytes": delivery.bytes,
             "reason": reason,
+            "manifests": [
+                {**asdict(manifest.version), "named": manifest.named}
+                for manifest in delivery.manifests
+            ]
+            or None,
         }
         if delivery.uploads:
             closed |= {"stands": UNDER_WAY, "attempt": 1, "since": now}
@@ -233,20 +238,19 @@ class Deliveries:
         self, ref: str, delivery: str, arrivals: Sequence[Arrival], now: float
     ) -> "TransactWriteItemTypeDef":
         sums = _sums(arrivals)
-        named = values(id=delivery, now=now, one=1, more=sums.uploads, size=sums.bytes)
-        if sums.names:
-            named |= values(names=sums.names)
         return {
             "Update": {
                 "TableName": self._state.table,
                 "Key": self._state.key(ref, OPEN_DELIVERY),
                 "UpdateExpression": "SET last_arrival = :now "
-                "ADD uploads :more, bytes_ :size, revision :one"
-                + (", arrived :names" if sums.names else ""),
+                "ADD uploads :uploads, others_ :others, bytes_ :bytes, revision :one",
                 "ConditionExpression": "id = :id",
-                "ExpressionAttributeValues": named,
+                "ExpressionAttributeValues": values(
+                    id=delivery, now=now, one=1,
+                    uploads=sums.uploads, others=sums.others, bytes=sums.bytes,
+                ),
             }
-        }
+        }  # fmt: skip
 
     def _update(self, ref: str, delivery: str, expression: str, **named: Any) -> None:
         """Update the open delivery; one that was closed meanwhile stays closed."""
@@ -275,8 +279,8 @@ class Deliveries:
                 "opened_at": now,
                 "last_arrival": now,
                 "uploads": sums.uploads,
+                "others_": sums.others,
                 "bytes_": sums.bytes,
-                "arrived": sums.names or None,  # NAMES is a word of DynamoDB's own
             },
         )
         return {
@@ -291,14 +295,13 @@ class Deliveries:
 @dataclass(frozen=True, slots=True)
 class _Sums:
     uploads: int
+    others: int
     bytes: int
-    names: frozenset[str]
 
 
 def _sums(arrivals: Sequence[Arrival]) -> _Sums:
-    accepted = [item.version.size for item in arrivals if item.data]
-    names = frozenset(item.name for item in arrivals if item.name)
-    return _Sums(len(accepted), sum(accepted), names)
+    sizes = [item.version.size for item in arrivals if item.data]
+    return _Sums(len(sizes), len(arrivals) - len(sizes), sum(sizes))
 
 
 def _delivery_id(ref: str, version: ObjectVersion, now: float) -> str:
@@ -307,8 +310,12 @@ def _delivery_id(ref: str, version: ObjectVersion, now: float) -> str:
     return f"d-{stamp}-{hashlib.sha256(first.encode()).hexdigest()[:6]}"
 
 
+def _standing(item: dict[str, Any]) -> Standing:
+    return Standing(_delivery(item), armed=bool(item.get("armed")))
+
+
 def _delivery(item: dict[str, Any]) -> OpenDelivery:
-    expected = item.get("expected")
+    pointers = [json.loads(text) for text in item.get("manifests", ())]
     return OpenDelivery(
         id=item["id"],
         revision=item["revision"],
@@ -317,6 +324,9 @@ def _delivery(item: dict[str, Any]) -> OpenDelivery:
         uploads=item["uploads"],
         bytes=item["bytes_"],
         marker_at=item.get("marker_at"),
-        expected=tuple(expected) if expected is not None else None,
-        names=item.get("arrived", frozenset()),
+        others=item.get("others_", 0),
+        manifests=newest(
+            Manifest(named=pointer.pop("named"), version=ObjectVersion(**pointer))
+            for pointer in pointers
+        ),
     )

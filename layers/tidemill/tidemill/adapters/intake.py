@@ -34,7 +34,7 @@ class Intake:
         self._specs = stores.specs
         quarantine = Quarantine(lake, bus)
         self._judging = Judging(stores.ledger, lake, quarantine)
-        self._gathering = Gathering(stores, lake, deliveries, quarantine)
+        self._gathering = Gathering(stores, deliveries, quarantine)
         self.each = each
 
     def admit(self, uploads: Sequence[ObjectCreated], now: float) -> list[Answer]:

@@ -15,6 +15,9 @@ from tidemill.domain.preflight import SAMPLE_BYTES, Sample, inspect, looked_at
 from tidemill.spec.compiled import Spec
 from tidemill.times import seconds
 
+#: About 200,000 names with size and checksum; a function of 1 GB holds them.
+LARGEST_MARKER_BYTES = 32 * 1024**2
+
 
 @dataclass(frozen=True, slots=True)
 class Case:
@@ -49,6 +52,7 @@ class Marks:
 
     upload: ObjectCreated
     version: ObjectVersion
+    body: bytes  # at most LARGEST_MARKER_BYTES
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,10 +102,12 @@ class Judging:
         self, case: Case, upload: ObjectCreated, previous: ObjectVersion | None, now: float
     ) -> Outcome:
         placement, spec = place(upload.key), case.spec
-        if placement is not None and spec is not None and placement.name == spec.delivery.marker:
-            version = self._look(upload)
-            if version is not None:
-                return Marks(upload, version)
+        if placement is not None and spec is not None and _marks(placement, spec):
+            opened = self._lake.open(
+                upload.bucket, upload.key, upload.version_id, upload.sequencer, LARGEST_MARKER_BYTES
+            )
+            if opened is not None:
+                return Marks(upload, *opened)
             version, verdict = self._gone(upload, now)
         else:
             version, verdict = self._verdict(placement, spec, upload, previous, now)
@@ -182,6 +188,11 @@ class Judging:
 
     def _tail(self, version: ObjectVersion, count: int) -> bytes:
         return self._lake.read(version, max(0, version.size - count), count)
+
+
+def _marks(placement: Placement, spec: Spec) -> bool:
+    """Say whether it is a marker: by its file name, in whatever folder below the model's prefix."""
+    return placement.name.rpartition("/")[2] == spec.delivery.marker
 
 
 def _arrives(spec: Spec, verdict: Verdict) -> bool:

@@ -1,6 +1,7 @@
 """Objects in S3: exact versions of uploads, and the documents that automation writes."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ MOST_TAGS = 10
 GONE = ("404", "NoSuchKey", "NoSuchVersion", "NotFound")
 #: Checksums that tell contents apart for certain; CRC32 does not.
 _CHECKSUMS = ("SHA256", "SHA1", "CRC64NVME")
+_MD5 = re.compile(r"[0-9a-f]{32}")  # a multipart ETag ends with the number of its parts
 
 
 class Lake:
@@ -149,7 +151,9 @@ class Lake:
 def _checksum(answer: Mapping[str, Any]) -> str:
     """Return the checksum of the whole object in S3's answer as `SHA256:…`, or an empty text."""
     if answer.get("ChecksumType") != "FULL_OBJECT":
-        return ""
+        etag = answer["ETag"].strip('"')
+        plain = answer.get("ServerSideEncryption", "AES256") == "AES256"  # a KMS ETag is no MD5
+        return f"MD5:{etag}" if plain and _MD5.fullmatch(etag) else ""
     found = (
         f"{name}:{answer[f'Checksum{name}']}"
         for name in _CHECKSUMS

@@ -40,6 +40,9 @@ EXPIRING: tuple[Kind, ...] = ("delivery", "trigger", "run")
 _DAY = 86_400
 #: So many entries of one key are read to find the version before.
 LONGEST_HISTORY = 200
+#: An entry has the time at which its batch was begun: so much may it be older than its delivery.
+SLACK_SECONDS = 300.0
+_ADMISSION = 2  # separators in the key of admission's entry; a later stage has one more
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,10 +217,48 @@ class Ledger:
         """Return a model's accepted, not later quarantined object versions that are data."""
         return _accepted(self._query(ref, "upload#"))
 
-    def accepted_in(self, ref: str, delivery: str) -> list[ObjectVersion]:
-        """Return the object versions that were accepted into a delivery and not set aside since."""
-        entries = self._query(ref, "upload#")
-        return _accepted([e for e in entries if e["facts"].get("delivery") == delivery])
+    def accepted_in(
+        self, ref: str, delivery: str, *, since: float | None = None, count: int | None = None
+    ) -> list[ObjectVersion]:
+        """
+        Return the object versions that were accepted into a delivery and not set aside since.
+
+        With *since* (when it was opened, seconds since 1970) and *count* (how many uploads were
+        accepted, as its record says) no more is read than was written since then; but a verdict
+        of the last moment may then be missing. Without them all uploads of the model are read.
+        """
+        entries: list[dict[str, Any]] = []
+        if since is not None and count is not None:
+            recent = self._by_time(ref, since - SLACK_SECONDS)
+            entries = [entry for entry in recent if entry["kind"] == "upload"]
+        if count is None or len(_members(entries, delivery)) < count:
+            entries = self._query(ref, "upload#")
+        members = _members(entries, delivery)
+        return [version for version in _accepted(entries) if version.identity in members]
+
+    def arrived_in(
+        self, ref: str, delivery: str, *, since: float, count: int
+    ) -> Iterator[tuple[ObjectVersion, str]]:
+        """
+        Yield every upload of a delivery, with admission's verdict; in no order.
+
+        Its entries stand together in the index by time, so that no more than they are read. The
+        index may be a moment behind: when it lacks some, the model's uploads are read one by one.
+
+        Args:
+            ref: The model.
+            delivery: Its id.
+            since: When it was opened, in seconds since 1970.
+            count: How many there are.
+        """
+        found = [
+            _judged(entry) for entry in self._by_time(ref, since - SLACK_SECONDS)
+            if _of_delivery(entry, delivery)
+        ]  # fmt: skip
+        if len(found) < count:
+            entries = self._query(ref, "upload#")
+            found = [_judged(entry) for entry in entries if _of_delivery(entry, delivery)]
+        return iter(found)
 
     def arrivals(self, ref: str) -> list[Arrival]:
         """Return what `accepted` does, each with the delivery it came in."""
@@ -280,6 +321,24 @@ class Ledger:
 def _told(item: dict[str, Any]) -> dict[str, Any]:
     """Return an entry with the time that people read; as stored, its key makes it unique."""
     return {**item, "at": item["at"].partition("#")[0]}
+
+
+def _of_delivery(entry: dict[str, Any], delivery: str) -> bool:
+    """Say whether an entry is admission's of an upload of *delivery*; markers and later are not."""
+    admitted = entry["kind"] == "upload" and entry["entry"].count("#") == _ADMISSION
+    return bool(
+        admitted and entry["verdict"] != "ignore" and entry["facts"].get("delivery") == delivery
+    )
+
+
+def _members(entries: list[dict[str, Any]], delivery: str) -> set[tuple[str, str, str]]:
+    found = (_judged(entry) for entry in entries if _of_delivery(entry, delivery))
+    return {version.identity for version, verdict in found if verdict == "accept"}
+
+
+def _judged(entry: dict[str, Any]) -> tuple[ObjectVersion, str]:
+    """Return the object version that an entry is about, and its verdict's name."""
+    return _version(entry["facts"]), entry["verdict"]
 
 
 def _accepted(entries: list[dict[str, Any]]) -> list[ObjectVersion]:

@@ -14,7 +14,7 @@ from tidemill.adapters.runs import GOING, Ended
 from tidemill.adapters.stores import Stores
 from tidemill.adapters.workflows import Workflows
 from tidemill.contracts import ObjectCreated
-from tidemill.domain.delivery import Close, judge
+from tidemill.domain.delivery import Wait, judge
 from tidemill.domain.failure import interrupted
 from tidemill.domain.placement import RAW, place
 
@@ -87,10 +87,10 @@ class Reconciliation:
             spec = self._stores.specs.find(ref)
             if delivery is None or spec is None:
                 continue
-            # Not merely late: a message that has to wait sends itself again for ever after.
-            if isinstance(judge(delivery, spec.delivery, now - OVERDUE_SECONDS), Close):
+            # Not merely late; and only once, for a message that has to wait sends itself again.
+            if not isinstance(judge(delivery, spec.delivery, now - OVERDUE_SECONDS), Wait):
                 message = {"project": spec.project, "model": spec.model, "delivery": delivery.id}
-                self._queues.deliveries.send(message)
+                self._queues.deliveries.send({**message, "once": True})
                 armed += 1
         return armed
 
