@@ -39,7 +39,7 @@ _SAGEMAKER = {
 _SAGEMAKER_ARNS = ("PipelineExecutionArn", "ModelPackageName", "ModelPackageArn")
 
 
-def needed(  # noqa: C901  # a table
+def needed(  # noqa: C901, PLR0912  # a table
     service: str, operation: str, request: dict[str, Any]
 ) -> Iterator[tuple[str, str]]:
     """Yield (action, resource ARN) of one call; the resource is `*` where AWS knows none."""
@@ -48,6 +48,9 @@ def needed(  # noqa: C901  # a table
             for item in request["TransactItems"]:
                 ((kind, write),) = item.items()
                 yield f"dynamodb:{_TRANSACTION[kind]}", _TABLES[write["TableName"]]
+        case "dynamodb", "BatchGetItem":
+            for name in request["RequestItems"]:
+                yield "dynamodb:BatchGetItem", _TABLES[name]
         case "dynamodb", _:
             table = _TABLES[request["TableName"]]
             index = f"/index/{request['IndexName']}" if "IndexName" in request else ""
@@ -56,7 +59,7 @@ def needed(  # noqa: C901  # a table
             yield _s3(operation, request)
         case "sqs", _:
             (name,) = (name for name, url in REFS.items() if url == request["QueueUrl"])
-            yield f"sqs:{operation}", ARNS[name]
+            yield f"sqs:{operation.removesuffix('Batch')}", ARNS[name]
         case "events", _:
             assert {entry["EventBusName"] for entry in request["Entries"]} == {BUS}
             yield f"events:{operation}", ARNS["Bus"]

@@ -179,9 +179,10 @@ class Cloud:
         """Return what the last `invoke` sent to *queue*: message and delay."""
         url = stack.queue_url(queue)
         return [
-            (json.loads(request["MessageBody"]), request.get("DelaySeconds", 0))
-            for service, operation, request in self.calls
-            if (service, operation) == ("sqs", "SendMessage") and request["QueueUrl"] == url
+            (json.loads(message["MessageBody"]), message.get("DelaySeconds", 0))
+            for _, operation, request in self.calls
+            if operation in ("SendMessage", "SendMessageBatch") and request["QueueUrl"] == url
+            for message in request.get("Entries", [request])
         ]
 
     def entries(self, ref: str, kind: str = "") -> list[dict[str, Any]]:

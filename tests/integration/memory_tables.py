@@ -72,6 +72,14 @@ class MemoryTables:
         most = query.get("PaginationConfig", {}).get("MaxItems")
         yield {"Items": [dict(item) for item in found[:most]]}
 
+    def batch_get_item(self, *, RequestItems: dict[str, Any]) -> dict[str, Any]:
+        self.before("BatchGetItem")
+        found: dict[str, list[Item]] = {}
+        for table, asked in RequestItems.items():
+            held = (self._items[table].get(self._key(table, key)) for key in asked["Keys"])
+            found[table] = [dict(item) for item in held if item is not None]
+        return {"Responses": found, "UnprocessedKeys": {}}
+
     def query(self, *, Limit: int, **query: Any) -> dict[str, Any]:
         (page,) = self.paginate(**query, PaginationConfig={"MaxItems": Limit + 1})
         more = {"LastEvaluatedKey": {}} if len(page["Items"]) > Limit else {}

@@ -1,3 +1,6 @@
+from functools import partial
+from types import SimpleNamespace
+
 import pytest
 from botocore.exceptions import ClientError
 
@@ -105,8 +108,24 @@ def test_every_version_is_listed_and_no_delete_marker(lake, put):
     uploads = [put(b"1"), put(b"2")]
     client("s3").delete_object(Bucket=LAKE, Key=KEY)
     client("s3").put_object(Bucket=LAKE, Key="prepared/x", Body=b"")
-    listed = set(lake.versions(LAKE, "raw/"))
-    assert listed == {(KEY, upload.version_id) for upload in uploads}
+    listed, after = lake.versions(LAKE, "raw/")
+    assert {(item.key, item.version_id) for item in listed} == {
+        (KEY, upload.version_id) for upload in uploads
+    }
+    assert {item.size for item in listed} == {1}
+    assert after is None
+
+
+def test_a_listing_goes_on_where_it_ended(lake, put, monkeypatch):
+    uploads = [put(b"1") for _ in range(3)]
+    real = lake._client.list_object_versions
+    monkeypatch.setattr(
+        lake, "_client", SimpleNamespace(list_object_versions=partial(real, MaxKeys=2))
+    )
+    first, after = lake.versions(LAKE, "raw/")
+    rest, end = lake.versions(LAKE, "raw/", after)
+    assert (len(first), end) == (2, None)
+    assert {item.version_id for item in [*first, *rest]} == {item.version_id for item in uploads}
 
 
 def test_a_uri_is_split_at_the_bucket():

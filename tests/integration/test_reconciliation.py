@@ -265,3 +265,18 @@ def test_a_head_is_anchored_at_most_once_an_hour(cloud, spec):
 def anchors(cloud):
     with cloud.somebody_else():
         return list(Anchors(client("s3"), stack.ANCHORS).of(REF))
+
+
+def test_a_model_that_is_broken_does_not_keep_the_others_from_their_turn(cloud, make_spec):
+    """Its spec is of a version that nobody reads; its name comes first."""
+    broken = cloud.apply(make_spec(model="a-broken"))
+    cloud.apply(make_spec())
+    for ref in (broken.ref, REF):
+        admit(cloud, cloud.upload(f"raw/{ref}/a.csv", CSV))
+    state = cloud.stores.state
+    item = state.item(broken.ref, "spec", {"spec": '{"version": 99}'})
+    state.client.put_item(TableName=state.table, Item=item)
+    cloud.now += 4000
+    with pytest.raises(RuntimeError, match="failed at: armed"):
+        sweep(cloud)
+    assert [message["model"] for message, _ in cloud.sent("DeliveryQueue")] == ["delay"]

@@ -50,6 +50,13 @@ class Waiting:
     world: "World"
     messages: list[Message] = field(default_factory=list)
 
+    def send_all(self, messages: list[dict[str, Any]]) -> None:
+        for message in messages:
+            self.send(message)
+
+    def waiting(self) -> int:
+        return len(self.messages)
+
     def send(self, message: dict[str, Any], delay_seconds: float = 0) -> None:
         self.world.step("send")
         self.messages.append(Message(json.dumps(message), self.world.now + delay_seconds))
@@ -172,8 +179,14 @@ class World:
     def put_json(self, uri: str, document: Any) -> None:
         self.step()
 
-    def versions(self, bucket: str, prefix: str) -> list[tuple[str, str]]:
-        return list(self.objects)
+    def versions(
+        self, bucket: str, prefix: str, after: Any
+    ) -> tuple[list[ObjectCreated], tuple[str, str] | None]:
+        """Two versions a page: a walk has several."""
+        found = sorted(self.objects)
+        page = [each for each in found if after is None or each > after][:2]
+        more = page[-1] if page and page[-1] != found[-1] else None
+        return [ObjectCreated(bucket, key, version, "") for key, version in page], more
 
     def put(self, event: DomainEvent) -> None:
         self.step()
@@ -249,7 +262,7 @@ class World:
         self._reconciliation.deliveries(self.now)
         self._reconciliation.checks(self.now)
         self._reconciliation.triggers(self.now)
-        self._reconciliation.uploads(stack.LAKE)
+        self._reconciliation.uploads(stack.LAKE, self.now)
 
     def going(self) -> list[str]:
         """Return the runs that have not ended."""

@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from tidemill.adapters.measures import count
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 
 SOURCE = "tidemill"
 LONGEST_DELAY_SECONDS = 900
+_MOST_MESSAGES = 10
 
 
 class Bus:
@@ -62,6 +64,33 @@ class Queue:
     def __init__(self, client: "SQSClient", url: str) -> None:
         self._client = client
         self._url = url
+
+    def send_all(self, messages: Sequence[dict[str, Any]]) -> None:
+        """
+        Send many, ten a request.
+
+        Raises:
+            ConnectionError: The queue refused some; the caller's retry sends them again.
+        """
+        for first in range(0, len(messages), _MOST_MESSAGES):
+            answer = self._client.send_message_batch(
+                QueueUrl=self._url,
+                Entries=[
+                    {"Id": str(number), "MessageBody": json.dumps(message)}
+                    for number, message in enumerate(messages[first : first + _MOST_MESSAGES])
+                ],
+            )
+            if answer.get("Failed"):
+                raise ConnectionError(f"{self._url} refused {answer['Failed']}")
+
+    def waiting(self) -> int:
+        """Return about how many messages are in the queue, those being handled included."""
+        names: list[Any] = [
+            "ApproximateNumberOfMessages",
+            "ApproximateNumberOfMessagesNotVisible",
+        ]
+        answer = self._client.get_queue_attributes(QueueUrl=self._url, AttributeNames=names)
+        return sum(int(answer["Attributes"][name]) for name in names)
 
     def send(self, message: dict[str, Any], delay_seconds: float = 0) -> None:
         """Send *message*; it arrives after at most 900 s, whatever delay was asked."""

@@ -2,12 +2,14 @@
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
+from tidemill.contracts import ObjectCreated
 from tidemill.domain.admission import ObjectVersion
+from tidemill.times import iso
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -138,14 +140,34 @@ class Lake:
             return None
         return json.loads(body)
 
-    def versions(self, bucket: str, prefix: str) -> Iterator[tuple[str, str]]:
-        """Yield (key, version id) of every object version under *prefix*."""
-        pages = self._client.get_paginator("list_object_versions").paginate(
-            Bucket=bucket, Prefix=prefix
-        )
-        for page in pages:
-            for item in page.get("Versions", []):
-                yield item["Key"], item["VersionId"]
+    def versions(
+        self, bucket: str, prefix: str, after: tuple[str, str] | None = None
+    ) -> tuple[list[ObjectCreated], tuple[str, str] | None]:
+        """
+        Return up to 1,000 object versions under *prefix*, as the events that they should have had.
+
+        Args:
+            bucket: The bucket.
+            prefix: What the keys begin with.
+            after: Where the page before ended; None for the first.
+
+        Returns:
+            The page, and where it ended; None when it was the last.
+        """
+        marker: Any = {"KeyMarker": after[0], "VersionIdMarker": after[1]} if after else {}
+        answer = self._client.list_object_versions(Bucket=bucket, Prefix=prefix, **marker)
+        page = [
+            ObjectCreated(
+                bucket, item["Key"], item["VersionId"], "",
+                etag=item["ETag"].strip('"'),
+                size=item["Size"],
+                at=iso(item["LastModified"].timestamp()),
+            )
+            for item in answer.get("Versions", [])
+        ]  # fmt: skip
+        if not answer.get("IsTruncated"):
+            return page, None
+        return page, (answer["NextKeyMarker"], answer.get("NextVersionIdMarker", ""))
 
 
 def _checksum(answer: Mapping[str, Any]) -> str:

@@ -6,11 +6,13 @@ An entry's key is its identity; the index `by_time` gives the order people read.
 """
 
 import hashlib
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from tidemill.adapters.items import marshal, unmarshal, values
+from tidemill.contracts import ObjectCreated
 from tidemill.domain.admission import ObjectVersion, Verdict
 from tidemill.domain.dataset import Arrival, age
 from tidemill.times import iso
@@ -42,6 +44,8 @@ _DAY = 86_400
 LONGEST_HISTORY = 200
 #: An entry has the time at which its batch was begun: so much may it be older than its delivery.
 SLACK_SECONDS = 300.0
+_MOST_KEYS = 100  # of one BatchGetItem
+_PAUSE_SECONDS = 0.1
 _ADMISSION = 2  # separators in the key of admission's entry; a later stage has one more
 
 
@@ -207,6 +211,22 @@ class Ledger:
     def of_key(self, ref: str, key: str) -> list[dict[str, Any]]:
         """Return all that is recorded of the versions of one object, oldest first."""
         return self.under(ref, _upload_key(key))
+
+    def unknown(self, ref: str, uploads: Sequence[ObjectCreated]) -> list[ObjectCreated]:
+        """Return those of *uploads* that have no entry; a cheap read, a moment behind."""
+        left = {_upload_key(upload.key, upload.version_id): upload for upload in uploads}
+        keys = [marshal({"model": ref, "entry": entry}) for entry in left]
+        for first in range(0, len(keys), _MOST_KEYS):
+            few = keys[first : first + _MOST_KEYS]
+            asked: Any = {self._table: {"Keys": few, "ProjectionExpression": "entry"}}
+            while asked:
+                answer = self._client.batch_get_item(RequestItems=asked)
+                for item in answer["Responses"].get(self._table, []):
+                    left.pop(str(unmarshal(item)["entry"]), None)
+                asked = answer.get("UnprocessedKeys")
+                if asked:
+                    time.sleep(_PAUSE_SECONDS)  # throttled: the rest in a moment
+        return list(left.values())
 
     def newest_accepted(self, ref: str, key: str) -> ObjectVersion | None:
         """Return the newest accepted version of *key* that is data, or None."""

@@ -1,6 +1,7 @@
 """The sweep's parts: compare what there is with what is written, and hint at the difference."""
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,15 +9,13 @@ from tidemill.adapters.bus import Queue
 from tidemill.adapters.checking import Checking
 from tidemill.adapters.closing import Closing
 from tidemill.adapters.lake import Lake
-from tidemill.adapters.ledger import UNPLACED
+from tidemill.adapters.missed import Missed
 from tidemill.adapters.outlook import look
 from tidemill.adapters.runs import GOING, Ended
 from tidemill.adapters.stores import Stores
 from tidemill.adapters.workflows import Workflows
-from tidemill.contracts import ObjectCreated
 from tidemill.domain.delivery import Wait, judge
 from tidemill.domain.failure import interrupted
-from tidemill.domain.placement import RAW, place
 
 #: A delivery's message may be this late before the sweep sends another.
 OVERDUE_SECONDS = 60.0
@@ -46,53 +45,59 @@ class Reconciliation:
         closing: Closing,
     ) -> None:
         self._stores = stores
-        self._lake = lake
+        self._missed = Missed(stores, lake, queues.intake)
         self._queues = queues
         self._checking = checking
         self._retrain = retrain
         self._rollout = rollout
         self._closing = closing
 
-    def uploads(self, bucket: str) -> int:
-        """Send every object version under raw/ that has no verdict through intake again."""
-        missed = 0
-        models = set(self._stores.specs.refs())
-        for key, version_id in self._lake.versions(bucket, f"{RAW}/"):
-            placement = place(key)
-            ref = placement.ref if placement and placement.ref in models else UNPLACED
-            if self._stores.ledger.upload(ref, key, version_id) is None:
-                self._queues.intake.send(ObjectCreated(bucket, key, version_id, "").to_event())
-                missed += 1
-        return missed
+    def uploads(self, bucket: str, now: float) -> int:
+        """Send object versions under raw/ that have no verdict through intake again."""
+        return self._missed.walk(bucket, now)
+
+    def _of_each(self, act: Callable[[str], int]) -> int:
+        """Do *act* for each model; what one breaks does not keep the others from their turn."""
+        done, errors = 0, []
+        for ref in self._stores.specs.refs():
+            try:
+                done += act(ref)
+            except Exception as error:  # noqa: BLE001  # raised below, after the others' turn
+                error.add_note(f"of {ref}")
+                errors.append(error)
+        if errors:
+            raise ExceptionGroup(f"{len(errors)} models could not be swept", errors)
+        return done
 
     def executions(self, now: float) -> int:
         """End every run whose workflow has ended without saying so."""
+        return self._of_each(lambda ref: self._settle(ref, now))
+
+    def _settle(self, ref: str, now: float) -> int:
         settled = 0
-        for ref in self._stores.specs.refs():
-            lease = self._stores.leases.read(ref, "run")
-            holder = {lease.holder} if lease is not None and lease.holder else set()
-            for run in self._stores.standings.read(ref).going | holder:
-                ended = self._ended(ref, run)
-                if ended is not None and self._stores.runs.get(ref, run)["status"] in GOING:
-                    settled += self._closing.run(ref, run, ended, now)
-            settled += self._free_lease(ref)
-            settled += self._settle_rollout(ref, now)
-        return settled
+        lease = self._stores.leases.read(ref, "run")
+        holder = {lease.holder} if lease is not None and lease.holder else set()
+        for run in self._stores.standings.read(ref).going | holder:
+            ended = self._ended(ref, run)
+            if ended is not None and self._stores.runs.get(ref, run)["status"] in GOING:
+                settled += self._closing.run(ref, run, ended, now)
+        return settled + self._free_lease(ref) + self._settle_rollout(ref, now)
 
     def deliveries(self, now: float) -> int:
         """Send the closing message again of every open delivery that should have been looked at."""
-        armed = 0
-        for ref in self._stores.specs.refs():
-            delivery = self._stores.deliveries.open(ref)
-            spec = self._stores.specs.find(ref)
-            if delivery is None or spec is None:
-                continue
-            # Not merely late; and only once, for a message that has to wait sends itself again.
-            if not isinstance(judge(delivery, spec.delivery, now - OVERDUE_SECONDS), Wait):
-                message = {"project": spec.project, "model": spec.model, "delivery": delivery.id}
-                self._queues.deliveries.send({**message, "once": True})
-                armed += 1
-        return armed
+        return self._of_each(lambda ref: self._look(ref, now))
+
+    def _look(self, ref: str, now: float) -> int:
+        delivery = self._stores.deliveries.open(ref)
+        spec = self._stores.specs.find(ref)
+        if delivery is None or spec is None:
+            return 0
+        # Not merely late; and only once, for a message that has to wait sends itself again.
+        if isinstance(judge(delivery, spec.delivery, now - OVERDUE_SECONDS), Wait):
+            return 0
+        message = {"project": spec.project, "model": spec.model, "delivery": delivery.id}
+        self._queues.deliveries.send({**message, "once": True})
+        return 1
 
     def checks(self, now: float) -> int:
         """Set going again every check that died, or that failed and is due."""
@@ -104,16 +109,17 @@ class Reconciliation:
 
         Not every model that waits: a hint that is under way is left to come.
         """
-        woken = 0
-        for ref in self._stores.specs.refs():
-            seen = look(self._stores, ref)
-            runs = [self._stores.runs.get(ref, run) for run in seen.record.going]
-            unstarted = any(run["status"] == "starting" for run in runs)
-            if unstarted or seen.is_overdue(seen.decide(now), now):
-                project, _, model = ref.partition("/")
-                self._queues.triggers.send({"project": project, "model": model})
-                woken += 1
-        return woken
+        return self._of_each(lambda ref: self._wake(ref, now))
+
+    def _wake(self, ref: str, now: float) -> int:
+        seen = look(self._stores, ref)
+        runs = [self._stores.runs.get(ref, run) for run in seen.record.going]
+        unstarted = any(run["status"] == "starting" for run in runs)
+        if not unstarted and not seen.is_overdue(seen.decide(now), now):
+            return 0
+        project, _, model = ref.partition("/")
+        self._queues.triggers.send({"project": project, "model": model})
+        return 1
 
     def _free_lease(self, ref: str) -> int:
         """Free the lease of a run whose end was written by somebody who then died."""

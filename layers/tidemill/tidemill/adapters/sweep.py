@@ -39,7 +39,7 @@ class Sweep:
             "checked": lambda: reconciliation.checks(now),
             "woken": lambda: reconciliation.triggers(now),
             "chained": lambda: self._late.sweep(now),
-            "missed": lambda: reconciliation.uploads(self._bucket),
+            "missed": lambda: reconciliation.uploads(self._bucket, now),
         }
         found: dict[str, int] = {}
         failed: list[str] = []
