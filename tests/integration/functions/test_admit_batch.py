@@ -1,5 +1,14 @@
 """Batches of uploads: what they cost, and that what fails fails alone."""
 
+import gzip
+import random
+
+import pytest
+
+from tidemill.contracts import ObjectCreated
+
+from ...stack import LAKE
+from ..cloud import client
 from .scenes import CSV, REF
 from .test_admit_upload import records
 
@@ -27,6 +36,80 @@ def test_a_batch_writes_each_open_delivery_once(cloud, make_spec):
     assert len(calls(cloud, "GetObject")) == 30, "one request of S3 for each upload"
     assert [cloud.stores.deliveries.open(ref).uploads for ref in refs] == [10] * 3
     assert [delay for _, delay in cloud.sent("DeliveryQueue")] == [30] * 3
+
+
+@pytest.mark.parametrize(("packed", "reads"), [(False, 1), (True, 2)])
+def test_only_a_format_that_needs_its_end_has_it_read(cloud, spec, packed, reads):
+    cloud.apply(spec)
+    chance = random.Random(1)
+    rows = "".join(f"{chance.random()},{n % 2}\n" for n in range(20_000))
+    body = b"carrier,late\n" + rows.encode()
+    name = "a.csv.gz" if packed else "a.csv"
+    upload = cloud.upload(f"raw/{REF}/{name}", gzip.compress(body) if packed else body)
+    cloud.invoke("admit_upload", records(upload.to_event()))
+    assert len(calls(cloud, "GetObject")) == reads
+    assert [e["verdict"] for e in cloud.entries(REF, "upload")] == ["accept"]
+
+
+LONG = "é" * ((1024 - len(f"raw/{REF}/.csv")) // 2)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["ein Ort+é/dt=2026-11-01/part 0+1.csv", "日本.csv", "%2B.csv", "a//b.csv", f"{LONG}.csv"],
+    ids=["space, plus", "kanji", "escaped", "empty folder", "1,024 bytes"],
+)  # fmt: skip
+def test_a_key_is_what_it_is(cloud, spec, name):
+    cloud.apply(spec)
+    upload = cloud.upload(f"raw/{REF}/{name}", CSV)
+    assert cloud.invoke("admit_upload", records(upload.to_event())) == {"batchItemFailures": []}
+    (entry,) = cloud.entries(REF, "upload")
+    assert (entry["verdict"], entry["subject"]) == ("accept", f"raw/{REF}/{name}")
+
+
+def test_the_longest_keys_fit_a_transaction(cloud, spec):
+    """Its items may be 4 MB together, and each 400 KB."""
+    cloud.apply(spec)
+    names = [f"{LONG[:-5]}{n:02d}.csv" for n in range(20)]
+    events = [cloud.upload(f"raw/{REF}/{name}", CSV).to_event() for name in names]
+    assert cloud.invoke("admit_upload", records(*events)) == {"batchItemFailures": []}
+    (call,) = calls(cloud, "TransactWriteItems")
+    largest = max(len(repr(item)) for item in call["TransactItems"])
+    assert largest * 100 < 4 * 2**20
+
+
+def test_a_copy_from_another_bucket_is_an_upload_like_any_other(cloud, spec):
+    cloud.apply(spec)
+    client("s3").create_bucket(Bucket="elsewhere")
+    client("s3").put_object(Bucket="elsewhere", Key="x", Body=CSV)
+    copied = client("s3").copy_object(
+        Bucket=LAKE, Key=f"raw/{REF}/a.csv", CopySource={"Bucket": "elsewhere", "Key": "x"}
+    )
+    event = ObjectCreated(LAKE, f"raw/{REF}/a.csv", copied["VersionId"], "01").to_event()
+    assert cloud.invoke("admit_upload", records(event)) == {"batchItemFailures": []}
+    assert cloud.stores.deliveries.open(REF).uploads == 1
+
+
+def test_the_same_bytes_in_parts_are_a_duplicate_of_the_same_parts_only(cloud, spec):
+    """A multipart ETag is another than that of one part; then the bytes count as a change."""
+    cloud.apply(spec)
+    for _ in range(2):
+        cloud.invoke("admit_upload", records(in_parts(f"raw/{REF}/a.csv").to_event()))
+    whole = cloud.upload(f"raw/{REF}/a.csv", CSV)
+    cloud.invoke("admit_upload", records(whole.to_event()))
+    verdicts = sorted(e["verdict"] for e in cloud.entries(REF, "upload"))
+    assert verdicts == ["accept", "accept", "duplicate"]
+
+
+def in_parts(key):
+    s3 = client("s3")
+    upload = s3.create_multipart_upload(Bucket=LAKE, Key=key)["UploadId"]
+    part = s3.upload_part(Bucket=LAKE, Key=key, UploadId=upload, PartNumber=1, Body=CSV)
+    parts = {"Parts": [{"PartNumber": 1, "ETag": part["ETag"]}]}
+    done = s3.complete_multipart_upload(
+        Bucket=LAKE, Key=key, UploadId=upload, MultipartUpload=parts
+    )
+    return ObjectCreated(LAKE, key, done["VersionId"], "")
 
 
 def test_more_than_a_transaction_holds_is_written_in_several(cloud, spec):

@@ -11,7 +11,7 @@ from tidemill.domain.admission import ObjectVersion, Verdict, catalogued, mispla
 from tidemill.domain.dataset import age
 from tidemill.domain.finding import Finding, NeedMore
 from tidemill.domain.placement import Placement, place
-from tidemill.domain.preflight import SAMPLE_BYTES, Sample, inspect, looked_at
+from tidemill.domain.preflight import SAMPLE_BYTES, Sample, inspect, looked_at, reads_tail
 from tidemill.spec.compiled import Spec
 from tidemill.times import seconds
 
@@ -172,10 +172,8 @@ class Judging:
         return Verdict("accept", f"{again}; {looked_at(version.key, spec.data.format)}")
 
     def _inspect(self, spec: Spec, version: ObjectVersion, head: bytes) -> Finding | None:
-        if version.size <= len(head):
-            tail, wanted = head, version.size
-        else:
-            wanted = SAMPLE_BYTES
+        tail, wanted = head, SAMPLE_BYTES
+        if version.size > len(head) and reads_tail(head):
             tail = self._tail(version, wanted)
         while True:
             found = inspect(Sample(version.key, version.size, head, tail), spec.data)

@@ -24,7 +24,7 @@ from tidemill.domain.signatures import (
 )
 from tidemill.spec.compiled import Data, Format
 
-__all__ = ["SAMPLE_BYTES", "Finding", "NeedMore", "Sample", "inspect", "looked_at"]
+__all__ = ["SAMPLE_BYTES", "Finding", "NeedMore", "Sample", "inspect", "looked_at", "reads_tail"]
 
 SAMPLE_BYTES: Final = 64 * 2**10
 """How much of an object's beginning and end the caller reads; objects that fit are judged whole."""
@@ -42,6 +42,11 @@ class Sample:
     size: int  # bytes
     head: bytes  # its first SAMPLE_BYTES
     tail: bytes  # its last SAMPLE_BYTES, or as many as NeedMore asked for
+
+
+def reads_tail(head: bytes) -> bool:
+    """Say whether the decision on an object that begins with *head* needs its end, too."""
+    return head.startswith((GZIP, *_PARQUETS))
 
 
 def inspect(sample: Sample, data: Data) -> Finding | NeedMore | None:
