@@ -99,6 +99,20 @@ class Deployed:
         project, model = ref.split("/")
         self.invoke("RequestRunFunctionName", {"project": project, "model": model, "why": why})
 
+    def drift(self, found: dict[str, Any]) -> None:
+        """Tell the stack's bus of drift, as a watch does."""
+        answer = self.cloud.client("events").put_events(
+            Entries=[
+                {
+                    "Source": "tidemill",
+                    "DetailType": "Drift Found",
+                    "Detail": json.dumps(found),
+                    "EventBusName": self.outputs["BusName"],
+                }
+            ]
+        )
+        assert not answer["FailedEntryCount"], answer
+
     def runs(self, ref: str) -> list[dict[str, Any]]:
         return self.stores.runs.of(ref)
 

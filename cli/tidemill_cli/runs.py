@@ -44,7 +44,10 @@ def start(session: Session, model: str, why: str) -> None:
 
     When a run goes on already, this one starts after it.
     """
-    answer = session.stack.invoke("RequestRunFunctionName", {**parts(model), "why": reasoned(why)})
+    from uuid import uuid4
+
+    request = {**parts(model), "why": reasoned(why), "id": uuid4().hex}  # boto3 may try twice
+    answer = session.stack.invoke("RequestRunFunctionName", request)
     if session.as_json:
         put_json({"model": model, "trigger": answer["trigger"]})
     else:

@@ -117,6 +117,8 @@ def reject(session: Session, model: str, version: int, why: str) -> None:
 def _judge(
     session: Session, model: str, version: int, verdict: Literal["approve", "reject"], why: str
 ) -> None:
+    from tidemill.times import iso
+
     answer = session.stack.invoke(
         "JudgeVersionFunctionName",
         {
@@ -125,6 +127,7 @@ def _judge(
             "verdict": verdict,
             "why": reasoned(why),
             "by": _person(),
+            "id": iso(time.time()),  # boto3 may try twice; sorts by time in the ledger
         },
     )
     if session.as_json:
@@ -148,7 +151,9 @@ def _person() -> str:
 @click.pass_obj
 def rollback(session: Session, model: str, version: int | None, why: str) -> None:
     """Bring an earlier version of MODEL back into service."""
-    payload: dict[str, Any] = {**parts(model), "why": reasoned(why)}
+    from uuid import uuid4
+
+    payload: dict[str, Any] = {**parts(model), "why": reasoned(why), "id": uuid4().hex}
     if version is not None:
         payload["version"] = version
     answer = session.stack.invoke("RequestRollbackFunctionName", payload)

@@ -11,7 +11,6 @@ import boto3
 from aws_lambda_powertools import Logger
 
 from tidemill.adapters.bus import Queue
-from tidemill.adapters.items import transact
 from tidemill.adapters.stores import Stores
 from tidemill.contracts import RequestRun
 from tidemill.domain.trigger import Trigger
@@ -35,8 +34,9 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     if not request.why.strip():
         raise InvalidInputError("a manual run needs a reason: --why")
     stores.specs.get(request.ref)
-    trigger = Trigger(f"manual-{context.aws_request_id}", "manual", time.time(), request.why)
-    transact(stores.state.client, [stores.triggers.put(request.ref, trigger)])
+    identity = f"manual-{request.id or context.aws_request_id}"
+    trigger = Trigger(identity, "manual", time.time(), request.why)
+    stores.triggers.raised(request.ref, trigger, {}, joins=False)
     queue.send({"project": request.project, "model": request.model})
     logger.info("run_requested", extra={"model": request.ref, "trigger": trigger.id})
     return {"trigger": trigger.id}

@@ -5,6 +5,7 @@ Called by the rule on SageMaker's Model Package State Change: one rollout an app
 that event comes.
 """
 
+import time
 from typing import Any
 
 import boto3
@@ -36,6 +37,6 @@ rollouts = Rollouts(
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: Any) -> None:  # noqa: ARG001  # Lambda passes both
     changed = PackageChanged.parse(event["detail"])
-    name = rollouts.approved(changed)
+    name = rollouts.approved(changed, time.time())
     if name is not None:
         logger.info("rollout_started", extra={"execution": name})

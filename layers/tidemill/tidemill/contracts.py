@@ -299,6 +299,7 @@ class RequestRun(ModelRef):
     """Input of `functions/request_run`: a person wants a run."""
 
     why: str
+    id: str = ""  # the same for every attempt of one request
 
 
 @dataclass(frozen=True, slots=True)
@@ -307,6 +308,7 @@ class RequestRollback(ModelRef):
 
     why: str
     version: int | None = None
+    id: str = ""  # the same for every attempt of one request
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,7 @@ _HOOKS = (
     "interrupted_executions",
     "ranged_versions",
     "event_targets",
+    "schedule_inputs",
     "event_sources",
     "metric_alarms",
     "service_metrics",

@@ -23,6 +23,17 @@ def test_a_manual_run_is_a_trigger_like_others(cloud, spec):
     assert cloud.sent("TriggerQueue") == [(MODEL, 0)]
 
 
+def test_a_request_that_is_tried_again_is_one(cloud, spec):
+    cloud.apply(spec)
+    for _ in range(2):
+        cloud.invoke("request_run", {**MODEL, "why": "because", "id": "r-1"})
+        cloud.now += 5
+    assert [trigger.id for trigger in cloud.stores.triggers.pending(REF)] == ["manual-r-1"]
+    assert [e["verdict"] for e in cloud.entries(REF, "trigger")] == ["raise"]
+    cloud.invoke("request_run", {**MODEL, "why": "because", "id": "r-2"})
+    assert len(cloud.stores.triggers.pending(REF)) == 2, "each person's request is one"
+
+
 def test_a_manual_run_needs_a_reason_and_a_model(cloud, spec):
     with pytest.raises(NotFoundError):
         cloud.invoke("request_run", {**MODEL, "why": "because"})
@@ -67,6 +78,14 @@ def test_a_rollback_goes_to_the_version_before(cloud):
 def test_a_rollback_goes_to_the_version_that_is_named(cloud):
     crown(cloud, 1, 2, 3)
     assert roll_back(cloud, version=1)["version"] == 1
+
+
+def test_a_rollback_that_is_tried_again_is_one(cloud):
+    crown(cloud, 1, 2)
+    for identity in ("r-1", "r-1", "r-2"):
+        roll_back(cloud, id=identity)
+        cloud.now += 5
+    assert len(cloud.workflows.of("rollout")) == 2
 
 
 def test_without_a_version_before_there_is_nothing_to_go_back_to(cloud):

@@ -2,8 +2,10 @@ from datetime import timedelta
 
 import pytest
 
+from tidemill.adapters.ledger import Entry
+
 from ..fake_sagemaker import CREATED
-from .scenes import NAME
+from .scenes import NAME, REF
 
 
 @pytest.fixture
@@ -95,3 +97,24 @@ def test_it_may_die_anywhere(survives, make_spec, sample):
         return event
 
     survives("start_rollout", prepare)
+
+
+def test_an_approval_of_a_deleted_model_is_in_the_ledger(cloud, approved):
+    """Nothing is put in service; whoever approved it reads why."""
+    named = {"project": "flights", "model": "delay"}
+    cloud.sagemaker.packages[approved.package]["CustomerMetadataProperties"] = named
+    cloud.stores.specs.remove(
+        REF, cloud.stores.ledger, Entry(REF, "gone", 1.0, "model", "", "", "")
+    )
+    assert approved() == approved() == {}
+    (entry,) = cloud.entries(REF, "rollout")
+    assert entry["verdict"] == "refuse"
+    assert entry["reason"].startswith("version 3 was approved, but the model was deleted: apply")
+
+
+def test_of_another_s_group_nothing_is_said(cloud, approved):
+    cloud.stores.specs.remove(
+        REF, cloud.stores.ledger, Entry(REF, "gone", 1.0, "model", "", "", "")
+    )
+    assert approved() == {}
+    assert cloud.entries(REF, "rollout") == []

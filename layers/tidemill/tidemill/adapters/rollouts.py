@@ -3,12 +3,13 @@
 import hashlib
 from typing import Any
 
+from tidemill.adapters.ledger import Entry
 from tidemill.adapters.registry import Registry
 from tidemill.adapters.stores import Stores
 from tidemill.adapters.workflows import Workflows
 from tidemill.contracts import PackageChanged, RequestRollback
 from tidemill.errors import InvalidInputError, NotFoundError
-from tidemill.names import aws_name
+from tidemill.names import aws_name, model_ref
 
 #: As many characters of a model's name begin its rollouts' names; Step Functions allows 80 in all.
 _OF_THE_MODEL = 40
@@ -25,7 +26,7 @@ class Rollouts:
         self._workflows = workflows
         self._stack = stack
 
-    def approved(self, changed: PackageChanged) -> str | None:
+    def approved(self, changed: PackageChanged, now: float) -> str | None:
         """
         Start the rollout of a version that was approved; one an approval, however often it is told.
 
@@ -38,16 +39,15 @@ class Rollouts:
         fields = changed.UpdatedModelPackageFields  # where it is not said, the package decides
         if fields is not None and "ModelApprovalStatus" not in fields:
             return None
-        ref = self._owner(changed.ModelPackageGroupName)
-        if ref is None:
-            return None
         package = self._registry.describe(changed.ModelPackageArn)
         if package["ModelApprovalStatus"] != "Approved":
             return None
         number = package["ModelPackageVersion"]
-        changed_at = package.get("LastModifiedTime") or package["CreationTime"]
-        approval = f"{changed.ModelPackageArn} {changed_at.timestamp()}"
-        digest = hashlib.sha256(approval.encode()).hexdigest()[:12]
+        ref = self._owner(changed.ModelPackageGroupName)
+        if ref is None:
+            self._refuse(changed, package, now)
+            return None
+        digest = _approval(changed, package)
         why = package.get("ApprovalDescription") or "approved"
         name, _ = self._start(ref, number, digest, changed.ModelPackageArn, why)
         return name
@@ -58,7 +58,7 @@ class Rollouts:
 
         Args:
             request: What was asked for.
-            now_ns: Nanoseconds since 1970; they name the execution, so each request is one.
+            now_ns: Nanoseconds since 1970; they name the execution of a request without an id.
 
         Returns:
             `{"version", "execution"}`, the execution as an ARN.
@@ -79,9 +79,31 @@ class Rollouts:
                 f"version {number} is {found['approval']}; approve it first: "
                 f"tidemill approve {ref} {number} --why …"
             )
-        identity, why = f"rollback-{now_ns:x}", f"rollback: {request.why}"
+        identity = f"rollback-{_short(request.id) if request.id else f'{now_ns:x}'}"
+        why = f"rollback: {request.why}"
         _, execution = self._start(ref, number, identity, found["package"], why)
         return {"version": number, "execution": execution}
+
+    def _refuse(self, changed: PackageChanged, package: dict[str, Any], now: float) -> None:
+        """Write down that a version was approved whose model was deleted, if it is ours."""
+        known = package.get("CustomerMetadataProperties", {})
+        project, model = known.get("project", ""), known.get("model", "")
+        if aws_name(self._stack, project, model) != changed.ModelPackageGroupName:
+            return
+        number, approval = package["ModelPackageVersion"], _approval(changed, package)
+        self._stores.ledger.append(
+            Entry(
+                model_ref(project, model),
+                f"rollout#refused#{approval}",
+                now,
+                "rollout",
+                f"version {number}",
+                "refuse",
+                f"version {number} was approved, but the model was deleted: apply its model.yaml "
+                "again, then approve the version again",
+                {"version": number, "package": changed.ModelPackageArn},
+            )
+        )
 
     def _start(
         self, ref: str, number: int, identity: str, package: str, why: str
@@ -110,3 +132,14 @@ class Rollouts:
 def name_begins(model: str) -> str:
     """Return how the names of a model's rollouts begin; those of another's may begin alike."""
     return f"{model[:_OF_THE_MODEL]}-v"
+
+
+def _approval(changed: PackageChanged, package: dict[str, Any]) -> str:
+    """Return what is the same however often an approval is told: 12 hex digits."""
+    changed_at = package.get("LastModifiedTime") or package["CreationTime"]
+    approval = f"{changed.ModelPackageArn} {changed_at.timestamp()}"
+    return hashlib.sha256(approval.encode()).hexdigest()[:12]
+
+
+def _short(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -75,12 +75,12 @@ class Triggers:
             return
 
     def raised(
-        self, ref: str, trigger: Trigger, facts: dict[str, Any]
+        self, ref: str, trigger: Trigger, facts: dict[str, Any], *, joins: bool = True
     ) -> Literal["raise", "coalesce"]:
         """
         Make *trigger* pending, with its ledger entry: once, however often it is told.
 
-        One of the same kind that waits already stands for both: a schedule that fires every hour
+        One that *joins* is no other while one of its kind waits: a schedule that fires every hour
         of a long blackout is one reason to run when it ends. For triggers that bring no data.
 
         Returns:
@@ -90,7 +90,8 @@ class Triggers:
             TimeoutError: Others took what it was about to join every time; try again.
         """
         for _ in range(_ATTEMPTS):
-            first = next((t for t in self.pending(ref) if t.kind == trigger.kind), None)
+            waiting = self.pending(ref) if joins else []
+            first = next((other for other in waiting if other.kind == trigger.kind), None)
             if first is None:
                 place, verdict, reason = self.put(ref, trigger), "raise", trigger.why
             else:
