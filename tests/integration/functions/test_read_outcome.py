@@ -3,6 +3,7 @@ import json
 import pytest
 
 from tidemill.adapters.ledger import upload_entry
+from tidemill.adapters.runs import Ended
 from tidemill.domain.admission import ObjectVersion, Verdict
 from tidemill.errors import PipelineFailedError
 
@@ -135,6 +136,13 @@ def test_files_are_judged_even_when_the_training_then_failed(cloud):
     with pytest.raises(PipelineFailedError):
         read(cloud, end="boom", summary=left_out())
     assert cloud.stores.ledger.accepted(REF) == []
+
+
+def test_the_rows_that_prepare_read_are_noted_for_the_policy(cloud):
+    event, _ = read(cloud, summary={"rows": {"read": 80_000, "train": 56_000}, "files": []})
+    assert cloud.stores.runs.get(REF, event["run"])["dataset_rows"] == 80_000
+    cloud.stores.runs.finish(REF, event["run"], Ended("succeeded", "good"), cloud.now)
+    assert cloud.stores.standings.read(REF).dataset_rows == 80_000
 
 
 def test_it_may_die_anywhere(survives):
