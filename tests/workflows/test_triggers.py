@@ -11,12 +11,13 @@ from local_cloud import LocalCloud, wait_until
 pytestmark = pytest.mark.e2e
 
 
-def soon(seconds):
+def soon(seconds=20):
+    """Return a time that is not over yet when a cold apply comes to it."""
     return f"at({datetime.fromtimestamp(time.time() + seconds, UTC):%Y-%m-%dT%H:%M:%S})"
 
 
 def test_a_schedule_starts_a_run_once(stack):
-    ref = stack.apply("by-the-clock", triggers={"schedule": [soon(3)]})
+    ref = stack.apply("by-the-clock", triggers={"schedule": [soon()]})
 
     run = stack.ended_run(ref)
 
@@ -89,12 +90,12 @@ def test_what_waits_outlives_the_local_cloud(tmp_path):
     cloud = LocalCloud(tmp_path / "state").start()
     try:
         stack = Deployed(cloud)
-        ref = stack.apply("surviving", triggers={"cooldown": "20s", "schedule": [soon(12)]})
+        ref = stack.apply("surviving", triggers={"cooldown": "60s", "schedule": [soon(30)]})
         stack.start(ref, "the first")
         ended = stack.ended_run(ref)
         stack.entry(ref, "trigger", verdict="defer")
         cloud.kill()
-        wait_until(lambda: time.time() > ended["finished_at"] + 21, 60)
+        wait_until(lambda: time.time() > ended["finished_at"] + 61, 90)
         cloud.start()
 
         run = stack.ended_run(ref, number=2)
