@@ -113,8 +113,8 @@ def dead_letters(patient: Patient) -> Iterable[Finding]:
     queues = DeadLetters(patient.stack).queues()
     for queue in queues:
         if queue.waiting:
-            plural = "s" if queue.waiting != 1 else ""
-            said = f"{queue.waiting} message{plural} wait in {queue.name}"
+            wait = "messages wait" if queue.waiting != 1 else "message waits"
+            said = f"{queue.waiting} {wait} in {queue.name}"
             yield Finding("dead letters", "wrong", said, f"tidemill dlq show {queue.name}")
     if not any(queue.waiting for queue in queues):
         yield Finding("dead letters", "ok", f"{len(queues)} queues, all empty")

@@ -21,6 +21,8 @@ PEEK_SECONDS = 20
 #: Longer than a send and a delete take; then the message is visible again.
 MOVE_SECONDS = 60
 _BATCH = 10
+#: What Lambda writes of a batch that it took from a stream and gave up.
+_STREAM_BATCH = frozenset({"DDBStreamBatchInfo", "KinesisBatchInfo"})
 _QUEUE, _FUNCTION = "AWS::SQS::Queue", "AWS::Lambda::Function"
 #: How an engine says that it has no StartMessageMoveTask.
 _UNKNOWN_ACTION = frozenset(
@@ -250,6 +252,11 @@ class DeadLetters:
         """Return where a message goes and how; or the reason why it goes nowhere."""
         if queue.source is not None and queue.source_url is not None:
             return queue.source, self._sender(queue.source_url, letter.body)
+        if _STREAM_BATCH & _document(letter.body).keys():
+            return (
+                "it names a batch of a stream and does not hold it; the sweep makes up for it",
+                None,
+            )
         name = (letter.target or "").rpartition(":")[2]
         for logical, url, held in self._attributes:
             if held["QueueArn"] == letter.target:

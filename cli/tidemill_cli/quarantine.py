@@ -94,13 +94,14 @@ def show(session: Session, model: str, upload: str) -> None:
 
 
 def _put_rows(document: dict[str, Any]) -> None:
-    rows = document.get("rows")
-    if not isinstance(rows, list) or not rows:
+    bad = document.get("bad") or {}  # admission's own document has none
+    rows = bad.get("rows")
+    if not rows:
         return
     click.echo()
     put_table(
         rows[:_ROWS_SHOWN],
-        {"row": document.get("unit", "row"), "column": "column", "rule": "rule", "value": "value"},
+        {"row": bad["unit"], "column": "column", "rule": "rule", "value": "value"},
         empty="",
     )
     if len(rows) > _ROWS_SHOWN:

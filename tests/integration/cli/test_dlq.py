@@ -252,3 +252,20 @@ def test_nothing_to_redrive_is_said(run, queues):
 
     assert (answer.exit_code, answer.stdout) == (0, "")
     assert "nothing waits" in answer.stderr
+
+
+def test_a_batch_of_a_stream_is_not_called_again_with_its_name(run, queues, functions, monkeypatch):
+    called = []
+    monkeypatch.setattr(functions, "invoke", lambda **request: called.append(request))
+    letter = {
+        "requestContext": {"functionArn": SWEEP, "condition": "RetryAttemptsExhausted"},
+        "DDBStreamBatchInfo": {"shardId": "shardId-1", "batchSize": 3},
+    }
+    queues.put("LedgerDeadLetters", letter)
+
+    answer = run("dlq", "redrive", "LedgerDeadLetters", "--yes")
+
+    assert answer.exit_code == 1
+    assert "1 stay: it names a batch of a stream and does not hold it" in answer.stderr
+    assert called == []
+    assert len(queues.bodies("LedgerDeadLetters")) == 1

@@ -244,7 +244,7 @@ def test_what_could_not_be_delivered(whole, wrong):
     assert wrong() == [
         (
             "dead letters",
-            "1 message wait in TriggerDeadLetters",
+            "1 message waits in TriggerDeadLetters",
             "tidemill dlq show TriggerDeadLetters",
         )
     ]

@@ -128,9 +128,8 @@ def test_nothing_set_aside_is_said(run, model):
 
 def test_one_is_shown_down_to_the_row(run, document, documented, aside):
     version = aside.say("a.csv", "v1", BAD)
-    report = {"unit": "line", "rows": [
-        {"row": n, "column": "dep", "rule": "wrong_type", "value": "x"} for n in range(2, 15)
-    ]}  # fmt: skip
+    cells = [{"row": n, "column": "dep", "rule": "wrong_type", "value": "x"} for n in range(2, 15)]
+    report = {"version": 1, "bad": {"unit": "line", "bad_rows": 13, "rows": cells}}
     for name, body in (
         (f"{version.etag[:12]}-v1.json", json.dumps(report)),
         (f"{version.etag[:12]}-v1.html", "<html>"),
@@ -143,9 +142,10 @@ def test_one_is_shown_down_to_the_row(run, document, documented, aside):
         found = document("quarantine", "show", REF, word)
     assert tuple(found) == documented("quarantine show")
     assert found["html"].endswith("-v1.html")
-    assert len(found["reports"][0]["rows"]) == 13
+    assert len(found["reports"][0]["bad"]["rows"]) == 13
     answer = run("quarantine", "show", REF, "a.csv")
     assert "→ correct it" in answer.stdout
+    assert "LINE  COLUMN  RULE" in answer.stdout
     assert "and 3 more; --json has them all" in answer.stderr
     assert "aws s3 cp s3://tidemill-lake/quarantine/" in answer.stderr
 
