@@ -147,7 +147,7 @@ def way(stack: Stack, source: Source, now: float) -> Iterator[Step]:
     yield checked
     if checked.ends:
         return
-    delivery, closes = _delivery(stack, source, placement, spec, now)
+    delivery, closes = _delivery(stack, source, spec, now)
     yield delivery
     yield _trigger(stack, placement, rows, now + closes)
 
@@ -228,33 +228,27 @@ def _where(found: dict[str, Any]) -> str:
     return f" [{said}]" if said else ""
 
 
-def _delivery(
-    stack: Stack, source: Source, placement: Placement, spec: Spec, now: float
-) -> tuple[Step, float]:
+def _delivery(stack: Stack, source: Source, spec: Spec, now: float) -> tuple[Step, float]:
     """Say which delivery takes it and when that closes; and in how many seconds."""
     held = stack.stores.deliveries.open(spec.ref)
-    names = held.names if held else frozenset[str]()
-    joined = OpenDelivery(
-        id=held.id if held else "",
-        revision=held.revision if held else 0,
-        opened_at=held.opened_at if held else now,
+    before = held or OpenDelivery("", 0, now, now, 0, 0, None)
+    joined = replace(
+        before,
         last_arrival=now,
-        uploads=(held.uploads if held else 0) + 1,
-        bytes=(held.bytes if held else 0) + source.version.size,
-        marker_at=held.marker_at if held else None,
-        expected=held.expected if held else None,
-        names=names | {placement.name},
+        uploads=before.uploads + 1,
+        bytes=before.bytes + source.version.size,
     )
     judged = judge(joined, spec.delivery, now)
     which = f"joins {held.id}" if held else "opens a delivery"
     if isinstance(judged, Close):
         return Step("delivery", "accept", f"{which}, which closes then: {judged.reason}"), 0.0
-    if isinstance(judged, Wait):
-        marker = spec.delivery.marker
-        until = f"when {marker} arrives, or" if marker and joined.marker_at is None else ""
-        said = f"{which}, which closes {until} in {span(judged.seconds)} if nothing more comes"
-        return Step("delivery", "accept", " ".join(said.split())), judged.seconds
-    raise AssertionError(judged)
+    if not isinstance(judged, Wait):
+        said = f"{which}, which is then held against its manifest"
+        return Step("delivery", "accept", said), 0.0
+    marker = spec.delivery.marker
+    until = f"when {marker} arrives, or" if marker and joined.marker_at is None else ""
+    said = f"{which}, which closes {until} in {span(judged.seconds)} if nothing more comes"
+    return Step("delivery", "accept", " ".join(said.split())), judged.seconds
 
 
 def _trigger(stack: Stack, placement: Placement, rows: int | None, then: float) -> Step:
