@@ -148,12 +148,14 @@ class RunLogs:
 
     def _of_functions(self, group: str, steps: Iterable[Step]) -> Iterator[tuple[str, Line]]:
         """Yield the lines that name the run, or a call of its that failed: step and line."""
-        known: set[str] = set()
+        known: set[tuple[str, int, str]] = set()
         terms = {self.run: None} | {step.request: step.step for step in steps if step.request}
         for term, step in terms.items():
             for event in self._search(group, term):
-                if event["eventId"] not in known:
-                    known.add(event["eventId"])
+                # The local cloud's events have no eventId.
+                identity = (event["logStreamName"], event["timestamp"], event["message"])
+                if identity not in known:
+                    known.add(identity)
                     yield step or _function(event), _told(event)
 
     def _search(self, group: str, term: str) -> Iterator[Mapping[str, Any]]:

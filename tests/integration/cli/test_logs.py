@@ -3,6 +3,7 @@
 import json
 import time
 from datetime import UTC, datetime
+from types import SimpleNamespace
 
 import boto3
 import pytest
@@ -132,6 +133,26 @@ def test_a_function_that_failed_is_found_by_its_call(run, failed):
     assert "ERROR no metric\n      File app.py, line 7" in printed
     assert "INFO run_opened run=" in printed
     assert "dataset=d1" in printed
+
+
+def test_events_without_an_id_are_each_shown_once(document, failed, stack, monkeypatch):
+    """As the local cloud's FilterLogEvents answers."""
+    found = document("logs", failed)
+    logs = stack.clients.logs
+    make = logs.get_paginator
+
+    def without_ids(name):
+        def pages(**request):
+            for page in make(name).paginate(**request):
+                for event in page.get("events", []):
+                    event.pop("eventId", None)
+                yield page
+
+        return SimpleNamespace(paginate=pages)
+
+    monkeypatch.setattr(logs, "get_paginator", without_ids)
+
+    assert document("logs", failed) == found
 
 
 def test_a_model_means_its_newest_run(document, life, failed):
