@@ -71,7 +71,7 @@ def test_an_alarm_that_a_spec_names_starts_a_run(stack):
 
 
 def test_a_cooldown_puts_the_next_run_off_and_then_it_starts(stack):
-    ref = stack.apply("cooling", triggers={"cooldown": "8s"}, approve="manual")
+    ref = stack.apply("cooling", triggers={"cooldown": "60s"}, approve="manual")
     stack.start(ref, "the first")
     stack.ended_run(ref)
     stack.put(ref, "a.csv", table())
@@ -79,9 +79,9 @@ def test_a_cooldown_puts_the_next_run_off_and_then_it_starts(stack):
     put_off = stack.entry(ref, "trigger", verdict="defer")
     run = stack.ended_run(ref, number=2)
 
-    assert "and the cooldown is 8s; this may start at" in put_off["reason"]
+    assert "and the cooldown is 1m; this may start at" in put_off["reason"]
     first = stack.runs(ref)[0]
-    assert run["started_at"] >= first["finished_at"] + 8
+    assert run["started_at"] >= first["finished_at"] + 60
     assert (run["trigger"], run["status"]) == ("data", "succeeded"), stack.story(ref)
 
 
