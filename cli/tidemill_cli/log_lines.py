@@ -29,6 +29,15 @@ _KNOWN = frozenset(
 )
 #: In a shared group a stream is called `2026/11/20/<function>[<version>]<instance>`.
 _STREAM = re.compile(r"(?:\d+/\d+/\d+/)?(?P<function>[^\[/]+)\[")
+#: States called otherwise than their functions: what people call the step, and the function.
+_CALLED = {
+    "PrepareSmall": ("Prepare", "PrepareDataset"),
+    "Approve": ("Approve", "JudgeVersion"),
+    "CloseFailedRun": ("CloseFailedRun", "CloseRun"),
+}
+#: Functions that do a step's work themselves: all that their calls of the run wrote is shown.
+_WORKERS = frozenset({"PrepareDataset"})
+_MARKS = ("START RequestId: ", "END RequestId: ")  # Lambda's own; its REPORT says time and memory
 _FUNCTION = re.compile(r"(?:.*-)?(?P<step>[A-Z]\w+?)Function(?:-\w+)?$")
 
 
@@ -104,14 +113,18 @@ class RunLogs:
         steps = steps_of(self._stack, self._record)
         group = self._stack.resource("Logs") or ""
         parts = [self._part(step, group, tail) for step in steps]
-        by_step = {part.step: part for part in parts if part.job is None}
+        by_function = {
+            _CALLED.get(step.step, (None, step.step))[1]: part
+            for part, step in zip(parts, steps, strict=True)
+            if part.job is None
+        }
         others: dict[str, Part] = {}
         for function, line in self._of_functions(group, steps):
-            part = by_step.get(function) or others.setdefault(
+            part = by_function.get(function) or others.setdefault(
                 function, Part(function, "function", None, group, None)
             )
             part.lines.append(line)
-        for part in (*by_step.values(), *others.values()):
+        for part in (*by_function.values(), *others.values()):
             part.lines = sorted(part.lines, key=lambda line: line.at)[-tail:]
         starts = {id(part): step.started or 0.0 for part, step in zip(parts, steps, strict=True)}
         starts |= {id(part): part.lines[0].at for part in others.values()}
@@ -119,7 +132,8 @@ class RunLogs:
 
     def _part(self, step: Step, functions: str, tail: int) -> Part:
         group, job = log_of(step.job) if step.job else (None, None)
-        part = Part(step.step, step.status, step.reason, group or functions, job)
+        name, _ = _CALLED.get(step.step, (step.step, None))
+        part = Part(name, step.status, step.reason, group or functions, job)
         if group and job:
             lines = sorted(self._of_job(group, job, tail), key=lambda line: line.at)
             part.lines = lines[-tail:]
@@ -147,16 +161,28 @@ class RunLogs:
         return found
 
     def _of_functions(self, group: str, steps: Iterable[Step]) -> Iterator[tuple[str, Line]]:
-        """Yield the lines that name the run, or a call of its that failed: step and line."""
+        """Yield the lines that name the run, or a call that failed or worked for it."""
         known: set[tuple[str, int, str]] = set()
-        terms = {self.run: None} | {step.request: step.step for step in steps if step.request}
-        for term, step in terms.items():
-            for event in self._search(group, term):
-                # The local cloud's events have no eventId.
-                identity = (event["logStreamName"], event["timestamp"], event["message"])
-                if identity not in known:
-                    known.add(identity)
-                    yield step or _function(event), _told(event)
+        calls = {
+            step.request: _CALLED.get(step.step, (None, step.step))[1]
+            for step in steps
+            if step.request
+        }
+        for event in self._search(group, self.run):
+            known.add(_identity(event))
+            function = _function(event)
+            call = _document(event["message"]).get("function_request_id")
+            if call and function in _WORKERS:
+                calls[call] = function
+            yield function, _told(event)
+        for call, function in calls.items():
+            found = [
+                event
+                for event in self._search(group, call)
+                if _identity(event) not in known and not event["message"].startswith(_MARKS)
+            ]
+            known.update(map(_identity, found))
+            yield from ((function, _told(event)) for event in found)
 
     def _search(self, group: str, term: str) -> Iterator[Mapping[str, Any]]:
         """Yield the events of the run's time that hold *term*."""
@@ -182,6 +208,11 @@ class RunLogs:
         except ClientError as error:
             if not is_gone(error):
                 raise
+
+
+def _identity(event: Mapping[str, Any]) -> tuple[str, int, str]:
+    """Return what two searches know a line by; the local cloud gives lines no `eventId`."""
+    return event.get("logStreamName", ""), event["timestamp"], event["message"]
 
 
 def _plain(event: Mapping[str, Any]) -> Line:

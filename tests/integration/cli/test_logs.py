@@ -1,7 +1,6 @@
 """`logs`: the right lines under the right step, in order, and bounded."""
 
 import json
-import time
 from datetime import UTC, datetime
 from types import SimpleNamespace
 
@@ -19,8 +18,8 @@ REQUEST = "0d2c5d0e-8f00-4c55-b1d1-6c2f1a7d9a11"
 
 
 @pytest.fixture
-def write():
-    """Write lines to a stream, the last of them now."""
+def write(cloud):
+    """Write lines to a stream, the last of them so many seconds before the test's now."""
     logs = boto3.client("logs")
     made = set()
 
@@ -33,7 +32,7 @@ def write():
             if name not in made:
                 make()
                 made.add(name)
-        at = int((time.time() - ago) * 1000) - len(lines)
+        at = int((cloud.now - ago) * 1000) - len(lines)
         events = [{"timestamp": at + n, "message": line} for n, line in enumerate(lines)]
         logs.put_log_events(logGroupName=group, logStreamName=stream, logEvents=events)
 
@@ -153,6 +152,41 @@ def test_events_without_an_id_are_each_shown_once(document, failed, stack, monke
     monkeypatch.setattr(logs, "get_paginator", without_ids)
 
     assert document("logs", failed) == found
+
+
+@pytest.mark.parametrize("ends", ["TaskSucceeded", "TaskFailed"])
+def test_what_a_function_prepared_is_the_step_prepare(document, cloud, life, write, ends):
+    run = life.begin(ago=100)
+    cause = {"errorMessage": "no room", "requestId": REQUEST}
+    cloud.workflows.histories[run] = [
+        entered(cloud, "PrepareSmall", 97),
+        {
+            "type": ends,
+            "timestamp": moment(cloud, 90),
+            f"t{ends[1:]}EventDetails": {
+                "error": "OutOfRoomError", "cause": json.dumps(cause), "output": "{}"
+            },
+        },
+        {"type": "TaskStateExited", "timestamp": moment(cloud, 90)},
+    ]  # fmt: skip
+    stream = "2026/11/21/[$LATEST]0"  # as the local cloud calls it
+    name = {"function_name": "tidemill-PrepareDatasetFunction-1A2B3C"}
+    write(GROUP, stream, f"START RequestId: {REQUEST} Version: $LATEST", ago=96)
+    left_out = f"[WARNING]\t2026-11-21T10:00:00Z\t{REQUEST}\ta.csv is left out"
+    write(GROUP, stream, left_out, left_out, "[WARNING]\tanother-call\tb.csv is left out", ago=92)
+    if ends == "TaskSucceeded":
+        done = {"message": "dataset_prepared", "run": run, "function_request_id": REQUEST, **name}
+        write(GROUP, stream, json.dumps(done), ago=90)
+    life.finish(run)
+
+    (prepare,) = document("logs", run)
+
+    assert prepare["step"] == "Prepare"
+    texts = [line["text"] for line in prepare["lines"]]
+    assert texts[:2] == [left_out, left_out]
+    assert [json.loads(text)["message"] for text in texts[2:]] == (
+        ["dataset_prepared"] if ends == "TaskSucceeded" else []
+    )
 
 
 def test_a_model_means_its_newest_run(document, life, failed):
