@@ -21,6 +21,17 @@ GROUP = 4  # functions after two imports of boto3 that they are compared with
 #: By the number of clients that the module makes (design: one client, up to four).
 GOALS = {0: 0.35, 1: 1.5, 2: 1.9, 3: 1.9, 4: 1.9}
 
+#: `tidemill --help` starts on every Tab; as a multiple of `import boto3`, which it does not do.
+HELP_GOAL = 0.5
+HELP = """
+import time
+began = time.process_time()
+from tidemill_cli.main import main
+try:
+    main(["--help"])
+except SystemExit:
+    print(time.process_time() - began)
+"""
 PROBE = """
 import json, sys, time
 setup = json.loads(sys.argv[1])
@@ -69,6 +80,7 @@ def measure(workspace: Workspace) -> Result:
         places = _places(cloud, workspace.built)
     clients = {place.name: int(place.run("app", count=True)) for place in places}
     ratios: dict[str, list[float]] = {place.name: [] for place in places}
+    helps: list[float] = []
     floors: list[float] = []
     for number in range(count + 1):
         for start in range(0, len(places), GROUP):
@@ -77,6 +89,7 @@ def measure(workspace: Workspace) -> Result:
             own = {place.name: place.run("app") for place in group}
             if number:
                 floors.append(floor)
+                helps.append(_help() / floor)
                 for name, spent in own.items():
                     ratios[name].append(spent / floor)
     figures = [
@@ -85,9 +98,16 @@ def measure(workspace: Workspace) -> Result:
             Figure(name, median(ratios[name]), "x", GOALS.get(made), _clients(made))
             for name, made in sorted(clients.items(), key=lambda item: (item[1], item[0]))
         ),
+        Figure("tidemill --help", median(helps), "x", HELP_GOAL, "the command, not a function"),
     ]
     title = f"Functions' cold import, as a multiple of `import boto3` (median of {count})"
     return Result(title, tuple(figures), ratios)
+
+
+def _help() -> float:
+    """Return the CPU seconds that the command takes to start and print its help."""
+    done = subprocess.run([sys.executable, "-c", HELP], capture_output=True, text=True, check=True)
+    return float(done.stdout.split()[-1])
 
 
 def _clients(made: int) -> str:
