@@ -1,7 +1,8 @@
 """
-Say what a delivery's check came to, and have the trigger decided that follows.
+Judge a delivery's uploads by the contract, and have the trigger decided that follows.
 
-Called by `statemachines/check.asl.json`, state ConcludeCheck.
+Called by `statemachines/check.asl.json`, state ConcludeCheck. Inferring and judging are the jobs'
+own code, which reads facts and no files: here it meets the control plane.
 """
 
 import time
@@ -10,14 +11,18 @@ from typing import Any
 import boto3
 from aws_lambda_powertools import Logger
 
-from tidemill.adapters.bus import Queue
+from tidemill.adapters.bus import Bus, Queue
 from tidemill.adapters.conclusions import Conclusions
+from tidemill.adapters.lake import Lake
+from tidemill.adapters.quarantine import Quarantine
 from tidemill.adapters.stores import Stores
 from tidemill.contracts import CheckRef
 from tidemill.settings import ConcludeCheckSettings
+from tidemill_jobs.contract import verdicts
 
 logger = Logger()
 settings = ConcludeCheckSettings.from_env()
+lake = Lake(boto3.client("s3"))
 conclusions = Conclusions(
     Stores(
         boto3.client("dynamodb"),
@@ -25,7 +30,11 @@ conclusions = Conclusions(
         ledger_table=settings.ledger_table,
         ledger_days=settings.ledger_retention_days,
     ),
+    lake,
+    Quarantine(lake, Bus(boto3.client("events"), settings.bus_name)),
     Queue(boto3.client("sqs"), settings.trigger_queue_url),
+    rules=verdicts,
+    bucket=settings.artifact_bucket,
 )
 
 

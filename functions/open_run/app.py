@@ -35,6 +35,8 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ARG
     spec = stores.specs.get(request.ref)
     began = float(stores.runs.get(request.ref, request.run)["started_at"])
     fixed = datasets.fix(spec, began)
+    agreed = stores.data_contracts.find(request.ref)
+    contract = agreed.uri if agreed and agreed.serves(spec) else ""
     job = prepare_job(
         spec,
         stack=settings.stack_name,
@@ -42,6 +44,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ARG
         dataset=fixed.dataset.hash,
         dataset_uri=fixed.dataset_uri,
         spec_uri=fixed.spec_uri,
+        contract_uri=contract,
         lake_bucket=settings.lake_bucket,
         image_uri=settings.jobs_image_uri,
         role_arn=settings.execution_role_arn,
@@ -59,6 +62,11 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ARG
             {"Name": "MinimumMetric", "Value": repr(spec.evaluate.minimum)},
         ],
         "small": fixed.text_bytes <= SMALL_BYTES,
-        "prepare": {"dataset": fixed.dataset_uri, "spec": fixed.spec_uri, "prepared": prepared},
+        "prepare": {
+            "dataset": fixed.dataset_uri,
+            "spec": fixed.spec_uri,
+            "contract": contract,
+            "prepared": prepared,
+        },
         "prepare_job": job,
     }

@@ -39,22 +39,11 @@ _SAGEMAKER = {
 _SAGEMAKER_ARNS = ("PipelineExecutionArn", "ModelPackageName", "ModelPackageArn")
 
 
-def needed(  # noqa: C901, PLR0912  # a table
-    service: str, operation: str, request: dict[str, Any]
-) -> Iterator[tuple[str, str]]:
+def needed(service: str, operation: str, request: dict[str, Any]) -> Iterator[tuple[str, str]]:
     """Yield (action, resource ARN) of one call; the resource is `*` where AWS knows none."""
     match service, operation:
-        case "dynamodb", "TransactWriteItems":
-            for item in request["TransactItems"]:
-                ((kind, write),) = item.items()
-                yield f"dynamodb:{_TRANSACTION[kind]}", _TABLES[write["TableName"]]
-        case "dynamodb", "BatchGetItem":
-            for name in request["RequestItems"]:
-                yield "dynamodb:BatchGetItem", _TABLES[name]
         case "dynamodb", _:
-            table = _TABLES[request["TableName"]]
-            index = f"/index/{request['IndexName']}" if "IndexName" in request else ""
-            yield f"dynamodb:{operation}", table + index
+            yield from _dynamodb(operation, request)
         case "s3", _:
             yield _s3(operation, request)
         case "sqs", _:
@@ -76,6 +65,21 @@ def needed(  # noqa: C901, PLR0912  # a table
             yield f"states:{operation}", arn
         case _:
             yield from _sagemaker(operation, request)
+
+
+def _dynamodb(operation: str, request: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    match operation:
+        case "TransactWriteItems":
+            for item in request["TransactItems"]:
+                ((kind, write),) = item.items()
+                yield f"dynamodb:{_TRANSACTION[kind]}", _TABLES[write["TableName"]]
+        case "BatchGetItem":
+            for table in request["RequestItems"]:
+                yield f"dynamodb:{operation}", _TABLES[table]
+        case _:
+            table = _TABLES[request["TableName"]]
+            index = f"/index/{request['IndexName']}" if "IndexName" in request else ""
+            yield f"dynamodb:{operation}", table + index
 
 
 def _s3(operation: str, request: dict[str, Any]) -> tuple[str, str]:

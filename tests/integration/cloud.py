@@ -47,6 +47,7 @@ class Cloud:
         self._memory = memory
         self._load = load_function
         self.now = NOW
+        self.millis_left = 900_000
         self.sagemaker = FakeSageMaker()
         self.workflows = FakeWorkflows()
         self.calls: list[tuple[str, str, dict[str, Any]]] = []
@@ -100,6 +101,7 @@ class Cloud:
             function_name=name,
             memory_limit_in_mb=512,
             invoked_function_arn=f"arn:aws:lambda:{stack.REGION}:{stack.ACCOUNT}:function:{name}",
+            get_remaining_time_in_millis=lambda: self.millis_left,
             aws_request_id="8f5f7a5c-7d0a-4c1e-9d2f-1b2c3d4e5f60",
         )
         self.calls.clear()

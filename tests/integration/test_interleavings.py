@@ -133,6 +133,8 @@ def check(world):
     entries = list(stores.ledger.entries(ref))
     kinds = {kind: [e for e in entries if e["kind"] == kind] for kind in ("upload", "trigger")}
 
+    read = [e for e in kinds["upload"] if e["entry"].endswith("#check")]
+    kinds["upload"] = [e for e in kinds["upload"] if e not in read]
     judged = {(e["facts"]["key"], e["facts"]["version_id"]) for e in kinds["upload"]}
     assert judged == world.objects.keys(), "an upload without a verdict"
     assert len(kinds["upload"]) == len(judged), "an upload with two"
@@ -144,6 +146,9 @@ def check(world):
     assert Counter(facts["delivery"] for facts in accepted) == {
         name: delivery["uploads"] for name, delivery in closed.items()
     }, "each accepted upload is in exactly one delivery"
+    assert Counter(e["entry"].removesuffix("#check") for e in read) == Counter(
+        e["entry"] for e in kinds["upload"] if e["verdict"] == "accept"
+    ), "each accepted upload is checked once"
     sizes = Counter()
     for facts in accepted:
         sizes[facts["delivery"]] += facts["size"]
@@ -151,7 +156,7 @@ def check(world):
 
     assert stores.checks.unfinished() == [], "a delivery that nobody checks"
     assert {d["stands"] for d in closed.values()} <= {"checked"}
-    assert all(d["accepted"] == d["uploads"] for d in closed.values())
+    assert all(d["accepted"] == d["rows"] == d["uploads"] for d in closed.values())
     assert stores.triggers.pending(ref) == [], "a trigger that waits for nothing"
     taken = [e for e in kinds["trigger"] if e["verdict"] in ("start", "coalesce")]
     assert sorted(e["facts"]["trigger"] for e in taken) == sorted(closed), (

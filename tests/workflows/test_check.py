@@ -13,6 +13,15 @@ def execution(stack, delivery, attempt=1):
     return f"{machine}:{delivery}" + (f"-r{attempt}" if attempt > 1 else "")
 
 
+STATES = ["PlanCheck", "ReadUploads", "ConcludeCheck", "Checked"]
+
+
+def check_jobs(stack, model):
+    """Return the processing jobs that checked uploads of a model."""
+    jobs = stack.cloud.client("sagemaker").list_processing_jobs(NameContains=f"--{model}--check")
+    return jobs["ProcessingJobSummaries"]
+
+
 def closed(stack, ref):
     """Wait for the model's first delivery to be closed, and return its id."""
     return stack.entry(ref, "delivery", verdict="close")["subject"]
@@ -24,12 +33,51 @@ def test_a_good_delivery_is_checked_and_triggers_a_run(stack):
 
     entry = stack.entry(ref, "delivery", verdict="check")
 
-    assert entry["facts"]["accepted"] == 1
-    assert stack.states(execution(stack, entry["subject"])) == ["ConcludeCheck", "Checked"]
+    assert (entry["facts"]["accepted"], entry["facts"]["rows"]) == (1, 400)
+    assert stack.states(execution(stack, entry["subject"])) == STATES
+    assert check_jobs(stack, "checked") == [], "a Lambda was enough"
+    assert stack.entry(ref, "contract")["verdict"] == "freeze"
     assert stack.entry(ref, "trigger", verdict="start")["facts"]["trigger"] == entry["subject"]
 
 
-@pytest.mark.parametrize(("state", "function"), [("ConcludeCheck", "ConcludeCheckFunction")])
+def test_what_breaks_the_contract_of_the_first_delivery_is_left_out(stack):
+    ref = stack.apply("breaks", approve="manual")
+    stack.put(ref, "a.csv", table())
+    stack.entry(ref, "delivery", verdict="check")
+    rows = table(50, seed=2, first=1000).splitlines()
+    stack.put(ref, "bad.csv", "\n".join([*rows, "r9,far,1,red,1"]) + "\n")
+    stack.put(ref, "unreadable.csv", "\n".join([*rows, "r9,1.0,1,red,1,surplus"]) + "\n")
+
+    entry = stack.entry(ref, "delivery", verdict="check", count=2)
+
+    assert (entry["facts"]["accepted"], entry["facts"]["quarantined"]) == (0, 2)
+    bad = stack.entry(ref, "upload", subject=f"raw/{ref}/bad.csv", verdict="quarantine")
+    assert (bad["facts"]["rule"], bad["facts"]["row"]) == ("wrong_type", 52)
+    assert "'far'" in bad["reason"]
+    told = stack.entry(ref, "upload", subject=f"raw/{ref}/unreadable.csv", verdict="quarantine")
+    assert told["facts"]["row"] == 52
+
+
+def test_a_part_whose_lambda_runs_out_goes_on_as_a_job(stack):
+    ref = stack.apply("runs-out", approve="manual")
+    with stack.configured("CheckUploadsFunction", Timeout=10):  # too little to begin
+        stack.put(ref, "a.csv", table())
+        entry = stack.entry(ref, "delivery", verdict="check")
+
+    assert entry["facts"]["rows"] == 400
+    assert stack.states(execution(stack, entry["subject"])) == STATES
+    (job,) = check_jobs(stack, "runs-out")
+    assert job["ProcessingJobStatus"] == "Completed"
+
+
+@pytest.mark.parametrize(
+    ("state", "function"),
+    [
+        ("PlanCheck", "PlanCheckFunction"),
+        ("ReadUploads", "CheckUploadsFunction"),
+        ("ConcludeCheck", "ConcludeCheckFunction"),
+    ],
+)
 def test_a_check_that_fails_takes_the_recorded_path(stack, state, function):
     ref = stack.apply(f"check-{state.lower()}", approve="manual")
     with stack.broken(function):
@@ -45,7 +93,7 @@ def test_a_check_that_fails_takes_the_recorded_path(stack, state, function):
 
 def test_a_check_that_cannot_even_say_that_it_failed_is_settled_by_its_event(stack):
     ref = stack.apply("check-silent", approve="manual")
-    with stack.broken("ConcludeCheckFunction"), stack.broken("CloseCheckFunction"):
+    with stack.broken("PlanCheckFunction"), stack.broken("CloseCheckFunction"):
         stack.put(ref, "a.csv", table())
         delivery = closed(stack, ref)
         wait_until(

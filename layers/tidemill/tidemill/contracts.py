@@ -110,6 +110,13 @@ class CheckRef(ModelRef):
 
 
 @dataclass(frozen=True, slots=True)
+class CheckUploads(Contract):
+    """Input of `functions/check_uploads`: the plan's URI."""
+
+    plan: str
+
+
+@dataclass(frozen=True, slots=True)
 class RunRef(ModelRef):
     """Input of the retrain machine, and of its functions."""
 

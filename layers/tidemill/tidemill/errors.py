@@ -53,7 +53,7 @@ class RefusedError(TidemillError):
 
 
 class OutOfRoomError(TidemillError):
-    """A data function's memory or disk does not hold the data; a job's does."""
+    """A data function's memory, disk or time is too little for the data; a job's is not."""
 
 
 #: How a data function ends that the data was too much for: AWS's names for a Lambda that took too

@@ -54,10 +54,22 @@ class CloseDeliverySettings(Tables):
 
 
 @dataclass(frozen=True, slots=True)
+class PlanCheckSettings(Tables):
+    """What `functions/plan_check` needs."""
+
+    stack_name: str
+    artifact_bucket: str
+    jobs_image_uri: str
+    execution_role_arn: str
+
+
+@dataclass(frozen=True, slots=True)
 class ConcludeCheckSettings(Tables):
     """What `functions/conclude_check` needs."""
 
+    artifact_bucket: str
     trigger_queue_url: str
+    bus_name: str
 
 
 @dataclass(frozen=True, slots=True)

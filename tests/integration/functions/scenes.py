@@ -4,12 +4,14 @@ import json
 
 from tidemill.adapters.deliveries import Arrival
 from tidemill.adapters.items import transact
+from tidemill.adapters.lake import Lake
 from tidemill.adapters.runs import Basis
 from tidemill.domain.admission import ObjectVersion, Verdict
 from tidemill.domain.trigger import Standing, Trigger, decide
 from tidemill.spec.compiled import Triggers
 
 from ...stack import LAKE
+from ..cloud import client
 
 REF = "flights/delay"
 MODEL = {"project": "flights", "model": "delay"}
@@ -58,6 +60,36 @@ def begin_check(cloud, *names):
     document = {**MODEL, "delivery": delivery, "attempt": 1}
     cloud.workflows.begin("check", delivery, document)
     return delivery, document
+
+
+def deliver(cloud, files):
+    """Upload *files* (name: body), have them accepted and closed; return the machine's input."""
+    lake, arrivals = Lake(client("s3")), []
+    for name, body in files.items():
+        event = cloud.upload(f"raw/{REF}/{name}", body)
+        item = lake.look(event.bucket, event.key, event.version_id, event.sequencer)
+        arrivals.append(Arrival(item, Verdict("accept", "new")))
+    cloud.stores.deliveries.add(REF, arrivals, cloud.now)
+    opened = cloud.stores.deliveries.open(REF)
+    assert cloud.stores.deliveries.close(REF, opened, "quiet for 30 s", cloud.now)
+    return {**MODEL, "delivery": opened.id, "attempt": 1}
+
+
+def read(cloud, document):
+    """Have a delivery's uploads read, as the check machine does before it concludes."""
+    for part in cloud.invoke("plan_check", document)["parts"]:
+        cloud.invoke("check_uploads", {"plan": part["plan"]})
+    return document
+
+
+def rows(count=300, *, first=0, **columns):
+    """Return a CSV of REF's spec, of good rows; *columns* are the same in every row."""
+    lines = [
+        ["UA" if n % 3 else "AA", str(100 + n), str(n % 2), *columns.values()]
+        for n in range(first, first + count)
+    ]
+    header = ["carrier", "distance", "late", *columns]
+    return "".join(f"{','.join(line)}\n" for line in [header, *lines]).encode()
 
 
 def begin_run(cloud, trigger="d-1", *, status="running"):

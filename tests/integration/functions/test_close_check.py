@@ -1,6 +1,6 @@
 import pytest
 
-from .scenes import REF, begin_check
+from .scenes import REF, begin_check, deliver, read, rows
 
 FAILURE = {"state": "ConcludeCheck", "error": "X", "cause": '{"errorMessage": "no such bucket"}'}
 
@@ -44,10 +44,10 @@ def test_after_the_last_attempt_nobody_tries_again_by_itself(cloud, spec):
 @pytest.mark.parametrize("attempt", [1, 2])
 def test_what_was_checked_meanwhile_stays_checked(cloud, spec, attempt):
     cloud.apply(spec)
-    delivery, document = begin_check(cloud)
+    document = read(cloud, deliver(cloud, {"a.csv": rows()}))
     cloud.invoke("conclude_check", document)
     close(cloud, document, attempt=attempt)
-    assert cloud.stores.checks.find(REF, delivery)["stands"] == "checked"
+    assert cloud.stores.checks.find(REF, document["delivery"])["stands"] == "checked"
 
 
 def test_it_may_die_anywhere(survives):

@@ -1,29 +1,142 @@
+import json
+
 import pytest
 
 from tidemill.errors import NotFoundError
 
-from .scenes import MODEL, REF, begin_check
+from ...stack import ARTIFACTS, LAKE
+from ..cloud import client
+from .scenes import MODEL, REF, deliver, read, rows
 
 
-def test_a_checked_delivery_is_a_trigger(cloud, spec):
+def check(cloud, files):
+    """Check a delivery of these files to its end; return the answer and the delivery's id."""
+    document = read(cloud, deliver(cloud, files))
+    cloud.now += 1
+    return cloud.invoke("conclude_check", document), document["delivery"]
+
+
+def verdicts(cloud, stage="#check"):
+    """Return what the ledger says of each upload at that stage, by name."""
+    return {
+        e["subject"].rpartition("/")[2]: e
+        for e in cloud.entries(REF, "upload")
+        if e["entry"].endswith(stage)
+    }
+
+
+def accepted(cloud):
+    return [item.key.rpartition("/")[2] for item in cloud.stores.ledger.accepted(REF)]
+
+
+def test_the_first_good_delivery_freezes_the_contract_and_is_a_trigger(cloud, spec):
     cloud.apply(spec)
-    delivery, document = begin_check(cloud, "a.csv", "b.csv")
-    answer = cloud.invoke("conclude_check", document)
+    answer, delivery = check(cloud, {"a.csv": rows(300), "b.csv": rows(200, first=300)})
 
-    assert answer["accepted"] == 2
+    assert (answer["accepted"], answer["rows"]) == (2, 500)
     assert cloud.stores.checks.find(REF, delivery)["stands"] == "checked"
     assert cloud.stores.checks.unfinished() == []
     (trigger,) = cloud.stores.triggers.pending(REF)
-    assert (trigger.id, trigger.kind) == (delivery, "data")
-    assert trigger.why == f"delivery {delivery}: 2 files; quiet for 30 s; 2 files accepted"
+    assert (trigger.id, trigger.kind, trigger.rows) == (delivery, "data", 500)
+    assert trigger.why == f"delivery {delivery} closed: quiet for 30 s; 500 new rows"
     assert cloud.sent("TriggerQueue") == [(MODEL, 0)]
+    (entry,) = cloud.entries(REF, "contract")
+    assert (entry["verdict"], entry["reason"]) == (
+        "freeze", f"inferred from 2 files, 500 rows; delivery {delivery}",
+    )  # fmt: skip
+    frozen = cloud.stores.data_contracts.find(REF)
+    document = json.loads(
+        client("s3")
+        .get_object(Bucket=ARTIFACTS, Key=frozen.uri.removeprefix(f"s3://{ARTIFACTS}/"))["Body"]
+        .read()
+    )
+    assert set(document["columns"]) == {"carrier", "distance", "late"}
+
+
+def test_what_breaks_the_contract_is_set_aside_by_name_and_the_rest_goes_on(cloud, spec):
+    cloud.apply(spec)
+    check(cloud, {"a.csv": rows()})
+    frozen = cloud.stores.data_contracts.find(REF)
+    bad = rows(300, first=300).replace(b",450,", b",far,")
+    answer, delivery = check(cloud, {"bad.csv": bad, "good.csv": rows(10, first=900)})
+
+    assert (answer["accepted"], answer["quarantined"], answer["rows"]) == (1, 1, 10)
+    told = verdicts(cloud)["bad.csv"]
+    assert (told["verdict"], told["facts"]["rule"]) == ("quarantine", "wrong_type")
+    assert (told["facts"]["column"], told["facts"]["row"]) == ("distance", 52)
+    assert accepted(cloud) == ["a.csv", "good.csv"]
+    tags = client("s3").get_object_tagging(
+        Bucket=LAKE, Key=f"raw/{REF}/bad.csv", VersionId=told["facts"]["version_id"]
+    )["TagSet"]
+    assert {"Key": "tidemill:verdict", "Value": "quarantine"} in tags
+    assert [kind for kind, _ in cloud.events()] == ["Upload Quarantined"]
+    assert cloud.stores.data_contracts.find(REF) == frozen, "frozen is frozen"
+    assert "1 quarantined" in cloud.stores.checks.find(REF, delivery)["check"]
+
+
+def test_a_delivery_of_which_nothing_can_be_used_triggers_nothing(cloud, spec):
+    cloud.apply(spec)
+    answer, _ = check(cloud, {"a.csv": rows(20) + b"AA,1,1,surplus\n"})
+
+    assert (answer["accepted"], answer["quarantined"]) == (0, 1)
+    assert cloud.stores.triggers.pending(REF) == []
+    assert cloud.stores.data_contracts.find(REF) is None, "it was not good"
     (entry,) = cloud.entries(REF, "delivery")[1:]
-    assert (entry["verdict"], entry["facts"]["accepted"]) == ("check", 2)
+    assert entry["reason"] == "quiet for 30 s; nothing of it can be used, 1 quarantined"
+    told = verdicts(cloud)["a.csv"]["facts"]
+    assert told["row"] == 22
+    again, _ = check(cloud, {"b.csv": rows(300)})
+    assert again["rows"] == 300
+    assert cloud.stores.data_contracts.find(REF) is not None
+
+
+def test_what_is_merely_new_is_accepted_with_a_warning(cloud, spec):
+    cloud.apply(spec)
+    check(cloud, {"a.csv": rows()})
+    answer, _ = check(cloud, {"c.csv": rows(5, first=500).replace(b",602,", b",99999,")})
+    assert (answer["accepted"], answer["warned"]) == (1, 1)
+    told = verdicts(cloud)["c.csv"]
+    assert (told["verdict"], told["facts"]["warned"]) == ("accept", True)
+    assert "c.csv" in accepted(cloud)
+
+
+def test_the_same_bytes_under_another_name_bring_nothing_new(cloud, spec):
+    cloud.apply(spec)
+    check(cloud, {"a.csv": rows()})
+    answer, _ = check(cloud, {"copy.csv": rows(), "new.csv": rows(7, first=50)})
+    assert (answer["accepted"], answer["copies"], answer["rows"]) == (1, 1, 7)
+    told = verdicts(cloud)["copy.csv"]
+    assert (told["verdict"], told["facts"]["same_as"]) == ("duplicate", f"raw/{REF}/a.csv")
+
+    answer, _ = check(cloud, {"third.csv": rows()})
+    assert answer["copies"] == 1
+    assert len(cloud.stores.triggers.pending(REF)) == 2, "copies alone start nothing"
+
+
+def test_a_copy_counts_when_the_other_file_was_replaced(cloud, spec):
+    cloud.apply(spec)
+    check(cloud, {"a.csv": rows()})
+    check(cloud, {"a.csv": rows(50, first=1000)})
+    answer, _ = check(cloud, {"copy.csv": rows()})
+    assert (answer["copies"], answer["rows"]) == (0, 300)
+
+
+def test_rules_of_the_spec_that_changed_make_a_new_contract_of_the_same_facts(cloud, make_spec):
+    cloud.apply(make_spec())
+    check(cloud, {"a.csv": rows()})
+    before = cloud.stores.data_contracts.find(REF)
+    cloud.apply(make_spec(check={"columns": {"distance": {"maximum": 500.0}}}))
+    answer, _ = check(cloud, {"b.csv": rows(10, first=500)})
+    after = cloud.stores.data_contracts.find(REF)
+    assert after.digest != before.digest
+    assert answer["quarantined"] == 1
+    assert verdicts(cloud)["b.csv"]["facts"]["rule"] == "out_of_range"
+    assert len(cloud.entries(REF, "contract")) == 2
 
 
 def test_concluding_twice_triggers_once(cloud, spec):
     cloud.apply(spec)
-    _, document = begin_check(cloud)
+    document = read(cloud, deliver(cloud, {"a.csv": rows()}))
     first = cloud.invoke("conclude_check", document)
     (trigger,) = cloud.stores.triggers.pending(REF)
     cloud.stores.state.client.transact_write_items(
@@ -37,22 +150,27 @@ def test_concluding_twice_triggers_once(cloud, spec):
 
 def test_an_attempt_that_was_given_up_may_still_conclude(cloud, spec):
     cloud.apply(spec)
-    delivery, document = begin_check(cloud)
+    document = read(cloud, deliver(cloud, {"a.csv": rows()}))
+    delivery = document["delivery"]
     cloud.stores.checks.fail(REF, delivery, 1, "it took too long", cloud.now)
     cloud.invoke("conclude_check", document)
     assert cloud.stores.checks.find(REF, delivery)["stands"] == "checked"
     assert not cloud.stores.checks.begin_again(REF, delivery, 1, cloud.now)
 
 
-def test_a_delivery_that_nobody_closed_is_refused(cloud, spec):
+def test_a_delivery_that_nobody_closed_or_read_is_refused(cloud, spec):
     cloud.apply(spec)
     with pytest.raises(NotFoundError, match="no closed delivery d-1"):
         cloud.invoke("conclude_check", {**MODEL, "delivery": "d-1", "attempt": 1})
+    with pytest.raises(NotFoundError, match="was not read"):
+        cloud.invoke("conclude_check", deliver(cloud, {"a.csv": rows()}))
+    assert len(cloud.stores.checks.unfinished()) == 1
 
 
 def test_it_may_die_anywhere(survives, make_spec):
     def prepare(cloud):
         cloud.apply(make_spec())
-        return begin_check(cloud, "a.csv", "b.csv")[1]
+        files = {"a.csv": rows(), "bad.csv": rows(9) + b"x\n", "copy.csv": rows()}
+        return read(cloud, deliver(cloud, files))
 
     survives("conclude_check", prepare)

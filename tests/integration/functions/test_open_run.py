@@ -54,7 +54,7 @@ def test_the_dataset_is_fixed_and_the_jobs_are_planned(cloud, spec):
     }  # fmt: skip
     assert plan["small"] is True
     assert plan["prepare"] == {
-        "dataset": inputs["dataset"], "spec": inputs["spec"], "prepared": prepared,
+        "dataset": inputs["dataset"], "spec": inputs["spec"], "contract": "", "prepared": prepared,
     }  # fmt: skip
     record = cloud.stores.runs.get(REF, run)
     assert (record["dataset"], record["files"], record["bytes"]) == (dataset["hash"], 2, 20)

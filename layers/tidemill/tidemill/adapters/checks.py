@@ -5,34 +5,19 @@ A closed delivery's record says how its check stands: `checking`, `check_failed`
 partition CHECKING names those that are not done, so that a sweep reads no others.
 """
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tidemill.adapters.items import ConditionFailedError, transact, values
 from tidemill.adapters.ledger import Entry, Ledger
 from tidemill.adapters.state import CHECKING, DELIVERY, State
 from tidemill.adapters.triggers import Triggers
-from tidemill.domain.check import next_attempt_at
+from tidemill.domain.check import Checked, next_attempt_at
 from tidemill.domain.trigger import Trigger
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
 
 UNDER_WAY, FAILED, DONE = "checking", "check_failed", "checked"
-
-
-@dataclass(frozen=True, slots=True)
-class Checked:
-    """What a check came to: numbers of uploads, the rows that are new, and a sentence."""
-
-    reason: str
-    accepted: int
-    rows: int | None = None  # None when nobody counted
-
-    @property
-    def facts(self) -> dict[str, Any]:
-        """What record and ledger keep of it."""
-        return {"accepted": self.accepted, "rows": self.rows}
 
 
 class Checks:
@@ -71,7 +56,7 @@ class Checks:
             checked.reason,
             checked.facts,
         )
-        why = f"delivery {delivery}: {checked.reason}"
+        why = f"delivery {delivery} closed: {checked.reason}"
         trigger = Trigger(delivery, "data", now, why, checked.rows)
         update = self._update(
             ref,

@@ -32,6 +32,7 @@ class Fixed:
             "dataset": self.dataset.hash,
             "files": len(self.dataset.objects),
             "bytes": self.dataset.bytes,
+            "dataset_rows": self.dataset.rows,
             "spec": self.spec.digest,
         }
 

@@ -2,7 +2,9 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
 
 
 MOST_TAGS = 10
+#: Documents fetched at a time, and so many ahead of the one that is wanted.
+TRANSFERS, AHEAD = 8, 32
 #: How S3 says that an object version does not exist; HEAD has no body to say it in.
 GONE = ("404", "NoSuchKey", "NoSuchVersion", "NotFound")
 #: Checksums that tell contents apart for certain; CRC32 does not.
@@ -139,6 +143,25 @@ class Lake:
         except self._client.exceptions.NoSuchKey:
             return None
         return json.loads(body)
+
+    def find_text(self, uri: str) -> str | None:
+        """Return the text at an `s3://` URI, or None when there is nothing."""
+        bucket, key = split(uri)
+        try:
+            return self._client.get_object(Bucket=bucket, Key=key)["Body"].read().decode()
+        except self._client.exceptions.NoSuchKey:
+            return None
+
+    def texts(self, uris: Iterable[str]) -> Iterator[str | None]:
+        """Yield the text at each URI, in order, or None; some are fetched ahead."""
+        waiting: deque[Future[str | None]] = deque()
+        with ThreadPoolExecutor(TRANSFERS) as pool:
+            for uri in uris:
+                waiting.append(pool.submit(self.find_text, uri))
+                if len(waiting) == AHEAD:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
 
     def versions(
         self, bucket: str, prefix: str, after: tuple[str, str] | None = None

@@ -25,6 +25,7 @@ Kind = Literal[
     "spec",
     "upload",
     "delivery",
+    "contract",
     "trigger",
     "run",
     "version",
@@ -280,6 +281,20 @@ class Ledger:
             found = [_judged(entry) for entry in entries if _of_delivery(entry, delivery)]
         return iter(found)
 
+    def uploads_in(
+        self, ref: str, delivery: str, stage: str
+    ) -> tuple[list[ObjectVersion], list[dict[str, Any]]]:
+        """Return a delivery's accepted uploads without an entry of *stage*, and those entries."""
+        entries = self._in(ref, delivery)
+        judged = [entry for entry in entries if entry["entry"].endswith(f"#{stage}")]
+        known = {(entry["facts"]["key"], entry["facts"]["version_id"]) for entry in judged}
+        left = [item for item in _accepted(entries) if (item.key, item.version_id) not in known]
+        return left, judged
+
+    def _in(self, ref: str, delivery: str) -> list[dict[str, Any]]:
+        entries = self._query(ref, "upload#")
+        return [entry for entry in entries if entry["facts"].get("delivery") == delivery]
+
     def arrivals(self, ref: str) -> list[Arrival]:
         """Return what `accepted` does, each with the delivery it came in."""
         return [
@@ -375,18 +390,28 @@ def _version(facts: dict[str, Any]) -> ObjectVersion:
         uploaded=facts["uploaded"],
         sequencer=facts["sequencer"],
         checksum=facts.get("checksum", ""),
+        sha256=facts.get("sha256", ""),
+        rows=facts.get("rows"),
     )
 
 
 def _accepted_facts(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Facts of the uploads whose every verdict is `accept`: a later quarantine takes one out."""
-    out: set[tuple[str, str]] = set()
-    found: dict[tuple[str, str], dict[str, Any]] = {}
-    for entry in entries:
+    """
+    Facts of the uploads whose last verdict lets them in, in key order; all that any entry knew.
+
+    A copy that a check found stays a candidate: should the other file be replaced, it counts.
+    """
+    last: dict[tuple[str, str], dict[str, Any]] = {}
+    known: dict[tuple[str, str], dict[str, Any]] = {}
+    for entry in sorted(entries, key=lambda entry: str(entry["at"])):
         facts = entry["facts"]
         identity = (facts["key"], facts["version_id"])
-        if entry["verdict"] == "accept" and not facts.get("catalogued"):
-            found[identity] = facts
-        elif entry["verdict"] == "quarantine":
-            out.add(identity)
-    return [facts for identity, facts in found.items() if identity not in out]
+        last[identity] = entry
+        known[identity] = known.get(identity, {}) | facts
+    return [known[identity] for identity in sorted(last) if _lets_in(last[identity])]
+
+
+def _lets_in(entry: dict[str, Any]) -> bool:
+    if entry["verdict"] == "duplicate":
+        return bool(entry["facts"].get("same_as"))
+    return entry["verdict"] == "accept" and not entry["facts"].get("catalogued")

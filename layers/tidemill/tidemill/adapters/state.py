@@ -1,5 +1,6 @@
 """The State table's key map, and the reads and writes that its owners share."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from tidemill.adapters.items import marshal, unmarshal, values
@@ -15,6 +16,8 @@ TRIGGER = "trigger#"
 RUN = "run#"
 LEASE = "lease#"
 CHAMPION = "champion"
+CONTRACT = "contract"
+CONTENT = "content#"
 STANDING = "standing"
 #: Partitions that are not a model's.
 MODELS = "models"
@@ -41,6 +44,20 @@ class State:
             TableName=self.table, Key=self.key(owner, fact), ConsistentRead=True
         )
         return unmarshal(answer["Item"]) if "Item" in answer else None
+
+    def get_many(self, owner: str, facts: Sequence[str]) -> dict[str, dict[str, Any]]:
+        """Return at most 100 items by their facts; those that are not there are left out."""
+        wanted: list[Any] = [self.key(owner, fact) for fact in facts]
+        found: dict[str, dict[str, Any]] = {}
+        while wanted:
+            answer = self.client.batch_get_item(
+                RequestItems={self.table: {"Keys": wanted, "ConsistentRead": True}}
+            )
+            for item in map(unmarshal, answer["Responses"].get(self.table, [])):
+                found[item["fact"]] = item
+            left = answer.get("UnprocessedKeys", {})
+            wanted = list(left[self.table]["Keys"]) if self.table in left else []
+        return found
 
     def under(
         self, owner: str, prefix: str = "", *, most: int | None = None

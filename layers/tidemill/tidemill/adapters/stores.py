@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from tidemill.adapters.champions import Champions
 from tidemill.adapters.checks import Checks
+from tidemill.adapters.data_contracts import DataContracts
 from tidemill.adapters.deliveries import Deliveries
 from tidemill.adapters.leases import Leases
 from tidemill.adapters.ledger import Ledger
@@ -39,6 +40,7 @@ class Stores:
         self.state = State(client, state_table)
         self.ledger = Ledger(client, ledger_table, days=int(ledger_days))
         self.specs = Specs(self.state)
+        self.data_contracts = DataContracts(self.state, self.ledger)
         self.leases = Leases(self.state)
         self.triggers = Triggers(self.state, self.ledger)
         self.checks = Checks(self.state, self.ledger, self.triggers)

@@ -21,6 +21,8 @@ class ObjectVersion:
     uploaded: float
     sequencer: str  # S3's order of events of one key; empty when a sweep found the version
     checksum: str = ""  # `algorithm:value` over the whole object, where S3 says one
+    sha256: str = ""  # of the bytes, once a check has read them
+    rows: int | None = None  # that can be used, once a check has counted them
 
     @property
     def identity(self) -> tuple[str, str, str]:

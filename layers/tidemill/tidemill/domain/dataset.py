@@ -29,6 +29,12 @@ class Dataset:
         """The objects' sizes as stored, summed."""
         return sum(item.size for item in self.objects)
 
+    @property
+    def rows(self) -> int | None:
+        """The objects' data rows, summed; None when one of them was not checked."""
+        counted = [item.rows for item in self.objects if item.rows is not None]
+        return sum(counted) if len(counted) == len(self.objects) else None
+
     def to_document(self) -> dict[str, Any]:
         """Return the JSON document that Prepare reads."""
         return {
@@ -80,7 +86,7 @@ def within(window: Window, arrivals: Iterable[Arrival], now: float) -> tuple[Obj
         took = tuple(item for item in took if (item.key, item.version_id) in inside)
     if window.age_seconds is not None:
         took = tuple(item for item in took if item.uploaded >= now - window.age_seconds)
-    return took
+    return without_copies(took)
 
 
 def newest_of_each_key(accepted: Iterable[ObjectVersion]) -> tuple[ObjectVersion, ...]:
@@ -91,6 +97,18 @@ def newest_of_each_key(accepted: Iterable[ObjectVersion]) -> tuple[ObjectVersion
         if held is None or age(item) > age(held):
             newest[item.key] = item
     return tuple(newest[key] for key in sorted(newest))
+
+
+def without_copies(objects: Iterable[ObjectVersion]) -> tuple[ObjectVersion, ...]:
+    """Keep the oldest of those with the same bytes, as far as checks have read them; in order."""
+    listed = tuple(objects)
+    first: dict[tuple[str, int], ObjectVersion] = {}
+    for item in sorted(listed, key=age):
+        if item.sha256:
+            first.setdefault((item.sha256, item.size), item)
+    return tuple(
+        item for item in listed if not item.sha256 or first[item.sha256, item.size] is item
+    )
 
 
 def age(item: ObjectVersion) -> tuple[float, str, str]:

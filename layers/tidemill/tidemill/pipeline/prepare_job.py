@@ -35,6 +35,7 @@ def prepare_job(
     lake_bucket: str,
     image_uri: str,
     role_arn: str,
+    contract_uri: str = "",
     attempt: int = 0,
 ) -> dict[str, Any]:
     """
@@ -50,13 +51,19 @@ def prepare_job(
         lake_bucket: Where the prepared files go.
         image_uri: The jobs image.
         role_arn: The role that the job runs as.
+        contract_uri: The contract in S3, an object called contract.json; empty when there is none.
         attempt: 0 at first; a repeated attempt has its own job name and its own prefix.
 
     Raises:
         ValueError: An object has another name, and the job would not find it.
     """
-    for uri, name in ((dataset_uri, "dataset.json"), (spec_uri, "spec.json")):
-        if not uri.endswith(f"/{name}"):
+    named = (
+        (dataset_uri, "dataset.json"),
+        (spec_uri, "spec.json"),
+        (contract_uri, "contract.json"),
+    )
+    for uri, name in named:
+        if uri and not uri.endswith(f"/{name}"):
             raise ValueError(f"{uri} reaches the job under that name; store it as …/{name}")
     where = prepared_uri(
         spec, lake_bucket=lake_bucket, dataset=dataset, run_id=run_id, attempt=attempt
@@ -74,6 +81,7 @@ def prepare_job(
         "ProcessingInputs": [
             Input("dataset", dataset_uri).to_json(),
             Input("spec", spec_uri).to_json(),
+            *([Input("contract", contract_uri).to_json()] if contract_uri else []),
         ],
         "ProcessingResources": {"ClusterConfig": cluster(compute)},
         "StoppingCondition": {"MaxRuntimeInSeconds": compute.max_runtime_seconds},

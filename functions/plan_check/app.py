@@ -1,0 +1,51 @@
+"""
+Divide a delivery's uploads into parts that are read together, in a Lambda or in a job.
+
+Called by `statemachines/check.asl.json`, state PlanCheck.
+"""
+
+from typing import Any
+
+import boto3
+from aws_lambda_powertools import Logger
+
+from tidemill.adapters.lake import Lake
+from tidemill.adapters.plans import Plans
+from tidemill.adapters.stores import Stores
+from tidemill.contracts import CheckRef
+from tidemill.domain.check import plan
+from tidemill.domain.size import text_bytes
+from tidemill.pipeline.check_job import check_job
+from tidemill.settings import PlanCheckSettings
+
+logger = Logger()
+settings = PlanCheckSettings.from_env()
+stores = Stores(
+    boto3.client("dynamodb"),
+    state_table=settings.state_table,
+    ledger_table=settings.ledger_table,
+    ledger_days=settings.ledger_retention_days,
+)
+plans = Plans(Lake(boto3.client("s3")), settings.artifact_bucket)
+
+
+@logger.inject_lambda_context
+def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ARG001  # Lambda passes both
+    request = CheckRef.parse(event)
+    spec = stores.specs.get(request.ref)
+    parts = plan(stores.ledger.accepted_in(request.ref, request.delivery))
+    planned = []
+    for number, part in enumerate(parts):
+        uri = plans.write(spec, request.delivery, request.attempt, number, part.objects)
+        job = check_job(
+            spec,
+            stack=settings.stack_name,
+            name=f"{request.delivery}-{request.attempt}-{number}",
+            plan_uri=uri,
+            largest_bytes=max(text_bytes(item.key, item.size) for item in part.objects),
+            image_uri=settings.jobs_image_uri,
+            role_arn=settings.execution_role_arn,
+        )
+        planned.append({"plan": uri, "small": part.small, "job": job})
+    logger.info("check_planned", extra={"delivery": request.delivery, "parts": len(planned)})
+    return {"parts": planned}

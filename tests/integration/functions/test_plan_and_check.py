@@ -1,0 +1,90 @@
+"""What is read before a check concludes: planning, and one part in a Lambda."""
+
+import json
+
+import pytest
+
+from tidemill.errors import InvalidInputError, NotFoundError, OutOfRoomError
+
+from ...stack import ARTIFACTS
+from ..cloud import client
+from .scenes import REF, deliver, rows
+
+
+def document_at(uri):
+    bucket, _, key = uri.removeprefix("s3://").partition("/")
+    return json.loads(client("s3").get_object(Bucket=bucket, Key=key)["Body"].read())
+
+
+def facts():
+    listed = client("s3").list_objects_v2(Bucket=ARTIFACTS, Prefix=f"checks/{REF}/")
+    return [
+        document_at(f"s3://{ARTIFACTS}/{item['Key']}")
+        for item in listed.get("Contents", [])
+        if "/plans/" not in item["Key"]
+    ]
+
+
+def test_small_uploads_are_one_part_with_a_job_in_reserve(cloud, spec):
+    cloud.apply(spec)
+    document = deliver(cloud, {"a.csv": rows(), "b.csv": rows(9)})
+    (part,) = cloud.invoke("plan_check", document)["parts"]
+    assert part["small"]
+    plan = document_at(part["plan"])
+    assert [item["uri"].rpartition("/")[2] for item in plan["objects"]] == ["a.csv", "b.csv"]
+    job = part["job"]
+    assert job["ProcessingJobName"].startswith("tidemill--flights--delay--check")
+    assert job["ProcessingInputs"][0]["S3Input"]["S3Uri"] == part["plan"]
+
+
+def test_one_part_is_read_and_written_down(cloud, spec):
+    cloud.apply(spec)
+    (part,) = cloud.invoke("plan_check", deliver(cloud, {"a.csv": rows(), "b.csv": b"x"}))["parts"]
+    assert cloud.invoke("check_uploads", {"plan": part["plan"]}) == {"uploads": 2}
+    assert sorted(one["status"] for one in facts()) == ["read", "unreadable"]
+
+
+def test_a_part_for_which_time_is_short_goes_on_elsewhere(cloud, spec):
+    cloud.apply(spec)
+    (part,) = cloud.invoke("plan_check", deliver(cloud, {"a.csv": rows()}))["parts"]
+    cloud.millis_left = 10_000
+    with pytest.raises(OutOfRoomError, match="1 of 1 uploads are left"):
+        cloud.invoke("check_uploads", {"plan": part["plan"]})
+
+
+def test_a_part_that_takes_too_much_memory_goes_on_elsewhere(
+    cloud, spec, monkeypatch, load_function
+):
+    cloud.apply(spec)
+    (part,) = cloud.invoke("plan_check", deliver(cloud, {"a.csv": rows()}))["parts"]
+
+    def too_much(*_, **__):
+        raise MemoryError
+
+    monkeypatch.setattr(load_function("check_uploads"), "check_objects", too_much)
+    with pytest.raises(OutOfRoomError, match="memory"):
+        cloud.invoke("check_uploads", {"plan": part["plan"]})
+
+
+def test_a_plan_that_is_gone_is_said(cloud, spec):
+    with pytest.raises(NotFoundError, match="plans anew"):
+        cloud.invoke("check_uploads", {"plan": f"s3://{ARTIFACTS}/checks/{REF}/plans/x/plan.json"})
+    with pytest.raises(InvalidInputError, match="plan is missing"):
+        cloud.invoke("check_uploads", {})
+
+
+def test_planning_a_deleted_model_says_so(cloud):
+    with pytest.raises(NotFoundError, match="there is no model"):
+        cloud.invoke("plan_check", deliver(cloud, {"a.csv": rows()}))
+
+
+@pytest.mark.parametrize("name", ["plan_check", "check_uploads"])
+def test_it_may_die_anywhere(survives, make_spec, name):
+    def prepare(cloud):
+        cloud.apply(make_spec())
+        document = deliver(cloud, {"a.csv": rows(), "b.csv": b"x"})
+        if name == "plan_check":
+            return document
+        return {"plan": cloud.invoke("plan_check", document)["parts"][0]["plan"]}
+
+    survives(name, prepare)
