@@ -23,7 +23,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from cloud import STACK, BenchError, Cloud, Workspace, until
 from counted_cloud import CALLS_PATH
 from figures import Figure, Result
-from prices import DIRECT_DOLLARS_PER_MILLION, POLLED_MESSAGES, PRICES
+from prices import DIRECT_DOLLARS_PER_MILLION, POLLED_MESSAGES, PRICES, Price
 
 UPLOADS, MODELS = 20_000, 20
 QUICK_UPLOADS, QUICK_MODELS = 600, 3
@@ -31,7 +31,9 @@ SENDERS = 6
 QUIET_SECONDS = 45
 PATIENCE_SECONDS = 900.0
 GOAL_DOLLARS = 4.0
-_REPORT = re.compile(r"Duration: ([\d.]+) ms\s+Billed Duration: \d+ ms\s+Memory Size: (\d+) MB")
+_REPORT = re.compile(
+    r"RequestId: (\S+)\s+Duration: ([\d.]+) ms\s+Billed Duration: \d+ ms\s+Memory Size: (\d+) MB"
+)
 
 
 @dataclass
@@ -139,6 +141,11 @@ def measure(workspace: Workspace) -> Result:
         found = _check(storm)
         found["swept"] = swept
         return _result(storm, found, sent, judged)
+
+
+def price(name: str) -> Price:
+    """Return the price of a line; what follows a comma says what of it the line is about."""
+    return PRICES[name.partition(",")[0]]
 
 
 def physical(cloud: Cloud, logical: str) -> str:
@@ -263,7 +270,9 @@ def _check(storm: Storm) -> Counter[str]:
 def _costs(storm: Storm, counts: Counter[str]) -> dict[str, tuple[float, float]]:
     """Return by price: how many units the storm took, and what they cost."""
     reports = [_REPORT.search(line) for line in storm.cloud.log_lines("REPORT RequestId")]
-    timed = [(float(found[1]), int(found[2])) for found in reports if found]
+    timed = {found[1]: float(found[2]) / 1000 * int(found[3]) / 1024 for found in reports if found}
+    judging = map(json.loads, storm.cloud.log_lines("uploads_judged"))
+    intake = {line["function_request_id"] for line in judging}
     transitions = sum(
         event["type"].endswith("StateEntered") or event["type"] == "ExecutionStarted"
         for machine in ("CheckArn", "RetrainArn")
@@ -275,7 +284,10 @@ def _costs(storm: Storm, counts: Counter[str]) -> dict[str, tuple[float, float]]
         "EventBridge": float(storm.uploads + counts["events.PutEvents messages"]),
         "SQS": storm.uploads * (1 + 2 / POLLED_MESSAGES) + 3 * sent,
         "Lambda requests": float(len(timed)),
-        "Lambda time": sum(ms / 1000 * mb / 1024 for ms, mb in timed),
+        "Lambda time": sum(spent for request, spent in timed.items() if request in intake),
+        "Lambda time, the rest": sum(
+            spent for request, spent in timed.items() if request not in intake
+        ),
         "S3 GET": float(counts["s3.GET"]),
         "S3 PUT": float(counts["s3.PUT"]),
         "DynamoDB writes": float(counts["dynamodb write units"]),
@@ -283,7 +295,7 @@ def _costs(storm: Storm, counts: Counter[str]) -> dict[str, tuple[float, float]]
         "Step Functions": float(transitions),
         "Logs": sum(map(len, storm.cloud.log_lines(""))) / 1e9,
     }
-    return {name: (count, count * PRICES[name].dollars) for name, count in units.items()}
+    return {name: (count, count * price(name).dollars) for name, count in units.items()}
 
 
 def _history(cloud: Cloud, machine: str) -> Iterator[dict[str, Any]]:
@@ -302,7 +314,7 @@ def _result(storm: Storm, found: Counter[str], sent: float, judged: float) -> Re
     lines = [
         Figure(
             name, each * dollars, "$ per million",
-            note=f"{count:,.0f} x {PRICES[name].unit} x ${PRICES[name].dollars:.3g} x {each:,.0f}",
+            note=f"{count:,.0f} x {price(name).unit} x ${price(name).dollars:.3g} x {each:,.0f}",
         )
         for name, (count, dollars) in costs.items()
     ]  # fmt: skip
