@@ -82,7 +82,7 @@ def test_an_upload_to_no_model_is_refused(run, cloud, tmp_path):
 
 def test_a_lake_that_is_gone_is_said(run, stack, model, tmp_path):
     (tmp_path / "a.csv").write_text("x")
-    stack._outputs["LakeBucket"] = "no-such-bucket"
+    stack.outputs["LakeBucket"] = "no-such-bucket"
 
     answer = run("upload", REF, tmp_path / "a.csv")
 

@@ -22,8 +22,8 @@ def no_pauses(monkeypatch):
     monkeypatch.setattr("tidemill_cli.watching.OFTEN_SECONDS", 0.01)
 
 
-def deliver(cloud, version, *, name=None, ago=0):
-    arrival = Arrival(version, Verdict("accept", "new"), name)
+def deliver(cloud, version, *, ago=0):
+    arrival = Arrival(version, Verdict("accept", "new"))
     cloud.stores.deliveries.add(REF, [arrival], cloud.now - ago)
 
 
@@ -210,7 +210,7 @@ def test_an_open_delivery_is_open_and_says_when_it_closes(run, cloud, life):
 def test_a_delivery_that_waits_for_its_marker_says_so(run, cloud, make_spec):
     cloud.apply(make_spec(delivery__marker="_SUCCESS"))
     version = ObjectVersion("lake", "raw/flights/delay/a.csv", "v1", "e", 10, cloud.now, "")
-    deliver(cloud, version, name="a.csv")
+    deliver(cloud, version)
 
     assert "closes when _SUCCESS arrives" in said_no(run, "--timeout", AT_ONCE)
 
