@@ -1,5 +1,6 @@
 """The ledger in sentences: who, what became of it, and why. What is meant is never cut short."""
 
+import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -40,6 +41,21 @@ PHRASES = {
     ("tamper", "removed"): "was taken away",
     ("contract", "freeze"): "was frozen",
 }
+#: Reasons are sentences of their own. What one says again is left out, and what it says better
+#: (which run, which version) becomes part of the phrase: kind, verdict, what to find, what to say.
+TRIMS = (
+    ("trigger", "start", re.compile(r"; started (run-\S+)$"), "started {}"),
+    ("trigger", "coalesce", re.compile(r"; joins (.+)$"), "joined {}"),
+    ("version", "register", re.compile(r"^(version \d+) registered: "), "was registered"),
+    ("run", "succeeded", re.compile(r"^(version \d+) registered: "), "succeeded with {}"),
+    (
+        "rollout",
+        "in service",
+        re.compile(r"^(version \d+) answers as evaluated: "),
+        "is in service and answers as evaluated",
+    ),
+)
+_OF_DELIVERY = re.compile(r"^(delivery \S+): ")
 _WHEN = 12
 
 
@@ -84,11 +100,22 @@ def _sentence(row: dict[str, Any], names: dict[str, str], now: float) -> str:
         became = f"is {verdict}" if row["now"] else verdict
     elif row["kind"] == "delivery" and verdict == "open":
         became = f"is open since {local_time(seconds(row['at']), now)}"
+    became, reason = _trimmed(row, became, reason)
     rule = f" (rule {row['rule']})" if row["rule"] and row["kind"] == "upload" else ""
     said = f"{_subject(row, names)} {painted(became, verdict)}{rule}"
     if not reason:
         return f"{said}."
     return f"{said}: {reason}" + ("" if reason[-1] in ".!?`" else ".")
+
+
+def _trimmed(row: dict[str, Any], became: str, reason: str) -> tuple[str, str]:
+    """Return the phrase and the reason without what both would say."""
+    for kind, verdict, said, phrase in TRIMS:
+        if (row["kind"], row["verdict"]) == (kind, verdict) and (found := said.search(reason)):
+            became, reason = phrase.format(found[1]), said.sub("", reason)
+    if row["kind"] == "trigger":
+        reason = _OF_DELIVERY.sub(r"\1, ", reason)
+    return became, reason
 
 
 def _subject(row: dict[str, Any], names: dict[str, str]) -> str:

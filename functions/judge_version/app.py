@@ -55,7 +55,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ARG
             "approval",
             f"version {request.version}",
             request.verdict,
-            f"{request.why} (by {request.by})",
+            f"{request.why.rstrip('.')} (by {request.by})",
             {"version": request.version, "package": found["package"], "by": request.by},
         )
     )

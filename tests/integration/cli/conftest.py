@@ -189,7 +189,7 @@ class Life:
             self._stores.runs.note(REF, run, version=version, metric=metric)
             self._cloud.sagemaker.add_version(NAME, version)
         self._stores.runs.finish(REF, run, Ended(status, reason), self._cloud.now - ago)
-        ended = "SUCCEEDED" if status == "succeeded" else "FAILED"
+        ended = "SUCCEEDED" if status in ("succeeded", "refused") else "FAILED"
         self._cloud.workflows.end("retrain", run, ended)
 
     def serve(self, version, ago=10.0):

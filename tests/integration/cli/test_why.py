@@ -25,7 +25,7 @@ def test_what_happened_is_told_oldest_first(run, cloud, life):
     lines = run("why", REF).stdout.splitlines()
 
     assert [line[14:].partition(":")[0] for line in lines] == [
-        "A data trigger started a run",
+        f"A data trigger started {ended}",
         f"{ended} was refused",
         "The spec was applied first",
     ]
