@@ -237,7 +237,7 @@ def _ahead(
 ) -> Iterator[tuple[str, "Future[_Fetched]"]]:
     """Fetch some files ahead of the one that is being read, while there is time."""
     waiting: deque[tuple[str, Future[_Fetched]]] = deque()
-    ahead = 0
+    ahead, slowest, before = 0, 0.0, 0.0
     coming = deque(named)
     while coming or waiting:
         while coming and len(waiting) < 2 * TRANSFERS and (not waiting or ahead < AHEAD):
@@ -246,7 +246,10 @@ def _ahead(
             ahead += named[name].size
         name, download = waiting.popleft()
         ahead -= named[name].size
-        if seconds_left and seconds_left() < RESERVE + _seconds(named[name]):
+        left = seconds_left() if seconds_left else float("inf")
+        slowest, before = max(slowest, before - left), left
+        # Size does not say how many columns there are, but the files of a delivery are alike.
+        if left < RESERVE + max(_seconds(named[name]), slowest):
             for _, other in ((name, download), *waiting):
                 other.cancel()
             log.warning("stopped before %s: too little time is left", named[name].uri)

@@ -140,6 +140,22 @@ def test_it_stops_while_time_is_left_and_goes_on_later(run, lake, caplog):
     assert len(lake.written) == 40
 
 
+def test_a_file_as_slow_as_one_before_is_not_begun_too_late(run, lake):
+    """Many columns take long, and no size says that there are many."""
+    versions = [lake.upload(f"{number}.csv", TABLE) for number in range(4)]
+    seconds = iter([100.0, 70.0, 40.0])
+
+    assert len(run(*versions, seconds_left=lambda: next(seconds))) == 2
+
+
+@pytest.mark.parametrize(("name", "begun"), [("a.jsonl", 1), ("a.jsonl.gz", 0), ("a.parquet", 0)])
+def test_what_is_packed_needs_the_time_of_what_it_unpacks_to(run, lake, name, begun):
+    version = lake.upload(name, b"x" * check.BYTES_PER_SECOND)
+    left = check.RESERVE + check.UNPACKED - 1
+
+    assert len(run(version, seconds_left=lambda: left, format="jsonl")) == begun
+
+
 def test_an_object_that_cannot_be_transferred_is_left(run, lake, monkeypatch):
     denied, good = lake.upload("denied.csv", TABLE), lake.upload("good.csv", TABLE)
     honest = lake.read
