@@ -179,6 +179,10 @@ class Deployed:
             if "stateEnteredEventDetails" in event
         ]
 
+    def execution_status(self, execution_arn: str) -> str:
+        """Return how Step Functions says that an execution ended, once it is over."""
+        return str(finished(self.cloud, execution_arn, TURN_SECONDS)["status"])
+
     def rollout_execution(self, entry: dict[str, Any]) -> str:
         """Return the ARN of the execution that wrote this ledger entry."""
         machine = self.outputs["RolloutArn"].replace(":stateMachine:", ":execution:")

@@ -97,7 +97,10 @@ def test_a_run_without_uploads_is_refused_and_says_how_to_send_some(stack):
 
     assert run["status"] == "refused"
     assert f"tidemill upload {ref}" in run["reason"]
-    assert stack.states(run["execution"]) == ["OpenRun", "CloseFailedRun", "RunFailed"]
+    assert stack.states(run["execution"]) == [
+        "OpenRun", "CloseFailedRun", "IsRefused", "RunRefused",
+    ]  # fmt: skip
+    assert stack.execution_status(run["execution"]) == "SUCCEEDED"  # faults only raise the alarm
 
 
 def test_a_target_with_one_class_is_refused_and_the_files_stay(stack):
@@ -109,6 +112,7 @@ def test_a_target_with_one_class_is_refused_and_the_files_stay(stack):
 
     assert run["status"] == "refused"
     assert "in every row" in run["reason"]
+    assert stack.execution_status(run["execution"]) == "SUCCEEDED"
     assert stack.entry(ref, "upload")["verdict"] == "accept"
 
 
@@ -184,7 +188,8 @@ def test_a_function_that_fails_ends_the_run_on_the_recorded_path(stack, state, f
 
     assert run["status"] == "failed"
     assert run["reason"].startswith(f"{state}: ")
-    assert stack.states(run["execution"])[-2:] == ["CloseFailedRun", "RunFailed"]
+    assert stack.states(run["execution"])[-3:] == ["CloseFailedRun", "IsRefused", "RunFailed"]
+    assert stack.execution_status(run["execution"]) == "FAILED"
 
 
 def test_a_run_that_cannot_even_be_closed_is_settled_by_its_event(stack):
