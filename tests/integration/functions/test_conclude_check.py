@@ -38,7 +38,7 @@ def test_the_first_good_delivery_freezes_the_contract_and_is_a_trigger(cloud, sp
     assert cloud.stores.checks.unfinished() == []
     (trigger,) = cloud.stores.triggers.pending(REF)
     assert (trigger.id, trigger.kind, trigger.rows) == (delivery, "data", 500)
-    assert trigger.why == f"delivery {delivery} closed: quiet for 30 s; 500 new rows"
+    assert trigger.why == f"delivery {delivery}: 500 new rows"
     assert cloud.sent("TriggerQueue") == [(MODEL, 0)]
     (entry,) = cloud.entries(REF, "contract")
     assert (entry["verdict"], entry["reason"]) == (
@@ -82,7 +82,7 @@ def test_a_delivery_of_which_nothing_can_be_used_triggers_nothing(cloud, spec):
     assert cloud.stores.triggers.pending(REF) == []
     assert cloud.stores.data_contracts.find(REF) is None, "it was not good"
     (entry,) = cloud.entries(REF, "delivery")[1:]
-    assert entry["reason"] == "quiet for 30 s; nothing of it can be used, 1 quarantined"
+    assert entry["reason"] == "nothing of it can be used, 1 quarantined"
     told = verdicts(cloud)["a.csv"]["facts"]
     assert told["row"] == 22
     again, _ = check(cloud, {"b.csv": rows(300)})

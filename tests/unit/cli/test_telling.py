@@ -33,8 +33,13 @@ def told(kind, verdict, subject, reason, rule=None):
             f"run-1 succeeded with version 1: {GATE}",
         ),
         (
-            ("trigger", "start", "data", "delivery d-1: 3 files accepted; started run-1"),
-            "A data trigger started run-1: delivery d-1, 3 files accepted.",
+            (
+                "trigger",
+                "start",
+                "data",
+                "delivery d-1: 500 new rows, 1 quarantined; started run-1",
+            ),
+            "A data trigger started run-1: delivery d-1, 500 new rows, 1 quarantined.",
         ),
         (
             ("trigger", "start", "manual", "a new calendar; started run-1"),
@@ -45,8 +50,8 @@ def told(kind, verdict, subject, reason, rule=None):
             "A data trigger joined run-1: delivery d-2, 1 file accepted.",
         ),
         (
-            ("delivery", "check", "d-1", "3 files accepted"),
-            "Delivery d-1 was checked: 3 files accepted.",
+            ("delivery", "check", "d-1", "500 new rows, 1 quarantined"),
+            "Delivery d-1 was checked: 500 new rows, 1 quarantined.",
         ),
     ],
 )

@@ -56,7 +56,7 @@ class Checks:
             checked.reason,
             checked.facts,
         )
-        why = f"delivery {delivery} closed: {checked.reason}"
+        why = f"delivery {delivery}: {checked.reason}"
         trigger = Trigger(delivery, "data", now, why, checked.rows)
         update = self._update(
             ref,

@@ -75,7 +75,7 @@ class Conclusions:
             facts = {name: record[name] for name in Checked("").facts}
             checked = Checked(record["check"], **facts)
         else:
-            checked = self._judge_all(ref, delivery, now).checked(record["reason"])
+            checked = self._judge_all(ref, delivery, now).checked()
             self._stores.checks.finish(ref, delivery, checked, now)
         self._triggers.send({"project": request.project, "model": request.model})
         return checked

@@ -106,8 +106,8 @@ class Tally:
         if verdict in ("accept", "warn"):
             self._rows += rows
 
-    def checked(self, closed: str) -> Checked:
-        """Sum up; *closed* is the sentence that the delivery was closed with."""
+    def checked(self) -> Checked:
+        """Sum up. Why the delivery was closed stands in an entry of its own."""
         counts = self._counts
         accepted = counts["accept"] + counts["warn"]
         said = [f"{self._rows:,} new rows" if accepted else "nothing of it can be used"]
@@ -119,7 +119,7 @@ class Tally:
             if counts[verdict]:
                 said.append(f"{counts[verdict]:,} {words}")
         return Checked(
-            f"{closed}; {', '.join(said)}",
+            ", ".join(said),
             accepted,
             counts["warn"],
             counts["quarantine"],
