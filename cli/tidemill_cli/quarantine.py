@@ -1,4 +1,4 @@
-"""`quarantine`: which uploads are set aside, and what exactly is wrong with one."""
+"""`quarantine`: which uploads are set aside, what is wrong with one, and what people decide."""
 
 # ruff: noqa: PLC0415  # imports inside commands keep `tidemill --help` fast
 import time
@@ -8,7 +8,15 @@ import click
 
 from tidemill_cli.failures import MalformedError
 from tidemill_cli.output import local_time, put_json, put_table, say
-from tidemill_cli.session import MODEL, Session, hint, shared_options
+from tidemill_cli.session import (
+    MODEL,
+    Session,
+    hint,
+    parts,
+    person,
+    reasoned,
+    shared_options,
+)
 
 if TYPE_CHECKING:
     from tidemill_cli.set_aside import Upload
@@ -18,7 +26,7 @@ _ROWS_SHOWN = 10
 
 @click.group()
 def quarantine() -> None:
-    """Look at the uploads that are set aside."""
+    """Look at the uploads that are set aside, and decide about them."""
 
 
 @quarantine.command("list")
@@ -91,6 +99,46 @@ def show(session: Session, model: str, upload: str) -> None:
         _put_rows(document)
     if reports.html:
         say(f"a page for the data's owner: aws s3 cp {reports.html} .")
+
+
+@quarantine.command()
+@click.argument("model", type=MODEL)
+@click.argument("uploads", metavar="UPLOAD...", nargs=-1, required=True)
+@click.option("--why", required=True, help="The reason; people read it in the ledger.")
+@shared_options
+@click.pass_obj
+def release(session: Session, model: str, uploads: tuple[str, ...], why: str) -> None:
+    """
+    Use uploads of MODEL although they are set aside.
+
+    Prepare reads what it can of them: rows that cannot be typed are left out, and said.
+    """
+    said = {**parts(model), "why": reasoned(why), "by": person()}
+    meant = [_meant(session, model, upload) for upload in uploads]
+    released = [
+        session.stack.invoke("ReleaseUploadFunctionName", {**said, **upload}) for upload in meant
+    ]
+    if session.as_json:
+        put_json(released)
+    else:
+        for upload in released:
+            click.echo(f"released {upload['key']}")
+    hint(session, f"a run reads {_what(released)}: `tidemill follow {model}`")
+
+
+def _what(released: list[dict[str, Any]]) -> str:
+    return "it" if len(released) == 1 else "them"
+
+
+def _meant(session: Session, model: str, word: str) -> dict[str, str]:
+    """Return key and version of the upload that a person called *word*; the stack judges it."""
+    from tidemill_cli.set_aside import set_aside
+
+    held = [item for item in set_aside(session.stack, model) if item.is_called(word)]
+    if held:
+        found = max(held, key=lambda item: item.at)
+        return {"key": found.key, "version_id": found.version_id}
+    return {"key": word if word.startswith("raw/") else f"raw/{model}/{word}"}
 
 
 def _put_rows(document: dict[str, Any]) -> None:

@@ -1,5 +1,6 @@
 """What every command shares: its options, the stack it talks to, and how it ends."""
 
+import getpass
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -165,6 +166,14 @@ def reasoned(why: str) -> str:
     if not why.strip():
         raise MalformedError("--why is empty; say in a few words why, for those who come later")
     return why.strip()
+
+
+def person() -> str:
+    """Return who acts, as the ledger keeps it: the name of the machine's user."""
+    try:
+        return getpass.getuser()
+    except (ImportError, KeyError, OSError):  # a container's user may have no name
+        return "person"
 
 
 def hint(session: Session, text: str) -> None:

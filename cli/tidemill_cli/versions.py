@@ -1,14 +1,21 @@
 """`versions`, `approve`, `reject`, `rollback`: which version answers, and who said so."""
 
 # ruff: noqa: PLC0415  # imports inside commands keep `tidemill --help` fast
-import getpass
 import time
 from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
 from tidemill_cli.output import local_time, put_json, put_table
-from tidemill_cli.session import MODEL, Session, hint, parts, reasoned, shared_options
+from tidemill_cli.session import (
+    MODEL,
+    Session,
+    hint,
+    parts,
+    person,
+    reasoned,
+    shared_options,
+)
 
 if TYPE_CHECKING:
     from tidemill_cli.stack import Stack
@@ -126,7 +133,7 @@ def _judge(
             "version": version,
             "verdict": verdict,
             "why": reasoned(why),
-            "by": _person(),
+            "by": person(),
             "id": iso(time.time()),  # boto3 may try twice; sorts by time in the ledger
         },
     )
@@ -134,13 +141,6 @@ def _judge(
         put_json({"model": model, "version": answer["version"], "approval": answer["status"]})
     else:
         click.echo(f"version {answer['version']} of {model} is {answer['status']}")
-
-
-def _person() -> str:
-    try:
-        return getpass.getuser()
-    except (ImportError, KeyError, OSError):  # a container's user may have no name
-        return "person"
 
 
 @click.command()

@@ -29,18 +29,27 @@ GONE = ("NoSuchKey", "NoSuchVersion", "MethodNotAllowed")  # the last: a delete 
 
 @dataclass(frozen=True, slots=True)
 class ObjectVersion:
-    """One object version of a dataset; `size` in bytes."""
+    """
+    One object version of a dataset; `size` in bytes.
+
+    A person has *released* it: what breaks the contract in it is judged as by `warn`.
+    """
 
     uri: str
     version_id: str
     size: int
     etag: str = ""
+    released: bool = False
 
     @classmethod
     def parse(cls, document: dict[str, Any]) -> Self:
         """Read an entry of dataset.json or plan.json."""
         return cls(
-            document["uri"], document["version_id"], int(document["size"]), document.get("etag", "")
+            document["uri"],
+            document["version_id"],
+            int(document["size"]),
+            document.get("etag", ""),
+            document.get("released", False),
         )
 
     @property

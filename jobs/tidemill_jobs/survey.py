@@ -21,7 +21,7 @@ from tidemill_jobs.lake import Lake, ObjectVersion
 from tidemill_jobs.meanings import kind_of
 from tidemill_jobs.reader import RawFile
 from tidemill_jobs.schema import Tally
-from tidemill_jobs.spec import Spec
+from tidemill_jobs.spec import Spec, Violation
 from tidemill_jobs.values import Kind, show
 
 ROWS_NAMED = 100  # of a file's dropped rows
@@ -115,7 +115,8 @@ def survey(
     Read every file once.
 
     With a contract, columns are what it says, whatever these files hold, and its policy decides
-    about rows that break it; without one, both are decided over the files.
+    about rows that break it; without one, both are decided over the files. What a person released
+    is judged by `warn`: used, but for rows that cannot be typed.
 
     Raises:
         RefusedError: No file can be used, or the target cannot be learned.
@@ -135,8 +136,12 @@ def survey(
     kinds = {name: _kind(name, files, spec, contract) for name in (*header, spec.target)}
     if files:
         kinds[spec.target] = kind_of(kinds[spec.target], spec.problem, spec.target)
-    if contract is None or spec.check.on_violation == "refuse":
-        files = [file for file in files if _holds(file, kinds, verdicts)]
+    files = [
+        file
+        for file in files
+        if (contract is not None and _policy(file, spec) != "refuse")
+        or _holds(file, kinds, verdicts)
+    ]
     if contract is not None:
         files = [
             kept
@@ -201,7 +206,8 @@ def _same_columns(
     header, required, whose = _header(files, spec, contract)
     kept = []
     for file in files:
-        lacking = [name for name in required if name not in file.columns]
+        may_lack = contract is not None and file.version.released
+        lacking = [name for name in required if name not in file.columns and not may_lack]
         extra = [name for name in file.columns if name not in header]
         if lacking:
             reason = f"it lacks the columns {_listed(lacking)}, which {whose}; upload it with them."
@@ -253,9 +259,9 @@ def _without_bad_rows(
     file: Found, contract: Contract, spec: Spec, verdicts: dict[ObjectVersion, Verdict]
 ) -> Found | None:
     """Return the file without rows that break the contract, None when the policy refuses it."""
-    policy = spec.check
+    on_violation = _policy(file, spec)
     raw = file.open()
-    broken = find_broken(raw, contract, unusable_only=policy.on_violation != "drop")
+    broken = find_broken(raw, contract, unusable_only=on_violation != "drop")
     if not broken:
         return file
     bad = bad_rows(raw.frame.height, broken)
@@ -263,8 +269,9 @@ def _without_bad_rows(
     dropped = _dropped(raw, broken, bad)
     first = dropped.first[0]
     found = f"{first.place}: column '{first.column}' holds {show(first.value)} ({first.rule})"
-    allowed = int(policy.bad_rows * file.rows) if policy.on_violation == "drop" else file.rows - 1
-    if policy.on_violation == "refuse" or count > allowed:
+    share = spec.check.bad_rows
+    allowed = int(share * file.rows) if on_violation == "drop" else file.rows - 1
+    if on_violation == "refuse" or count > allowed:
         reason = f"{count:,} of {file.rows:,} rows break the contract, the first at {found}."
         verdicts[file.version] = _left_out(file.version, file.rows, reason)
         file.forget()
@@ -274,6 +281,10 @@ def _without_bad_rows(
     remark = f"{count:,} rows were left out, the first at {found}"
     verdicts[file.version] = _used(kept, f"{said}; {remark}" if said else remark)
     return kept
+
+
+def _policy(file: Found, spec: Spec) -> Violation:
+    return "warn" if file.version.released else spec.check.on_violation
 
 
 def _dropped(raw: RawFile, broken: Sequence[Broken], bad: pl.Series) -> Dropped:

@@ -310,6 +310,31 @@ class RequestRun(ModelRef):
 
 
 @dataclass(frozen=True, slots=True)
+class ReleaseUpload(ModelRef):
+    """
+    Input of `functions/release_upload`: a person wants an upload used that is set aside.
+
+    Without *version_id* it is the newest version of *key*.
+    """
+
+    key: str
+    why: str
+    version_id: str = ""
+    by: str = "person"
+
+
+@dataclass(frozen=True, slots=True)
+class AcceptContract(ReleaseUpload):
+    """
+    Input of `functions/accept_contract`: a person wants an upload to be the contract.
+
+    *after* is where the answer before it ended (its `next`): the work goes on there.
+    """
+
+    after: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class RequestRollback(ModelRef):
     """Input of `functions/request_rollback`."""
 

@@ -193,6 +193,14 @@ class RequestRunSettings(Tables):
 
 
 @dataclass(frozen=True, slots=True)
+class ReleaseUploadSettings(Tables):
+    """What `functions/release_upload` and `functions/accept_contract` need."""
+
+    artifact_bucket: str
+    trigger_queue_url: str
+
+
+@dataclass(frozen=True, slots=True)
 class DeleteModelSettings(Tables):
     """What `functions/delete_model` needs."""
 

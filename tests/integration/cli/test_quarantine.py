@@ -157,3 +157,34 @@ def test_an_upload_that_is_not_set_aside_is_malformed(run, aside):
 
     assert answer.exit_code == 2
     assert f"`tidemill quarantine list {REF}` lists them" in answer.stderr
+
+
+@pytest.fixture
+def lying(aside, cloud, model):
+    """An upload that is there, and was set aside by a rule that does not make it unreadable."""
+    event = cloud.upload(f"raw/{REF}/a.csv", b"carrier,late\nUA,1\nAA,0\n")
+    return aside.say("a.csv", event.version_id, BAD)
+
+
+def test_a_release_names_person_and_reason(run, document, documented, cloud, lying):
+    answer = run("quarantine", "release", REF, "a.csv", "--why", "the source says so")
+
+    assert answer.exit_code == 0, answer.stderr
+    assert f"released raw/{REF}/a.csv" in answer.stdout
+    assert f"`tidemill follow {REF}`" in answer.stderr
+    assert document("quarantine", "list") == []
+    said = cloud.entries(REF, "upload")[-1]
+    assert said["reason"].endswith("though it failed wrong_type: the source says so")
+    again = document("quarantine", "release", REF, lying.key, "--why", "once more")
+    assert tuple(again[0]) == documented("quarantine release")
+    assert len(cloud.entries(REF, "upload")) == 2
+
+
+def test_what_cannot_be_released_is_said(run, aside):
+    aside.say("b.csv", "v2", GOOD)
+
+    answer = run("quarantine", "release", REF, "b.csv", "--why", "a test")
+
+    assert answer.exit_code == 2
+    assert "not set aside" in answer.stderr
+    assert run("quarantine", "release", REF, "b.csv", "--why", " ").exit_code == 2

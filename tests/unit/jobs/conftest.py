@@ -4,7 +4,7 @@ import hashlib
 import json
 import random
 import shutil
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -113,7 +113,7 @@ def flights():
 
 @pytest.fixture
 def run_prepare(lake, tmp_path, make_spec):
-    def run(*files, contract=None, **changes):
+    def run(*files, contract=None, released=(), **changes):
         versions = [
             lake.upload(
                 f"f{number}.csv" if isinstance(file, (str, bytes)) else file[0],
@@ -121,6 +121,7 @@ def run_prepare(lake, tmp_path, make_spec):
             )
             for number, file in enumerate(files)
         ]
+        versions = [replace(item, released=n in released) for n, item in enumerate(versions)]
         work = tmp_path / f"work{len(lake.written)}"
         work.mkdir(exist_ok=True)
         spec = make_spec(**changes)

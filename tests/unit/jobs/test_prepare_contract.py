@@ -233,3 +233,37 @@ def test_a_row_stays_in_its_split_when_files_are_added_or_reordered(splits_of, o
     assert len(after) == 100
     assert before.items() <= after.items()
     assert set(np.unique(list(after.values()))) <= {split.TRAIN, split.VALIDATION, split.TEST}
+
+
+def test_what_a_person_released_is_used_but_for_what_cannot_be_typed(
+    run_prepare, contract, flights
+):
+    bad = spoiled(flights(400, seed=2), "wind", {3: "abc", 9: "-5"})
+    files = [flights(400), bad]
+
+    refused = run_prepare(*files, id="id", contract=contract())
+    summary = run_prepare(*files, id="id", contract=contract(), released={1})
+
+    assert refused["rows"]["read"] == 400
+    assert summary["files"][1]["verdict"] == "used"
+    assert "1 rows were left out, the first at line 5" in summary["files"][1]["reason"]
+    assert summary["rows"]["dropped"] == 1
+    assert summary["columns"]["wind"]["kind"] == "number"
+
+
+def test_what_a_person_released_may_lack_a_column(run_prepare, contract, flights):
+    header, *lines = (line.split(",") for line in flights(400).replace(', FR"', '"').splitlines())
+    at = header.index("wind")
+    without = "".join(",".join(line[:at] + line[at + 1 :]) + "\n" for line in (header, *lines))
+    files = [flights(400, seed=3), without]
+
+    refused = run_prepare(*files, id="id", contract=contract())
+    summary = run_prepare(*files, id="id", contract=contract(), released={1})
+
+    assert [file["verdict"] for file in refused["files"]] == ["used", "left_out"]
+    assert [file["verdict"] for file in summary["files"]] == ["used", "used"]
+
+
+def test_a_release_cannot_make_a_file_readable(run_prepare, contract, flights):
+    summary = run_prepare(flights(400), "wind\n1\n", id="id", contract=contract(), released={0, 1})
+    assert summary["files"][1]["verdict"] == "left_out"

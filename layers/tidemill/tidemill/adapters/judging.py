@@ -158,7 +158,7 @@ class Judging:
         return version, Verdict("ignore", "deleted for good before it was read")
 
     def _read(self, spec: Spec, version: ObjectVersion, head: bytes, *, replaces: bool) -> Verdict:
-        finding = self._inspect(spec, version, head)
+        finding = preflight(self._lake, spec, version, head)
         if finding is not None:
             return Verdict(
                 "quarantine",
@@ -171,21 +171,24 @@ class Judging:
         again = "replaces the version before" if replaces else "new"
         return Verdict("accept", f"{again}; {looked_at(version.key, spec.data.format)}")
 
-    def _inspect(self, spec: Spec, version: ObjectVersion, head: bytes) -> Finding | None:
-        tail, wanted = head, SAMPLE_BYTES
-        if version.size > len(head) and reads_tail(head):
-            tail = self._tail(version, wanted)
-        while True:
-            found = inspect(Sample(version.key, version.size, head, tail), spec.data)
-            if not isinstance(found, NeedMore):
-                return found
-            if found.bytes <= wanted:
-                raise AssertionError(f"preflight asks for {found.bytes} bytes and had {wanted}")
-            wanted = found.bytes
-            tail = self._tail(version, wanted)
 
-    def _tail(self, version: ObjectVersion, count: int) -> bytes:
-        return self._lake.read(version, max(0, version.size - count), count)
+def preflight(lake: Lake, spec: Spec, version: ObjectVersion, head: bytes) -> Finding | None:
+    """Look at both ends of an upload, whose first bytes are *head*; return what speaks against."""
+    tail, wanted = head, SAMPLE_BYTES
+    if version.size > len(head) and reads_tail(head):
+        tail = _tail(lake, version, wanted)
+    while True:
+        found = inspect(Sample(version.key, version.size, head, tail), spec.data)
+        if not isinstance(found, NeedMore):
+            return found
+        if found.bytes <= wanted:
+            raise AssertionError(f"preflight asks for {found.bytes} bytes and had {wanted}")
+        wanted = found.bytes
+        tail = _tail(lake, version, wanted)
+
+
+def _tail(lake: Lake, version: ObjectVersion, count: int) -> bytes:
+    return lake.read(version, max(0, version.size - count), count)
 
 
 def _marks(placement: Placement, spec: Spec) -> bool:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from tidemill.adapters.items import marshal, unmarshal, values
+from tidemill.adapters.last_words import LastWord, last_words
 from tidemill.contracts import ObjectCreated
 from tidemill.domain.admission import ObjectVersion, Verdict
 from tidemill.domain.dataset import Arrival, age
@@ -229,6 +230,10 @@ class Ledger:
                     time.sleep(_PAUSE_SECONDS)  # throttled: the rest in a moment
         return list(left.values())
 
+    def last_words(self, ref: str, key: str = "") -> list[LastWord]:
+        """Return what stands of each object version of *key*, or of all of the model's uploads."""
+        return last_words(self._query(ref, _upload_key(key) if key else "upload#"))
+
     def newest_accepted(self, ref: str, key: str) -> ObjectVersion | None:
         """Return the newest accepted version of *key* that is data, or None."""
         accepted = _accepted(self._query(ref, _upload_key(key)))
@@ -298,8 +303,9 @@ class Ledger:
     def arrivals(self, ref: str) -> list[Arrival]:
         """Return what `accepted` does, each with the delivery it came in."""
         return [
-            Arrival(_version(facts), facts.get("delivery") or "")
-            for facts in _accepted_facts(self._query(ref, "upload#"))
+            Arrival(word.version, word.facts.get("delivery") or "")
+            for word in self.last_words(ref)
+            if word.lets_in
         ]
 
     def entries(self, ref: str, *, since: float | None = None) -> Iterator[dict[str, Any]]:
@@ -373,45 +379,8 @@ def _members(entries: list[dict[str, Any]], delivery: str) -> set[tuple[str, str
 
 def _judged(entry: dict[str, Any]) -> tuple[ObjectVersion, str]:
     """Return the object version that an entry is about, and its verdict's name."""
-    return _version(entry["facts"]), entry["verdict"]
+    return LastWord(entry, entry["facts"]).version, entry["verdict"]
 
 
 def _accepted(entries: list[dict[str, Any]]) -> list[ObjectVersion]:
-    return [_version(facts) for facts in _accepted_facts(entries)]
-
-
-def _version(facts: dict[str, Any]) -> ObjectVersion:
-    return ObjectVersion(
-        bucket=facts["bucket"],
-        key=facts["key"],
-        version_id=facts["version_id"],
-        etag=facts["etag"],
-        size=facts["size"],
-        uploaded=facts["uploaded"],
-        sequencer=facts["sequencer"],
-        checksum=facts.get("checksum", ""),
-        sha256=facts.get("sha256", ""),
-        rows=facts.get("rows"),
-    )
-
-
-def _accepted_facts(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """
-    Facts of the uploads whose last verdict lets them in, in key order; all that any entry knew.
-
-    A copy that a check found stays a candidate: should the other file be replaced, it counts.
-    """
-    last: dict[tuple[str, str], dict[str, Any]] = {}
-    known: dict[tuple[str, str], dict[str, Any]] = {}
-    for entry in sorted(entries, key=lambda entry: str(entry["at"])):
-        facts = entry["facts"]
-        identity = (facts["key"], facts["version_id"])
-        last[identity] = entry
-        known[identity] = known.get(identity, {}) | facts
-    return [known[identity] for identity in sorted(last) if _lets_in(last[identity])]
-
-
-def _lets_in(entry: dict[str, Any]) -> bool:
-    if entry["verdict"] == "duplicate":
-        return bool(entry["facts"].get("same_as"))
-    return entry["verdict"] == "accept" and not entry["facts"].get("catalogued")
+    return [word.version for word in last_words(entries) if word.lets_in]

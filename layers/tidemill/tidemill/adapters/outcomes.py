@@ -29,7 +29,11 @@ class Outcomes:
         self._quarantine = quarantine
 
     def judge_files(self, request: ReadOutcome, now: float) -> list[str]:
-        """Quarantine what Prepare could not read, and name the keys; note how many rows it read."""
+        """
+        Quarantine what Prepare could not read, and name the keys; note how many rows it read.
+
+        What a person has released is left out too, and not set aside again: the run says so.
+        """
         summary = self._lake.get_json(f"{request.prepared}/summary.json")
         rows = (summary or {}).get("rows", {}).get("read")
         if rows is not None:
@@ -39,8 +43,11 @@ class Outcomes:
         ]
         for file in left_out:
             bucket, key = split(file["uri"])
-            seen = self._stores.ledger.upload(request.ref, key, file["version_id"])
-            facts = seen["facts"] if seen else {}
+            words = self._stores.ledger.last_words(request.ref, key)
+            word = next((w for w in words if w.version.version_id == file["version_id"]), None)
+            if word is not None and word.is_released:
+                continue
+            facts = word.facts if word else {}
             version = ObjectVersion(
                 bucket,
                 key,

@@ -23,6 +23,7 @@ class ObjectVersion:
     checksum: str = ""  # `algorithm:value` over the whole object, where S3 says one
     sha256: str = ""  # of the bytes, once a check has read them
     rows: int | None = None  # that can be used, once a check has counted them
+    released: bool = False  # a person uses it although it was set aside
 
     @property
     def identity(self) -> tuple[str, str, str]:

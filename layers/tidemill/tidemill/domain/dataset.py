@@ -20,8 +20,15 @@ class Dataset:
 
     @property
     def hash(self) -> str:
-        """The first 16 hex digits of the SHA-256 over keys and versions."""
-        listed = [(item.uri, item.version_id) for item in self.objects]
+        """
+        The first 16 hex digits of the SHA-256 over keys and versions.
+
+        What a person released is read otherwise, so a dataset with it is another.
+        """
+        listed = [
+            (item.uri, item.version_id, *(["released"] if item.released else []))
+            for item in self.objects
+        ]
         return hashlib.sha256(json.dumps(listed).encode()).hexdigest()[:16]
 
     @property
@@ -49,6 +56,7 @@ class Dataset:
                     "etag": item.etag,
                     "size": item.size,
                     "uploaded": item.uploaded,
+                    **({"released": True} if item.released else {}),
                 }
                 for item in self.objects
             ],
