@@ -45,6 +45,7 @@ REFS = {
     "Rollout": machine("rollout"),
     "JobsImageUri": IMAGE,
     "LedgerRetentionDays": "0",
+    "LogRetentionDays": "30",
     "ScheduleGroup": STACK,
     **{name: queue_url(name) for name in QUEUES},
 }

@@ -48,6 +48,8 @@ def apply(session: Session, file: BinaryIO, *, dry_run: bool) -> None:
             "ApplyModelFunctionName", {"spec": json.loads(spec.to_json()), "digest": spec.digest}
         )
         changed = bool(answer["changed"])
+        for warning in answer.get("warnings", []):  # an older stack gives none
+            say(warning)
     if session.as_json:
         put_json(
             {

@@ -13,6 +13,7 @@ from aws_lambda_powertools import Logger
 from tidemill.adapters.applying import Applying, read_spec, turn
 from tidemill.adapters.bus import Queue
 from tidemill.adapters.jobs import Jobs
+from tidemill.adapters.log_groups import LogGroups
 from tidemill.adapters.registry import Registry
 from tidemill.adapters.schedules import Schedules, Target
 from tidemill.adapters.stores import Stores
@@ -39,6 +40,7 @@ applying = Applying(
     stack=settings.stack_name,
 )
 schedules = Schedules(boto3.client("scheduler"), settings.stack_name, settings.schedule_group)
+log_groups = LogGroups(boto3.client("logs"), int(settings.log_retention_days))
 target = Target(
     settings.raise_trigger_arn, settings.scheduler_role_arn, settings.event_dead_letters_arn
 )
@@ -54,9 +56,12 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         applying.permit(spec, [f"{change}: {change.effect}" for change in breaking])
         applying.upsert(spec, define(spec, context), settings.execution_role_arn)
         schedules.sync(spec, target, now)
+        warnings = log_groups.retain(applying.name(spec), now)
         changed = applying.record(spec, before, settings.jobs_image_uri, now)
+    for warning in warnings:
+        logger.warning("log_retention_refused", extra={"model": spec.ref, "reason": warning})
     logger.info("spec_applied", extra={"model": spec.ref, "digest": spec.digest, "new": changed})
-    return {"changed": changed, "name": applying.name(spec)}
+    return {"changed": changed, "name": applying.name(spec), "warnings": warnings}
 
 
 def define(spec: Spec, context: Any) -> str:

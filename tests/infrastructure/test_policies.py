@@ -14,6 +14,11 @@ PIPELINE_JOBS = "SageMaker calls a pipeline's jobs pipelines-<execution>-…, wh
 WILDCARDS = {
     # (logical id, Sid): why nothing narrower exists
     ("ApplyModelFunction", "FindPipelinesAndGroups"): LISTING,
+    (
+        "ApplyModelFunction",
+        "LetJobLogsExpire",
+    ): "SageMaker's own names; the ARN ends in :log-stream:",
+    ("ApplyModelFunction", "SeeWhetherTheyDo"): "lists take no group's name in a policy",
     ("DeleteModelFunction", "FindItsPipeline"): LISTING,
     ("ExecutionRole", "LogInToEcr"): "GetAuthorizationToken takes no resource in a policy",
     ("ExecutionRole", "RunThePipelinesSteps"): PIPELINE_JOBS,

@@ -39,7 +39,9 @@ _SAGEMAKER = {
 _SAGEMAKER_ARNS = ("PipelineExecutionArn", "ModelPackageName", "ModelPackageArn")
 
 
-def needed(service: str, operation: str, request: dict[str, Any]) -> Iterator[tuple[str, str]]:
+def needed(  # noqa: C901  # a table
+    service: str, operation: str, request: dict[str, Any]
+) -> Iterator[tuple[str, str]]:
     """Yield (action, resource ARN) of one call; the resource is `*` where AWS knows none."""
     match service, operation:
         case "dynamodb", _:
@@ -52,6 +54,9 @@ def needed(service: str, operation: str, request: dict[str, Any]) -> Iterator[tu
         case "events", _:
             assert {entry["EventBusName"] for entry in request["Entries"]} == {BUS}
             yield f"events:{operation}", ARNS["Bus"]
+        case "logs", _:
+            group = f"log-group:{request.get('logGroupName', '')}:log-stream:"
+            yield f"logs:{operation}", f"arn:aws:logs:{REGION}:{ACCOUNT}:{group}"
         case "scheduler", _:
             name = f"schedule/{request['GroupName']}/{request['Name']}"
             yield f"scheduler:{operation}", f"arn:aws:scheduler:{REGION}:{ACCOUNT}:{name}"

@@ -175,6 +175,7 @@ class ApplyModelSettings(Tables):
     raise_trigger_arn: str
     scheduler_role_arn: str
     event_dead_letters_arn: str
+    log_retention_days: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """What a person asks for: a run, a rollback, a model applied, a model deleted."""
 
 import json
+import time
 
 import pytest
 
@@ -8,6 +9,7 @@ from tidemill.adapters.ledger import Entry
 from tidemill.errors import ApplyBusyError, BreakingChangeError, InvalidInputError, NotFoundError
 
 from ...stack import ROLE
+from ..cloud import client
 from .scenes import MODEL, NAME, REF, begin_run
 
 # ── request_run ──────────────────────────────────────────────────────────────
@@ -124,7 +126,7 @@ def apply(cloud, spec, **more):
 
 
 def test_a_new_model_gets_its_pipeline_and_group(cloud, spec):
-    assert apply(cloud, spec) == {"changed": True, "name": NAME}
+    assert apply(cloud, spec) == {"changed": True, "name": NAME, "warnings": []}
     assert cloud.stores.specs.get(REF) == spec
     assert list(cloud.sagemaker.groups) == [NAME]
     pipeline = cloud.sagemaker.pipelines[NAME]
@@ -140,6 +142,49 @@ def test_applying_twice_changes_nothing(cloud, spec):
     cloud.now += 60
     assert apply(cloud, spec)["changed"] is False
     assert cloud.facts(apart=("fence",)) == before
+
+
+def retention(cloud):
+    groups = client("logs").describe_log_groups()["logGroups"]
+    return {group["logGroupName"]: group.get("retentionInDays") for group in groups}
+
+
+LOGS = [
+    f"/aws/sagemaker/{name}" for name in ("Endpoints/" + NAME, "ProcessingJobs", "TrainingJobs")
+]
+
+
+def test_the_logs_of_jobs_and_of_the_endpoint_expire(cloud, spec):
+    apply(cloud, spec)
+    assert retention(cloud) == dict.fromkeys(LOGS, 30)
+    apply(cloud, spec)
+    assert retention(cloud) == dict.fromkeys(LOGS, 30)
+
+
+def test_what_others_keep_in_a_shared_group_is_left_and_ours_is_not(cloud, spec):
+    logs = client("logs")
+    for group in LOGS:
+        logs.create_log_group(logGroupName=group)
+    logs.put_retention_policy(logGroupName=LOGS[1], retentionInDays=365)
+    cloud.now = time.time() + 31 * 86_400  # they are older than our retention by now
+    apply(cloud, spec)
+    assert retention(cloud) == dict(zip(LOGS, (30, 365, None), strict=True))
+
+
+def test_an_apply_that_died_after_it_made_a_shared_group_is_made_good(cloud, spec):
+    client("logs").create_log_group(logGroupName=LOGS[1])
+    apply(cloud, spec)
+    assert retention(cloud)[LOGS[1]] == 30
+
+
+@pytest.mark.parametrize("operation", ["CreateLogGroup", "PutRetentionPolicy", "DescribeLogGroups"])
+def test_an_apply_does_not_fail_when_retention_is_refused(cloud, spec, operation):
+    cloud.refuse("logs", operation, "AccessDeniedException")
+    answer = apply(cloud, spec)
+    assert answer["changed"] is True
+    (warning,) = answer["warnings"]
+    assert "/aws/sagemaker/" in warning
+    assert "for ever" in warning
 
 
 def test_a_change_is_recorded_with_what_it_replaces(cloud, make_spec):
