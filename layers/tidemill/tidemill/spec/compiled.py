@@ -11,6 +11,7 @@ import json
 import sys
 from collections.abc import Mapping
 from dataclasses import MISSING, asdict, dataclass, field, fields
+from functools import cache
 from types import NoneType, UnionType
 from typing import (
     Any,
@@ -56,11 +57,17 @@ class _Document:
 _Kind = TypeVar("_Kind", bound=_Document)
 
 
+@cache
+def _hints(kind: Any) -> dict[str, Any]:
+    # Evaluating annotations takes most of the time of a parse, and they do not change.
+    return get_type_hints(kind)
+
+
 def _parsed(kind: type[_Kind], document: Any, at: str) -> _Kind:
     """Read an object; *at* is the path of the field that it is in, empty for the whole spec."""
     if not isinstance(document, Mapping):
         raise MalformedSpecError(_refusal(at or "the spec", "an object", document))
-    hints = get_type_hints(kind)
+    hints = _hints(kind)
     read: dict[str, Any] = {}
     for known in fields(kind):  # type: ignore[arg-type]  # every subclass is a dataclass
         where = f"{at}.{known.name}" if at else known.name
