@@ -67,7 +67,7 @@ def _parsed(kind: type[_Kind], document: Any, at: str) -> _Kind:
     """Read an object; *at* is the path of the field that it is in, empty for the whole spec."""
     if not isinstance(document, Mapping):
         raise MalformedSpecError(_refusal(at or "the spec", "an object", document))
-    hints = _hints(kind)
+    hints = _hints(kind)  # type: ignore[arg-type]  # every class is hashable
     read: dict[str, Any] = {}
     for known in fields(kind):  # type: ignore[arg-type]  # every subclass is a dataclass
         where = f"{at}.{known.name}" if at else known.name
