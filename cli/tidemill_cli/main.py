@@ -35,7 +35,7 @@ SECTIONS: dict[str, tuple[click.Command, ...]] = {
         quarantine.quarantine,
         models.delete,
     ),
-    "Runs": (runs.start, runs.runs, logs.logs, runs.follow, runs.wait, why.why),
+    "Runs": (runs.start, runs.recheck, runs.runs, logs.logs, runs.follow, runs.wait, why.why),
     "Versions": (
         versions.versions,
         versions.approve,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tidemill_cli.failures import NO, YES, MalformedError
+from tidemill_cli.failures import NO, YES, MalformedError, RefusedError
 from tidemill_cli.output import coloured, local_time, put_json, put_table, say, size, span, table
 from tidemill_cli.session import MODEL, Session, hint, parts, reasoned, shared_options
 
@@ -52,6 +52,41 @@ def start(session: Session, model: str, why: str) -> None:
         put_json({"model": model, "trigger": answer["trigger"]})
     else:
         click.echo(f"asked for a run of {model} ({answer['trigger']})")
+    hint(session, f"`tidemill follow {model}` shows what comes of it")
+
+
+@click.command()
+@click.argument("model", type=MODEL)
+@click.argument("delivery", required=False)
+@click.option("--why", required=True, help="The reason; people read it in the ledger.")
+@shared_options
+@click.pass_obj
+def recheck(session: Session, model: str, delivery: str | None, why: str) -> None:
+    """
+    Check a DELIVERY again whose check failed.
+
+    Without DELIVERY: every delivery of MODEL that waits for it.
+    """
+    from uuid import uuid4
+
+    from tidemill_cli.standing import Standing
+
+    reason, stack = reasoned(why), session.stack
+    wanted = [delivery] if delivery else []
+    if not wanted:
+        stuck = Standing(stack, known_model(stack, model)).stuck()
+        wanted = [item.subject for item in stuck]
+    if not wanted:
+        raise RefusedError(f"no delivery of {model} waits for another check")
+    begun = []
+    for each in wanted:
+        request = {**parts(model), "delivery": each, "why": reason, "id": uuid4().hex}
+        answer = stack.invoke("RequestCheckFunctionName", request)
+        begun.append({"model": model, "delivery": each, "attempt": answer["attempt"]})
+        if not session.as_json:
+            click.echo(f"checking {each} again (attempt {answer['attempt']})")
+    if session.as_json:
+        put_json(begun)
     hint(session, f"`tidemill follow {model}` shows what comes of it")
 
 

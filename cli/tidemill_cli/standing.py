@@ -33,6 +33,7 @@ class Open:
     One thing that has not ended.
 
     *since*, and *until* when time alone ends it at the latest, are in seconds since 1970.
+    *next_step* is the command that it waits for; nothing happens to it without a person.
     """
 
     kind: Kind
@@ -41,6 +42,7 @@ class Open:
     said: str
     since: float
     until: float | None = None
+    next_step: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,24 +86,36 @@ class Standing:
         """
         spec = self._stores.specs.find(self.ref)
         delivery = self._stores.deliveries.open(self.ref)
-        checks = [check for ref, check in self._stores.checks.unfinished() if ref == self.ref]
+        checks = self._unfinished_checks()
         outlook = look(self._stores, self.ref)
         runs = [run for run in self._stores.runs.of(self.ref) if run["status"] in GOING]
         return [
             *([_delivery(delivery, spec, now)] if delivery and spec else []),
-            *(self._check(check) for check in checks),
+            *(item for item in map(self._check, checks) if item.next_step is None),
             *_triggers(outlook.decide(now).verdicts),
             *(self._run(run) for run in runs),
             *self._rollouts(),
         ]
+
+    def stuck(self) -> list[Open]:
+        """Return the deliveries whose check failed for good: only a person goes on with them."""
+        checks = (self._check(delivery) for delivery in self._unfinished_checks())
+        return [item for item in checks if item.next_step is not None]
+
+    def _unfinished_checks(self) -> list[str]:
+        return [check for ref, check in self._stores.checks.unfinished() if ref == self.ref]
 
     def judgement(self) -> Judgement:
         """
         Say whether what came last is in service: the last run's version, or a rollout since.
 
         A rollback, or the approval of an older version, comes after the last run: then the
-        version that was asked for is what counts.
+        version that was asked for is what counts. While a delivery waits for a person to have it
+        checked again, what came last is not in service.
         """
+        stuck = self.stuck()
+        if stuck:
+            return Judgement(False, _told(stuck[-1]))
         runs = self._stores.runs.of(self.ref)
         last = runs[-1] if runs else None
         later = self._rollout_after(last)
@@ -135,6 +149,7 @@ class Standing:
                 f"{len(files)} file{several} quarantined ({names}); "
                 f"`tidemill why {self.ref}` says why and what to do"
             )
+        said += [_told(item) for item in self.stuck()]
         said += [
             f"version {version} waits for an approval: "
             f"`tidemill approve {self.ref} {version} --why …`"
@@ -207,11 +222,16 @@ class Standing:
 
     def _check(self, delivery: str) -> Open:
         record = self._stores.checks.find(self.ref, delivery) or {}
-        said = "is being checked"
-        if record.get("stands") == FAILED:
-            again = "its check is tried again" if record.get("again_at") else "its check waits"
-            said = f"{again}: {record.get('check', '')}"
-        return Open("delivery", delivery, "checking", said, float(record.get("closed_at", 0)))
+        closed_at = float(record.get("closed_at", 0))
+        if record.get("stands") != FAILED:
+            return Open("delivery", delivery, "checking", "is being checked", closed_at)
+        reason, again_at = record.get("check", ""), record.get("again_at")
+        if again_at:
+            said = f"its check is tried again: {reason}"
+            return Open("delivery", delivery, "checking", said, closed_at, again_at)
+        said = f"its check failed {record['attempt']} times, the last time with: {reason}"
+        command = f"tidemill recheck {self.ref} {delivery} --why …"
+        return Open("delivery", delivery, "waiting", said, closed_at, next_step=command)
 
     def _rollouts(self) -> list[Open]:
         going = self._rollouts_going()
@@ -300,6 +320,10 @@ def _triggers(verdicts: Sequence[Verdict]) -> list[Open]:
         )
         for verdict in verdicts
     ]
+
+
+def _told(stuck: Open) -> str:
+    return f"delivery {stuck.subject} waits for you: {stuck.said}; `{stuck.next_step}`"
 
 
 def _delivery(delivery: OpenDelivery, spec: Spec, now: float) -> Open:

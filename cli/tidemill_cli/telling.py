@@ -17,6 +17,7 @@ PHRASES = {
     ("delivery", "close"): "was closed",
     ("delivery", "check"): "was checked",
     ("delivery", "check failed"): "could not be checked",
+    ("delivery", "check again"): "is to be checked again",
     ("delivery", "open"): "is open",
     ("delivery", "checking"): "is being checked",
     ("trigger", "raise"): "came up",

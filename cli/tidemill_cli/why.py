@@ -148,10 +148,10 @@ def _open_rows(stack: "Stack", model: str) -> list[dict[str, Any]]:
             "subject": item.subject,
             "verdict": item.state,
             "reason": item.said,
-            "next_step": None,
+            "next_step": item.next_step,
             "now": True,
             "until": iso(item.until) if item.until is not None else None,
             "rule": None,
         }
-        for item in standing.open(now, uploads=MOST_UPLOADS)
+        for item in [*standing.open(now, uploads=MOST_UPLOADS), *standing.stuck()]
     ] + waiting

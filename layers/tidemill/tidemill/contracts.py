@@ -335,6 +335,15 @@ class AcceptContract(ReleaseUpload):
 
 
 @dataclass(frozen=True, slots=True)
+class RequestCheck(ModelRef):
+    """Input of `functions/request_check`: a person wants a check that failed to be tried again."""
+
+    delivery: str
+    why: str
+    id: str = ""  # the same for every attempt of one request
+
+
+@dataclass(frozen=True, slots=True)
 class RequestRollback(ModelRef):
     """Input of `functions/request_rollback`."""
 

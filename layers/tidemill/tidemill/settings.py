@@ -202,6 +202,13 @@ class ReleaseUploadSettings(Tables):
 
 
 @dataclass(frozen=True, slots=True)
+class RequestCheckSettings(Tables):
+    """What `functions/request_check` needs."""
+
+    check_arn: str
+
+
+@dataclass(frozen=True, slots=True)
 class DeleteModelSettings(Tables):
     """What `functions/delete_model` needs."""
 

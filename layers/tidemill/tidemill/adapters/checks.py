@@ -107,17 +107,43 @@ class Checks:
         )
         return self._written([update, self._ledger.put(entry)])
 
-    def begin_again(self, ref: str, delivery: str, attempt: int, now: float) -> bool:
-        """Begin the attempt after *attempt*, which failed; False when another was faster."""
+    def begin_again(
+        self, ref: str, delivery: str, attempt: int, now: float, *, request: str = "", why: str = ""
+    ) -> bool:
+        """
+        Begin the attempt after *attempt*, which failed.
+
+        Args:
+            ref: The model.
+            delivery: Its id.
+            attempt: The number of the one that failed.
+            now: Seconds since 1970.
+            request: Which request of a person began it; empty when time did.
+            why: Their reason, for the ledger.
+
+        Returns:
+            False when another was faster.
+        """
+        begun = {"stands": UNDER_WAY, "attempt": attempt + 1, "since": now}
         update = self._update(
             ref,
             delivery,
-            {"stands": UNDER_WAY, "attempt": attempt + 1, "since": now},
+            begun | ({"request": request} if request else {}),
             "stands = :failed AND attempt = :before",
             failed=FAILED,
             before=attempt,
         )
-        return self._written([update])
+        entry = Entry(
+            ref,
+            f"{DELIVERY}{delivery}#check-asked#{attempt + 1}",
+            now,
+            "delivery",
+            delivery,
+            "check again",
+            why,
+            {"attempt": attempt + 1},
+        )
+        return self._written([update, *([self._ledger.put(entry)] if request else [])])
 
     def _written(self, writes: "list[TransactWriteItemTypeDef]") -> bool:
         try:
