@@ -126,6 +126,38 @@ def release(session: Session, model: str, uploads: tuple[str, ...], why: str) ->
     hint(session, f"a run reads {_what(released)}: `tidemill follow {model}`")
 
 
+@quarantine.command("accept-as-contract")
+@click.argument("model", type=MODEL)
+@click.argument("upload")
+@click.option("--why", required=True, help="The reason; people read it in the ledger.")
+@shared_options
+@click.pass_obj
+def accept_as_contract(session: Session, model: str, upload: str, why: str) -> None:
+    """
+    Widen MODEL's contract so that UPLOAD keeps it.
+
+    What else is set aside and keeps the contract then is released with it.
+    """
+    said = {**parts(model), "why": reasoned(why), "by": person()}
+    meant = {**said, **_meant(session, model, upload)}
+    answer = session.stack.invoke("AcceptContractFunctionName", meant)
+    released, after = list(answer["released"]), answer["next"]
+    while after:  # the stack looks at a part at a time
+        more = session.stack.invoke("AcceptContractFunctionName", {**meant, "after": after})
+        released, after = released + more["released"], more["next"]
+    if session.as_json:
+        names = ("digest", "before", "differences", "consequences")
+        put_json({**{name: answer[name] for name in names}, "released": released})
+        return
+    unchanged = answer["digest"] == answer["before"]
+    click.echo(f"contract {answer['digest']} of {model} {'stays' if unchanged else 'is in force'}")
+    for line in (*answer["differences"], *answer["consequences"]):
+        click.echo(f"  {line}")
+    for key in released:
+        click.echo(f"released {key}")
+    hint(session, f"`tidemill contract {model}` shows it; `tidemill follow {model}` what comes")
+
+
 def _what(released: list[dict[str, Any]]) -> str:
     return "it" if len(released) == 1 else "them"
 

@@ -100,3 +100,38 @@ def test_a_check_that_cannot_even_say_that_it_failed_is_settled_by_its_event(sta
             60,
             lambda: stack.story(ref),
         )
+
+
+def test_a_file_that_breaks_the_contract_is_accepted_as_the_contract_and_read(stack):
+    ref = stack.apply("accepts", approve="manual")
+    project, model = ref.split("/")
+    stack.put(ref, "a.csv", table())
+    stack.entry(ref, "delivery", verdict="check")
+    stack.ended_run(ref)
+    header, *lines = table(100, seed=2, first=1000).splitlines()
+    far = [line if n % 2 else _with_far(line) for n, line in enumerate(lines)]
+    stack.put(ref, "b.csv", "\n".join([header, *far]) + "\n")
+    set_aside = stack.entry(ref, "upload", subject=f"raw/{ref}/b.csv", verdict="quarantine")
+    assert set_aside["facts"]["rule"] == "wrong_type"
+    stack.entry(ref, "delivery", verdict="check", count=2)
+
+    answer = stack.invoke(
+        "AcceptContractFunctionName",
+        {
+            "project": project,
+            "model": model,
+            "key": f"raw/{ref}/b.csv",
+            "why": "far is a distance now",
+            "by": "ada",
+        },
+    )
+
+    assert answer["released"] == [f"raw/{ref}/b.csv"]
+    run = stack.ended_run(ref, 2)
+    assert (run["trigger"], run["files"], run["dataset_rows"]) == ("data", 2, 500)
+    assert run["why"].startswith("ada released b.csv")
+
+
+def _with_far(line):
+    cells = line.split(",")
+    return ",".join([cells[0], "far", *cells[2:]])

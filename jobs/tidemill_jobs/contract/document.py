@@ -8,7 +8,8 @@ later upload is judged by it (`judge.py`), and Prepare reads columns as it says.
     format      as in the spec
     target, id, timestamp
                 the columns with a role; null where the spec names none
-    basis       {files, rows, facts}: what it was inferred from; the ids of at most 100 facts
+    basis       {files, rows, facts, accepted}: what it was inferred from; the ids of at most 100
+                facts, and of the facts of files that people accepted as the contract since
     columns     {name: …}:
       kind          "number" | "boolean" | "time" | "category"; null: any, nothing was there to tell
       required      a file must have the column
@@ -63,6 +64,7 @@ class Basis:
     files: int
     rows: int
     facts: tuple[str, ...]
+    accepted: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +96,12 @@ class Contract:
                     "jobs image anew, then run again."
                 )
             basis = document["basis"]
-            document["basis"] = Basis(basis["files"], basis["rows"], tuple(basis["facts"]))
+            document["basis"] = Basis(
+                basis["files"],
+                basis["rows"],
+                tuple(basis["facts"]),
+                tuple(basis.get("accepted", ())),
+            )
             document["columns"] = {
                 name: ColumnContract.parse(column) for name, column in document["columns"].items()
             }

@@ -72,10 +72,10 @@ def infer(files: Sequence[Facts], spec: Spec) -> Contract:
     names = [column.name for column in files[0].columns if column.name in usual]
     parts = parts_of(files, names)
     kinds = decide_kinds(parts, spec)
-    columns = {name: _column(name, kinds[name], parts[name], spec) for name in names}
+    columns = {name: infer_column(name, kinds[name], parts[name], spec) for name in names}
     for name, rule in sorted(spec.check.columns.items()):
         if name in columns or (rule.required and name not in spec.exclude):
-            columns[name] = _overruled(columns.get(name), rule)
+            columns[name] = overruled(columns.get(name), rule)
     return Contract(
         format=spec.format,
         target=spec.target,
@@ -140,9 +140,10 @@ def _stated_kind(rule: ColumnRule, decided: Kind | None) -> Kind | None:
     return "number" if bounded and decided != "time" else decided
 
 
-def _column(
+def infer_column(
     name: str, kind: Kind | None, parts: Sequence[ColumnFacts], spec: Spec
 ) -> ColumnContract:
+    """Return what these parts of a column keep, whatever the spec states of it."""
     cells = sum(present(part, kind) for part in parts)
     is_class = name == spec.target and spec.problem != "regression"
     low, high = (None, None) if is_class else _range(kind, parts, cells)
@@ -233,7 +234,7 @@ def _counted(kind: Kind | None, parts: Sequence[ColumnFacts]) -> Counter[str] | 
     return counted
 
 
-def _overruled(inferred: ColumnContract | None, rule: ColumnRule) -> ColumnContract:
+def overruled(inferred: ColumnContract | None, rule: ColumnRule) -> ColumnContract:
     """Return the column as the spec says it, and as inferred where the spec says nothing."""
     column = inferred or ColumnContract(kind=_stated_kind(rule, None), required=True)
     said = {

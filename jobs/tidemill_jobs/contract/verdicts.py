@@ -5,33 +5,67 @@ The control plane keeps facts, specs and contracts as JSON and knows none of the
 """
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import Any
 
 from tidemill_jobs.contract.document import Contract
 from tidemill_jobs.contract.facts import Facts
 from tidemill_jobs.contract.first import NoContract, infer_first
 from tidemill_jobs.contract.judge import judge
+from tidemill_jobs.contract.widen import widen as widen_by
+from tidemill_jobs.errors import RefusedError
 from tidemill_jobs.spec import Spec
 
 NEXT_STEP = "Deliver a file that can be learned from, or correct data in model.yaml."
 
 
-def infer(spec: str, facts: Iterable[str]) -> tuple[str | None, str]:
+def infer(spec: str, facts: Iterable[str], accepted: Iterable[str] = ()) -> tuple[str | None, str]:
     """
     Infer the contract of a delivery's good files.
 
     Args:
         spec: The compiled spec.
         facts: The facts documents of the delivery's files.
+        accepted: The facts documents of files that people have accepted as the contract since, in
+            that order; one that the spec rules out by now is passed over.
 
     Returns:
         The contract's canonical JSON and what it was inferred from; or None and why there is none.
     """
-    found = infer_first([Facts.parse(text) for text in facts], Spec.parse(spec))
+    parsed = Spec.parse(spec)
+    found = infer_first([Facts.parse(text) for text in facts], parsed)
     if isinstance(found, NoContract):
         return None, found.reason
+    for text in accepted:
+        with suppress(RefusedError):
+            found = widen_by(found, Facts.parse(text), parsed).contract
     files = f"{found.basis.files:,} file{'s' if found.basis.files != 1 else ''}"
     return found.to_json(), f"inferred from {files}, {found.basis.rows:,} rows"
+
+
+def widen(spec: str, contract: str, facts: str) -> dict[str, Any]:
+    """
+    Widen a contract by a file that a person accepts as the contract.
+
+    Args:
+        spec: The compiled spec.
+        contract: The contract's JSON, inferred under that spec.
+        facts: The file's facts document.
+
+    Returns:
+        `contract`: the canonical JSON, None when the file changes nothing; `differences` and
+        `consequences`: sentences. When the file cannot be the contract only `refused`: why not.
+    """
+    held = Contract.parse(contract)
+    try:
+        found = widen_by(held, Facts.parse(facts), Spec.parse(spec))
+    except RefusedError as exc:
+        return {"refused": f"{str(exc)[0].upper()}{str(exc)[1:]}"}
+    return {
+        "contract": None if found.contract == held else found.contract.to_json(),
+        "differences": list(found.differences),
+        "consequences": list(found.consequences),
+    }
 
 
 def judge_by(spec: str, contract: str | None, reason: str) -> Callable[[str], dict[str, Any]]:

@@ -5,6 +5,8 @@ import json
 import boto3
 import pytest
 
+from tidemill.adapters.deliveries import Arrival
+from tidemill.adapters.lake import Lake
 from tidemill.adapters.ledger import upload_entry
 from tidemill.domain.admission import ObjectVersion, Verdict
 
@@ -188,3 +190,38 @@ def test_what_cannot_be_released_is_said(run, aside):
     assert answer.exit_code == 2
     assert "not set aside" in answer.stderr
     assert run("quarantine", "release", REF, "b.csv", "--why", " ").exit_code == 2
+
+
+def test_an_upload_is_accepted_as_the_contract(run, document, documented, cloud, model):
+    _deliver(cloud, "a.csv", _rows())
+    _deliver(cloud, "b.csv", _rows().replace(b",150,", b",far,"))
+    assert [row["rule"] for row in document("quarantine", "list", REF)] == ["wrong_type"]
+
+    answer = run("quarantine", "accept-as-contract", REF, "b.csv", "--why", "far is a distance")
+
+    assert answer.exit_code == 0, answer.stderr
+    assert "Column 'distance' held numbers and holds categories now." in answer.stdout
+    assert f"released raw/{REF}/b.csv" in answer.stdout
+    assert document("quarantine", "list") == []
+    again = document("quarantine", "accept-as-contract", REF, "b.csv", "--why", "once more")
+    assert tuple(again) == documented("quarantine accept-as-contract")
+    assert (again["differences"], again["released"]) == ([], [])
+
+
+def _rows():
+    lines = [f"{'UA' if n % 3 else 'AA'},{100 + n},{n % 2}" for n in range(300)]
+    return "\n".join(["carrier,distance,late", *lines, ""]).encode()
+
+
+def _deliver(cloud, name, body):
+    """Have a file admitted, its delivery closed and checked, as the stack does."""
+    event = cloud.upload(f"raw/{REF}/{name}", body)
+    item = Lake(boto3.client("s3")).look(event.bucket, event.key, event.version_id, event.sequencer)
+    cloud.stores.deliveries.add(REF, [Arrival(item, GOOD)], cloud.now)
+    opened = cloud.stores.deliveries.open(REF)
+    assert cloud.stores.deliveries.close(REF, opened, "quiet", cloud.now)
+    check = {"project": "flights", "model": "delay", "delivery": opened.id, "attempt": 1}
+    for part in cloud.invoke("plan_check", check)["parts"]:
+        cloud.invoke("check_uploads", {"plan": part["plan"]})
+    cloud.invoke("conclude_check", check)
+    cloud.now += 1

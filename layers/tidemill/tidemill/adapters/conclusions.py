@@ -1,9 +1,9 @@
 """What a delivery's check comes to: verdicts of its uploads, and the trigger that follows."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
-from typing import Any, Protocol
+from typing import Any
 
 from tidemill.adapters.bus import Queue
 from tidemill.adapters.checks import DONE
@@ -11,8 +11,9 @@ from tidemill.adapters.data_contracts import Frozen
 from tidemill.adapters.items import ConditionFailedError, transact
 from tidemill.adapters.lake import Lake
 from tidemill.adapters.ledger import Entry, upload_entry
-from tidemill.adapters.plans import facts_prefix, facts_uri
+from tidemill.adapters.plans import facts_uri
 from tidemill.adapters.quarantine import Quarantine
+from tidemill.adapters.rules import Rules, infer_again
 from tidemill.adapters.state import CONTENT
 from tidemill.adapters.stores import Stores
 from tidemill.contracts import CheckRef
@@ -26,18 +27,6 @@ CHUNK = 40
 #: The first contract is inferred from so many files at most, evenly spread over the delivery.
 INFERRED_FROM = 1000
 STAGE = "check"
-
-
-class Rules(Protocol):
-    """Inferring and judging, which live with the jobs: `tidemill_jobs.contract.verdicts`."""
-
-    def infer(self, spec: str, facts: Iterable[str]) -> tuple[str | None, str]:
-        """Return the contract of a delivery's good files and why, or None and why there is none."""
-
-    def judge_by(
-        self, spec: str, contract: str | None, reason: str
-    ) -> Callable[[str], dict[str, Any]]:
-        """Return what judges facts; without a contract every file is refused for *reason*."""
 
 
 class Conclusions:
@@ -100,7 +89,7 @@ class Conclusions:
         held = self._stores.data_contracts.find(spec.ref)
         if held is not None and held.fits(spec):
             return self._rules.judge_by(spec.to_json(), self._lake.get_text(held.uri), "")
-        document, why = self._rules.infer(spec.to_json(), self._basis(spec, held, uploads))
+        document, why = self._infer(spec, held, uploads)
         if document is None:
             return self._rules.judge_by(spec.to_json(), None, why)
         frozen = self._stores.data_contracts.freeze(
@@ -109,16 +98,15 @@ class Conclusions:
         )  # fmt: skip
         return self._rules.judge_by(spec.to_json(), self._lake.get_text(frozen.uri), "")
 
-    def _basis(
+    def _infer(
         self, spec: Spec, held: Frozen | None, uploads: Sequence[ObjectVersion]
-    ) -> Iterator[str]:
-        """Return the facts to infer from: those of before when only the spec's rules changed."""
+    ) -> tuple[str | None, str]:
+        """Infer from this delivery; from what was before when only the spec's rules changed."""
         if held is not None and held.serves(spec):
-            names = (self._lake.get_json(held.uri) or {}).get("basis", {}).get("facts", [])
-            uris = [f"{facts_prefix(self._bucket, spec.ref)}/{name}.json" for name in names]
-            return (text for text in self._lake.texts(uris) if text is not None)
+            return infer_again(self._rules, self._lake, self._bucket, spec, held)
         step = -(-len(uploads) // INFERRED_FROM)
-        return (text for _, text in self._facts(spec.ref, uploads[::step]))
+        facts = (text for _, text in self._facts(spec.ref, uploads[::step]))
+        return self._rules.infer(spec.to_json(), facts)
 
     def _facts(
         self, ref: str, uploads: Sequence[ObjectVersion]

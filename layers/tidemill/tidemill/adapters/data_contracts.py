@@ -2,13 +2,18 @@
 
 import hashlib
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from tidemill.adapters.items import ConditionFailedError, transact, values
 from tidemill.adapters.lake import Lake
 from tidemill.adapters.ledger import Entry, Ledger
 from tidemill.adapters.state import CONTRACT, State
 from tidemill.spec.compiled import Spec
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +56,9 @@ class DataContracts:
         held: Frozen | None,
         why: str,
         now: float,
+        act: str = "freeze",
+        facts: Mapping[str, Any] | None = None,
+        also: "Sequence[TransactWriteItemTypeDef]" = (),
     ) -> Frozen:
         """
         Put a contract in force in place of *held*.
@@ -63,24 +71,27 @@ class DataContracts:
             held: What was in force when it was inferred.
             why: A sentence.
             now: Seconds since 1970.
+            act: What the ledger calls it.
+            facts: What the ledger keeps besides.
+            also: What is to be written with it, or not at all.
 
         Returns:
-            What is in force now: another one when somebody was faster.
+            What is in force now: another one when somebody was faster, or *also* was.
         """
-        digest = hashlib.sha256(document.encode()).hexdigest()[:16]
+        digest = digest_of(document)
         uri = f"s3://{bucket}/contracts/{spec.ref}/{digest}/contract.json"
         frozen = Frozen(digest, uri, reads_of(spec), rules_of(spec))
         lake.put_text(uri, document)
-        facts = {"digest": digest, "uri": uri, "before": held.digest if held else None}
+        known = {"digest": digest, "uri": uri, "before": held.digest if held else None}
         entry = Entry(
             spec.ref,
             f"contract#{digest}#{round(now * 1000)}",
             now,
             "contract",
             digest,
-            "freeze",
+            act,
             why,
-            facts,
+            {**known, **(facts or {})},
         )
         item = {
             "digest": digest,
@@ -96,10 +107,15 @@ class DataContracts:
             put["Put"]["ConditionExpression"] = "digest = :digest"
             put["Put"]["ExpressionAttributeValues"] = values(digest=held.digest)
         try:
-            transact(self._state.client, [put, self._ledger.put(entry)])
+            transact(self._state.client, [put, self._ledger.put(entry), *also])
         except ConditionFailedError:
             return self.find(spec.ref) or frozen
         return frozen
+
+
+def digest_of(document: str) -> str:
+    """Return what a contract is found by."""
+    return hashlib.sha256(document.encode()).hexdigest()[:16]
 
 
 def reads_of(spec: Spec) -> str:

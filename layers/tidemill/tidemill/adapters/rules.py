@@ -1,0 +1,52 @@
+"""Inferring, widening and judging, which live with the jobs, and what they are given to read."""
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Protocol
+
+from tidemill.adapters.data_contracts import Frozen
+from tidemill.adapters.lake import Lake
+from tidemill.adapters.plans import facts_prefix
+from tidemill.spec.compiled import Spec
+
+
+class Rules(Protocol):
+    """`tidemill_jobs.contract.verdicts`, which functions with `layers/data` have."""
+
+    def infer(
+        self, spec: str, facts: Iterable[str], accepted: Iterable[str] = ()
+    ) -> tuple[str | None, str]:
+        """Return the contract of a delivery's good files and why, or None and why there is none."""
+
+    def widen(self, spec: str, contract: str, facts: str) -> dict[str, Any]:
+        """Return the contract that a file keeps too, and what that changes; or why it cannot."""
+
+    def judge_by(
+        self, spec: str, contract: str | None, reason: str
+    ) -> Callable[[str], dict[str, Any]]:
+        """Return what judges facts; without a contract every file is refused for *reason*."""
+
+
+def infer_again(
+    rules: Rules, lake: Lake, bucket: str, spec: Spec, held: Frozen
+) -> tuple[str | None, str]:
+    """
+    Infer a contract from what *held* was inferred from, under what the spec says now.
+
+    Files that people have accepted as the contract since widen it again.
+
+    Args:
+        rules: See there.
+        lake: Where documents are.
+        bucket: The artifact bucket.
+        spec: The spec in force; files are read as they were under the one before.
+        held: The contract in force.
+    """
+    basis = (lake.get_json(held.uri) or {}).get("basis", {})
+
+    def texts(names: Iterable[str]) -> Iterator[str]:
+        uris = [f"{facts_prefix(bucket, spec.ref)}/{name}.json" for name in names]
+        return (text for text in lake.texts(uris) if text is not None)
+
+    return rules.infer(
+        spec.to_json(), texts(basis.get("facts", ())), texts(basis.get("accepted", ()))
+    )
