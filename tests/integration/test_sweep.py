@@ -35,7 +35,7 @@ def test_every_part_is_done_once_in_order():
     swept = sweep({})
     assert swept.done == [
         ("settle",), ("executions", 7.0), ("deliveries", 7.0), ("checks", 7.0),
-        ("triggers", 7.0), ("sweep", 7.0), ("uploads", "lake"),
+        ("triggers", 7.0), ("sweep", 7.0), ("uploads", "lake", 7.0),
     ]  # fmt: skip
     assert swept.found == dict(zip(PARTS, (1, 2, 3, 4, 5, 6, 7), strict=True))
     assert (swept.failed, swept.heard) == ([], [])

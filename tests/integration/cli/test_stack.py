@@ -38,6 +38,9 @@ VERBS = (
     ("dlq", "redrive", "--yes"),
     ("ledger", "verify"),
     ("ledger", "export", "--out", "DIR"),
+    ("recheck", "flights/delay", "--why", "again"),
+    ("quarantine", "release", "flights/delay", "a.csv", "--why", "it is right"),
+    ("quarantine", "accept-as-contract", "flights/delay", "a.csv", "--why", "it is right"),
 )
 
 
