@@ -1,10 +1,10 @@
 """Uploads that are set aside, from the ledger, and the reports beside the data. Reads only."""
 
-import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from tidemill.domain.admission import name_of
 from tidemill.domain.placement import place
 from tidemill_cli.stack import Stack
 
@@ -91,19 +91,14 @@ def _upload(ref: str, entry: dict[str, Any], rows: int | None) -> Upload:
 
 def reports_of(stack: Stack, upload: Upload) -> Reports:
     """Return what was written about an upload under `quarantine/`."""
-    address = f"{upload.bucket}/{upload.key} {upload.version_id}"
-    names = (
-        hashlib.sha256(address.encode()).hexdigest()[:32],  # the check's, as its facts are named
-        f"{upload.etag[:12]}-{upload.version_id}",  # admission's
-    )
+    name = name_of(upload.bucket, upload.key, upload.version_id)
+    prefix = f"quarantine/{upload.model}/{name}"
+    listed = stack.clients.s3.list_objects_v2(Bucket=upload.bucket, Prefix=prefix)
     documents, page = [], None
-    for name in names:
-        prefix = f"quarantine/{upload.model}/{name}"
-        listed = stack.clients.s3.list_objects_v2(Bucket=upload.bucket, Prefix=prefix)
-        for item in listed.get("Contents", []):
-            uri = f"s3://{upload.bucket}/{item['Key']}"
-            if item["Key"].endswith(".html"):
-                page = uri
-            elif item["Key"].endswith(".json"):
-                documents.append({"uri": uri, **(stack.lake.get_json(uri) or {})})
+    for item in listed.get("Contents", []):
+        uri = f"s3://{upload.bucket}/{item['Key']}"
+        if item["Key"].endswith(".html"):
+            page = uri
+        elif item["Key"].endswith(".json"):
+            documents.append({"uri": uri, **(stack.lake.get_json(uri) or {})})
     return Reports(documents, page)

@@ -6,6 +6,7 @@ own code, which reads facts and no files: here it meets the control plane.
 """
 
 import time
+from dataclasses import asdict
 from typing import Any
 
 import boto3
@@ -43,4 +44,5 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ARG
     request = CheckRef.parse(event)
     checked = conclusions.draw(request, time.time())
     logger.info("check_concluded", extra={"delivery": request.delivery, **checked.facts})
-    return {"reason": checked.reason, **checked.facts}
+    explain = [asdict(upload) for upload in conclusions.to_explain(request)]
+    return {"reason": checked.reason, **checked.facts, "explain": explain}

@@ -120,9 +120,9 @@ def test_a_bad_upload_is_set_aside_and_stays_where_it_is(cloud, spec, admit):
     }  # fmt: skip
     listed = client("s3").list_objects_v2(Bucket=LAKE, Prefix=f"quarantine/{REF}/")["Contents"]
     said = json.loads(client("s3").get_object(Bucket=LAKE, Key=listed[0]["Key"])["Body"].read())
-    assert said["version_id"] == upload.version_id
-    assert said["reason"] == entry["reason"]
-    assert said["next_step"]
+    assert said["upload"]["version_id"] == upload.version_id
+    assert said["judgement"]["reason"] == entry["reason"]
+    assert said["judgement"]["next_step"]
     assert cloud.stores.deliveries.open(REF) is None
 
 
@@ -141,7 +141,8 @@ def test_what_sets_an_upload_aside_is_named_as_data(cloud, spec, admit):
         json.loads(client("s3").get_object(Bucket=LAKE, Key=item["Key"])["Body"].read())
         for item in listed
     ]
-    assert {(one["rule"], one["row"], one["column"]) for one in said} == {
+    told = [one["judgement"] for one in said]
+    assert {(one["rule"], one["row"], one["column"]) for one in told} == {
         ("ragged_row", 4, None),
         ("target_missing", None, "late"),
     }

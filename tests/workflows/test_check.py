@@ -1,9 +1,12 @@
 """Every state of `check` is entered, and every Catch of it taken, on the real engine."""
 
+import json
+
 import pytest
 
 from deployed import table
 from local_cloud import wait_until
+from tidemill.domain.admission import name_of
 
 pytestmark = pytest.mark.e2e
 
@@ -13,13 +16,36 @@ def execution(stack, delivery, attempt=1):
     return f"{machine}:{delivery}" + (f"-r{attempt}" if attempt > 1 else "")
 
 
-STATES = ["PlanCheck", "ReadUploads", "ConcludeCheck", "Checked"]
+STATES = ["PlanCheck", "ReadUploads", "ConcludeCheck", "ExplainUploads", "Checked"]
 
 
 def check_jobs(stack, model):
     """Return the processing jobs that checked uploads of a model."""
     jobs = stack.cloud.client("sagemaker").list_processing_jobs(NameContains=f"--{model}--check")
     return jobs["ProcessingJobSummaries"]
+
+
+def report(stack, upload, ending):
+    """Return what lies beside the data about a quarantined upload; None before it does."""
+    facts = upload["facts"]
+    name = name_of(facts["bucket"], facts["key"], facts["version_id"])
+    s3 = stack.cloud.client("s3")
+    prefix = f"quarantine/{facts['key'].removeprefix('raw/').rpartition('/')[0]}/{name}.{ending}"
+    if "Contents" not in s3.list_objects_v2(Bucket=stack.lake, Prefix=prefix):
+        return None
+    return s3.get_object(Bucket=stack.lake, Key=prefix)["Body"].read().decode()
+
+
+def explained(stack, ref, upload):
+    """Wait for an upload's page; return its bad rows by line and column, and the page."""
+    page = wait_until(lambda: report(stack, upload, "html"), 60, lambda: stack.story(ref))
+
+    def complete():
+        bad = json.loads(report(stack, upload, "json"))["bad"]
+        return bad if bad["complete"] else None  # the document is written after the page
+
+    bad = wait_until(complete, 60, lambda: stack.story(ref))
+    return {(one["row"], one["column"]) for one in bad["rows"]}, page
 
 
 def closed(stack, ref):
@@ -55,6 +81,37 @@ def test_what_breaks_the_contract_of_the_first_delivery_is_left_out(stack):
     assert "'far'" in bad["reason"]
     told = stack.entry(ref, "upload", subject=f"raw/{ref}/unreadable.csv", verdict="quarantine")
     assert told["facts"]["row"] == 5001
+
+
+def test_the_bad_rows_of_what_is_left_out_are_named(stack):
+    ref = stack.apply("named", approve="manual")
+    stack.put(ref, "a.csv", table())
+    many = table(6000, seed=2, first=1000).splitlines()
+    stack.put(ref, "text.csv", "\n".join([*many[:5000], "r9,far,1,red,1", *many[5000:]]) + "\n")
+    many = table(6000, seed=3, first=9000).splitlines()
+    many[5000] += ",surplus"
+    stack.put(ref, "ragged.csv", "\n".join(many) + "\n")
+
+    for name, column in (("text.csv", "x"), ("ragged.csv", None)):
+        said = stack.entry(ref, "upload", subject=f"raw/{ref}/{name}", verdict="quarantine")
+        rows, page = explained(stack, ref, said)
+        assert (5001, column) in rows
+        assert "line 5,001" in page
+
+
+def test_what_cannot_be_explained_fails_no_check(stack):
+    ref = stack.apply("unexplained", approve="manual")
+    many = table(6000).splitlines()
+    many[5000] += ",surplus"
+    with stack.broken("ExplainUploadFunction"):
+        stack.put(ref, "unreadable.csv", "\n".join(many) + "\n")
+        entry = stack.entry(ref, "delivery", verdict="check")
+        assert stack.states(execution(stack, entry["subject"])) == STATES
+
+    told = stack.entry(ref, "upload", verdict="quarantine")
+    known = json.loads(report(stack, told, "json"))["bad"]
+    assert ([one["row"] for one in known["rows"]], known["complete"]) == ([5001], False)
+    assert report(stack, told, "html") is None
 
 
 def test_a_part_whose_lambda_runs_out_goes_on_as_a_job(stack):

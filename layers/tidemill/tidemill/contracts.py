@@ -117,6 +117,23 @@ class CheckUploads(Contract):
 
 
 @dataclass(frozen=True, slots=True)
+class ExplainUpload(ModelRef):
+    """
+    Input of `functions/explain_upload`: a quarantined object version and what it was judged by.
+
+    *facts* and *contract* are URIs; a model without a good delivery has no contract. *reason* is
+    the verdict's sentence.
+    """
+
+    bucket: str
+    key: str
+    version_id: str
+    facts: str
+    reason: str
+    contract: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class RunRef(ModelRef):
     """Input of the retrain machine, and of its functions."""
 

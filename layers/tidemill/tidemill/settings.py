@@ -73,6 +73,11 @@ class ConcludeCheckSettings(Tables):
 
 
 @dataclass(frozen=True, slots=True)
+class ExplainUploadSettings(Tables):
+    """What `functions/explain_upload` needs."""
+
+
+@dataclass(frozen=True, slots=True)
 class CloseCheckSettings(Tables):
     """What `functions/close_check` needs."""
 

@@ -133,8 +133,8 @@ def test_one_is_shown_down_to_the_row(run, document, documented, aside):
     cells = [{"row": n, "column": "dep", "rule": "wrong_type", "value": "x"} for n in range(2, 15)]
     report = {"version": 1, "bad": {"unit": "line", "bad_rows": 13, "rows": cells}}
     for name, body in (
-        (f"{version.etag[:12]}-v1.json", json.dumps(report)),
-        (f"{version.etag[:12]}-v1.html", "<html>"),
+        (f"{version.id}.json", json.dumps(report)),
+        (f"{version.id}.html", "<html>"),
     ):
         boto3.client("s3").put_object(
             Bucket=deployed.LAKE, Key=f"quarantine/{REF}/{name}", Body=body
@@ -143,7 +143,7 @@ def test_one_is_shown_down_to_the_row(run, document, documented, aside):
     for word in ("a.csv", f"raw/{REF}/a.csv", "v1"):
         found = document("quarantine", "show", REF, word)
     assert tuple(found) == documented("quarantine show")
-    assert found["html"].endswith("-v1.html")
+    assert found["html"].endswith(f"{version.id}.html")
     assert len(found["reports"][0]["bad"]["rows"]) == 13
     answer = run("quarantine", "show", REF, "a.csv")
     assert "→ correct it" in answer.stdout

@@ -10,13 +10,15 @@ from tidemill.adapters.checks import DONE
 from tidemill.adapters.data_contracts import Frozen
 from tidemill.adapters.items import ConditionFailedError, transact
 from tidemill.adapters.lake import Lake
+from tidemill.adapters.last_words import LastWord
 from tidemill.adapters.ledger import Entry, upload_entry
 from tidemill.adapters.plans import facts_uri
 from tidemill.adapters.quarantine import Quarantine
 from tidemill.adapters.rules import Rules, infer_again
 from tidemill.adapters.state import CONTENT
 from tidemill.adapters.stores import Stores
-from tidemill.contracts import CheckRef
+from tidemill.contracts import CheckRef, ExplainUpload
+from tidemill.domain import second_look
 from tidemill.domain.admission import ObjectVersion, Verdict
 from tidemill.domain.check import Checked, Judged, Tally
 from tidemill.errors import NotFoundError
@@ -68,6 +70,28 @@ class Conclusions:
             self._stores.checks.finish(ref, delivery, checked, now)
         self._triggers.send({"project": request.project, "model": request.model})
         return checked
+
+    def to_explain(self, request: CheckRef) -> list[ExplainUpload]:
+        """Return the quarantined uploads of a concluded delivery that deserve a second look."""
+        ref = request.ref
+        record = self._stores.checks.find(ref, request.delivery)
+        if record is None or not record.get("quarantined"):
+            return []
+        held = self._stores.data_contracts.find(ref)
+        _, judged = self._stores.ledger.uploads_in(ref, request.delivery, STAGE)
+        return [
+            ExplainUpload(
+                request.project,
+                request.model,
+                bucket=item.bucket,
+                key=item.key,
+                version_id=item.version_id,
+                facts=facts_uri(self._bucket, ref, item),
+                reason=reason,
+                contract=held.uri if held else "",
+            )
+            for item, reason in islice(_worth_explaining(judged), second_look.MOST_FILES)
+        ]
 
     def _judge_all(self, ref: str, delivery: str, now: float) -> Tally:
         spec = self._stores.specs.get(ref)
@@ -204,6 +228,14 @@ def _content(
     }
 
 
+def _worth_explaining(judged: Sequence[dict[str, Any]]) -> Iterator[tuple[ObjectVersion, str]]:
+    for entry in judged:
+        if entry["verdict"] == "quarantine":
+            item = LastWord(entry, entry["facts"]).version
+            if second_look.is_worth_it(item.key, item.size, entry["facts"].get("row")):
+                yield item, entry["reason"]
+
+
 def _told(judged: Judged, original: str | None) -> Verdict:
     if original:
         return Verdict("duplicate", f"the same bytes as {original}; used once")
@@ -212,6 +244,8 @@ def _told(judged: Judged, original: str | None) -> Verdict:
         judged.reason,
         judged.rule,
         judged.next_step,
+        judged.row,
+        judged.column,
     )
 
 

@@ -5,6 +5,8 @@ import re
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
@@ -22,6 +24,7 @@ MOST_TAGS = 10
 TRANSFERS, AHEAD = 8, 32
 #: How S3 says that an object version does not exist; HEAD has no body to say it in.
 GONE = ("404", "NoSuchKey", "NoSuchVersion", "NotFound")
+_CHUNK = 1_048_576
 #: Checksums that tell contents apart for certain; CRC32 does not.
 _CHECKSUMS = ("SHA256", "SHA1", "CRC64NVME")
 _MD5 = re.compile(r"[0-9a-f]{32}")  # a multipart ETag ends with the number of its parts
@@ -123,11 +126,34 @@ class Lake:
         """Write *document* at an `s3://` URI."""
         self.put_text(uri, json.dumps(document, sort_keys=True, separators=(",", ":")))
 
-    def put_text(self, uri: str, text: str) -> None:
-        """Write JSON that is text already at an `s3://` URI."""
+    def put_text(self, uri: str, text: str, kind: str = "application/json") -> None:
+        """Write JSON that is text already, or text of another media type, at an `s3://` URI."""
         bucket, key = split(uri)
-        self._client.put_object(
-            Bucket=bucket, Key=key, Body=text.encode(), ContentType="application/json"
+        self._client.put_object(Bucket=bucket, Key=key, Body=text.encode(), ContentType=kind)
+
+    def fetch(self, bucket: str, key: str, version_id: str, path: Path) -> ObjectVersion | None:
+        """
+        Write an object version's bytes to *path*, and return what S3 says of it.
+
+        None when it has been deleted for good.
+        """
+        try:
+            answer = self._client.get_object(Bucket=bucket, Key=key, VersionId=version_id)
+        except ClientError as error:
+            if error.response["Error"]["Code"] in GONE:
+                return None
+            raise
+        with closing(answer["Body"]) as body, path.open("wb") as file:
+            for chunk in body.iter_chunks(_CHUNK):
+                file.write(chunk)
+        return ObjectVersion(
+            bucket=bucket,
+            key=key,
+            version_id=version_id,
+            etag=answer["ETag"].strip('"'),
+            size=answer["ContentLength"],
+            uploaded=answer["LastModified"].timestamp(),
+            sequencer="",
         )
 
     def get_text(self, uri: str) -> str:

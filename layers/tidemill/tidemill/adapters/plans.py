@@ -1,6 +1,5 @@
 """What a check reads: plan documents and facts in S3."""
 
-import hashlib
 import json
 
 from tidemill.adapters.lake import Lake
@@ -51,6 +50,4 @@ def facts_prefix(bucket: str, ref: str) -> str:
 
 def facts_uri(bucket: str, ref: str, item: ObjectVersion) -> str:
     """Return where the facts of one object version are (or will be)."""
-    address = f"{item.bucket}/{item.key} {item.version_id}"
-    name = hashlib.sha256(address.encode()).hexdigest()[:32]
-    return f"{facts_prefix(bucket, ref)}/{name}.json"
+    return f"{facts_prefix(bucket, ref)}/{item.id}.json"

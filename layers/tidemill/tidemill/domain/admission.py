@@ -1,5 +1,6 @@
 """The verdict on one upload: accept, duplicate, quarantine or ignore, always with a reason."""
 
+import hashlib
 from dataclasses import dataclass
 from typing import Literal
 
@@ -31,9 +32,19 @@ class ObjectVersion:
         return self.bucket, self.key, self.version_id
 
     @property
+    def id(self) -> str:
+        """32 hex digits that name what is kept about this version: its facts, and its report."""
+        return name_of(self.bucket, self.key, self.version_id)
+
+    @property
     def uri(self) -> str:
         """`s3://bucket/key`."""
         return f"s3://{self.bucket}/{self.key}"
+
+
+def name_of(bucket: str, key: str, version_id: str) -> str:
+    """Return `ObjectVersion.id` of a version of which no more is known."""
+    return hashlib.sha256(f"{bucket}/{key} {version_id}".encode()).hexdigest()[:32]
 
 
 @dataclass(frozen=True, slots=True)
