@@ -9,12 +9,14 @@ from typing import Any
 import boto3
 from aws_lambda_powertools import Logger
 
+from tidemill.adapters.checks import reach
 from tidemill.adapters.lake import Lake
 from tidemill.adapters.plans import Plans
 from tidemill.adapters.stores import Stores
 from tidemill.contracts import CheckRef
 from tidemill.domain.check import plan
 from tidemill.domain.size import text_bytes
+from tidemill.errors import NotFoundError
 from tidemill.pipeline.check_job import check_job
 from tidemill.settings import PlanCheckSettings
 
@@ -33,7 +35,11 @@ plans = Plans(Lake(boto3.client("s3")), settings.artifact_bucket)
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ARG001  # Lambda passes both
     request = CheckRef.parse(event)
     spec = stores.specs.get(request.ref)
-    parts = plan(stores.ledger.accepted_in(request.ref, request.delivery))
+    record = stores.checks.find(request.ref, request.delivery)
+    if record is None:
+        raise NotFoundError(f"{request.ref} has no closed delivery {request.delivery}")
+    uploads = stores.ledger.accepted_in(request.ref, request.delivery, **reach(record))
+    parts = plan(uploads)
     planned = []
     for number, part in enumerate(parts):
         uri = plans.write(spec, request.delivery, request.attempt, number, part.objects)

@@ -10,7 +10,7 @@ from tidemill.adapters.ledger import Entry
 from tidemill.domain.admission import ObjectVersion, Verdict
 
 from ..cloud import client
-from .scenes import CSV, MODEL, REF, queued
+from .scenes import CSV, MODEL, REF, queued, read, rows
 
 
 def take(cloud, name="a.csv"):
@@ -162,6 +162,17 @@ class TestManifests:
         assert [item.key for item in left] == [f"raw/{REF}/c.csv"]
         again = cloud.stores.ledger.accepted_in(REF, delivery, since=cloud.now, count=3)
         assert again == left
+
+    def test_what_a_manifest_set_aside_is_not_checked(self, cloud):
+        body = rows()
+        manifest = ["a.csv", {"name": "b.csv", "size": 1}]
+        delivery = self.deliver(cloud, manifest, a=body, b=rows(7))
+        assert "1 not as named" in self.close(cloud, delivery)
+        document = read(cloud, {**MODEL, "delivery": delivery, "attempt": 1})
+        answer = cloud.invoke("conclude_check", document)
+        assert (answer["accepted"], answer["rows"]) == (1, 300)
+        (last,) = cloud.stores.ledger.last_words(REF, f"raw/{REF}/b.csv")
+        assert last.entry["verdict"] == "quarantine"
 
     def test_a_manifest_that_was_deleted_names_nothing(self, cloud):
         delivery = self.deliver(cloud, ["a.csv"], a=CSV)

@@ -4,11 +4,12 @@ import json
 
 import pytest
 
+from tidemill.adapters.ledger import Ledger
 from tidemill.errors import InvalidInputError, NotFoundError, OutOfRoomError
 
 from ...stack import ARTIFACTS
 from ..cloud import client
-from .scenes import REF, deliver, rows
+from .scenes import MODEL, REF, deliver, read, rows
 
 
 def document_at(uri):
@@ -76,6 +77,47 @@ def test_a_plan_that_is_gone_is_said(cloud, spec):
 def test_planning_a_deleted_model_says_so(cloud):
     with pytest.raises(NotFoundError, match="there is no model"):
         cloud.invoke("plan_check", deliver(cloud, {"a.csv": rows()}))
+
+
+def test_planning_a_delivery_that_nobody_closed_says_so(cloud, spec):
+    cloud.apply(spec)
+    with pytest.raises(NotFoundError, match="no closed delivery d-x"):
+        cloud.invoke("plan_check", {**MODEL, "delivery": "d-x", "attempt": 1})
+
+
+def ledger_reads(cloud, name, document):
+    """Return how many entries `name` reads by time; all of the model's it may never ask for."""
+    count = 0
+    by_time = Ledger._by_time
+
+    def counted(self, *arguments, **more):
+        nonlocal count
+        found = list(by_time(self, *arguments, **more))
+        count += len(found)
+        return iter(found)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Ledger, "_by_time", counted)
+        cloud.invoke(name, document)
+    prefixes = [
+        request["ExpressionAttributeValues"][":prefix"]["S"]
+        for _, operation, request in cloud.calls
+        if operation == "Query" and "IndexName" not in request
+    ]
+    assert "upload#" not in prefixes
+    return count
+
+
+def test_no_more_is_read_than_the_delivery_however_long_the_history(cloud, spec):
+    cloud.apply(spec)
+    reads = []
+    for day in range(4):
+        cloud.now += 86_400
+        document = deliver(cloud, {f"{day}-{n}.csv": rows(300 + 10 * day + n) for n in range(2)})
+        planning = ledger_reads(cloud, "plan_check", document)
+        read(cloud, document)
+        reads.append((planning, ledger_reads(cloud, "conclude_check", document)))
+    assert reads[1:] == [(3, 3)] * 3, "two uploads and the closing"
 
 
 @pytest.mark.parametrize("name", ["plan_check", "check_uploads"])

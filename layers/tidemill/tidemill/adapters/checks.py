@@ -168,5 +168,17 @@ class Checks:
         }
 
 
+def reach(record: dict[str, Any]) -> dict[str, Any]:
+    """
+    Return `since` and `count` for the ledger to read no more than a closed delivery's entries.
+
+    They are read from an index that may be a moment behind. What a manifest set aside was written
+    a moment before the check began, and must not be missed: then all uploads are read.
+    """
+    if record.get("manifests"):
+        return {}
+    return {"since": record["opened_at"], "count": record["uploads"]}
+
+
 def _fact(ref: str, delivery: str) -> str:
     return f"{ref}#{delivery}"

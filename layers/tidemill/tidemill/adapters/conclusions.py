@@ -6,7 +6,7 @@ from itertools import islice
 from typing import Any
 
 from tidemill.adapters.bus import Queue
-from tidemill.adapters.checks import DONE
+from tidemill.adapters.checks import DONE, reach
 from tidemill.adapters.data_contracts import Frozen
 from tidemill.adapters.items import ConditionFailedError, transact
 from tidemill.adapters.lake import Lake
@@ -66,7 +66,7 @@ class Conclusions:
             facts = {name: record[name] for name in Checked("").facts}
             checked = Checked(record["check"], **facts)
         else:
-            checked = self._judge_all(ref, delivery, now).checked()
+            checked = self._judge_all(ref, record, now).checked()
             self._stores.checks.finish(ref, delivery, checked, now)
         self._triggers.send({"project": request.project, "model": request.model})
         return checked
@@ -93,9 +93,10 @@ class Conclusions:
             for item, reason in islice(_worth_explaining(judged), second_look.MOST_FILES)
         ]
 
-    def _judge_all(self, ref: str, delivery: str, now: float) -> Tally:
-        spec = self._stores.specs.get(ref)
-        uploads, judged = self._stores.ledger.uploads_in(ref, delivery, STAGE)
+    def _judge_all(self, ref: str, record: dict[str, Any], now: float) -> Tally:
+        spec, delivery = self._stores.specs.get(ref), record["id"]
+        ledger = self._stores.ledger
+        uploads, judged = ledger.uploads_in(ref, delivery, STAGE, **reach(record))
         tally = Tally()
         for entry in judged:
             tally.add(_verdict(entry), entry["facts"].get("rows", 0))

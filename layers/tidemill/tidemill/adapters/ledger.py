@@ -253,14 +253,7 @@ class Ledger:
         accepted, as its record says) no more is read than was written since then; but a verdict
         of the last moment may then be missing. Without them all uploads of the model are read.
         """
-        entries: list[dict[str, Any]] = []
-        if since is not None and count is not None:
-            recent = self._by_time(ref, since - SLACK_SECONDS)
-            entries = [entry for entry in recent if entry["kind"] == "upload"]
-        if count is None or len(_members(entries, delivery)) < count:
-            entries = self._query(ref, "upload#")
-        members = _members(entries, delivery)
-        return [version for version in _accepted(entries) if version.identity in members]
+        return _accepted(self._in(ref, delivery, since, count))
 
     def arrived_in(
         self, ref: str, delivery: str, *, since: float, count: int
@@ -287,18 +280,37 @@ class Ledger:
         return iter(found)
 
     def uploads_in(
-        self, ref: str, delivery: str, stage: str
+        self,
+        ref: str,
+        delivery: str,
+        stage: str,
+        *,
+        since: float | None = None,
+        count: int | None = None,
     ) -> tuple[list[ObjectVersion], list[dict[str, Any]]]:
-        """Return a delivery's accepted uploads without an entry of *stage*, and those entries."""
-        entries = self._in(ref, delivery)
+        """
+        Return a delivery's accepted uploads without an entry of *stage*, and those entries.
+
+        *since* and *count* are as in `accepted_in`.
+        """
+        entries = self._in(ref, delivery, since, count)
         judged = [entry for entry in entries if entry["entry"].endswith(f"#{stage}")]
         known = {(entry["facts"]["key"], entry["facts"]["version_id"]) for entry in judged}
         left = [item for item in _accepted(entries) if (item.key, item.version_id) not in known]
         return left, judged
 
-    def _in(self, ref: str, delivery: str) -> list[dict[str, Any]]:
-        entries = self._query(ref, "upload#")
-        return [entry for entry in entries if entry["facts"].get("delivery") == delivery]
+    def _in(
+        self, ref: str, delivery: str, since: float | None, count: int | None
+    ) -> list[dict[str, Any]]:
+        """Return all that is said of the uploads that admission accepted into a delivery."""
+        entries: list[dict[str, Any]] = []
+        if since is not None and count is not None:
+            recent = self._by_time(ref, since - SLACK_SECONDS)
+            entries = [entry for entry in recent if entry["kind"] == "upload"]
+        if count is None or len(_members(entries, delivery)) < count:
+            entries = self._query(ref, "upload#")
+        members = _members(entries, delivery)
+        return [entry for entry in entries if _judged(entry)[0].identity in members]
 
     def arrivals(self, ref: str) -> list[Arrival]:
         """Return what `accepted` does, each with the delivery it came in."""
@@ -373,7 +385,12 @@ def _of_delivery(entry: dict[str, Any], delivery: str) -> bool:
 
 
 def _members(entries: list[dict[str, Any]], delivery: str) -> set[tuple[str, str, str]]:
-    found = (_judged(entry) for entry in entries if _of_delivery(entry, delivery))
+    """Return which uploads admission accepted as data, as the delivery's record counts them."""
+    found = (
+        _judged(entry)
+        for entry in entries
+        if _of_delivery(entry, delivery) and not entry["facts"].get("catalogued")
+    )
     return {version.identity for version, verdict in found if verdict == "accept"}
 
 
