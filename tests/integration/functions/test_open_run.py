@@ -14,10 +14,12 @@ from ..cloud import client
 from .scenes import MODEL, NAME, REF, begin_run
 
 
-def accept(cloud, name, version_id="v1", uploaded=1.0, *, size=10, delivery="d-1"):
+def accept(cloud, name, version_id="v1", uploaded=1.0, *, size=10, delivery="d-1", checked=True):
     item = ObjectVersion("lake", f"raw/{REF}/{name}", version_id, "e", size, uploaded, "0A")
-    entry = upload_entry(REF, item, Verdict("accept", "new"), cloud.now, delivery=delivery)
-    cloud.stores.ledger.append(entry)
+    for stage in ("", "check") if checked else ("",):
+        verdict = Verdict("accept", "new")
+        entry = upload_entry(REF, item, verdict, cloud.now, delivery=delivery, stage=stage)
+        cloud.stores.ledger.append(entry)
 
 
 def open_run(cloud, run):
@@ -58,6 +60,29 @@ def test_the_dataset_is_fixed_and_the_jobs_are_planned(cloud, spec):
     }  # fmt: skip
     record = cloud.stores.runs.get(REF, run)
     assert (record["dataset"], record["files"], record["bytes"]) == (dataset["hash"], 2, 20)
+
+
+def test_what_no_check_has_read_yet_belongs_to_a_later_run(cloud, spec):
+    cloud.apply(spec)
+    run = begin_run(cloud)
+    accept(cloud, "a.csv", "v1", 1.0)
+    accept(cloud, "a.csv", "v2", 2.0, delivery="d-2", checked=False)
+    accept(cloud, "b.csv", delivery="d-2", checked=False)
+    plan = open_run(cloud, run)
+
+    listed = [
+        (item["uri"], item["version_id"]) for item in read(plan["prepare"]["dataset"])["objects"]
+    ]
+    assert listed == [(f"s3://lake/raw/{REF}/a.csv", "v1")]
+
+
+def test_a_run_that_is_before_the_first_check_says_so(cloud, spec):
+    cloud.apply(spec)
+    run = begin_run(cloud)
+    accept(cloud, "a.csv", checked=False)
+
+    with pytest.raises(NothingToTrainError, match=r"the check of .* 1 accepted uploads has not"):
+        open_run(cloud, run)
 
 
 def test_without_data_there_is_nothing_to_train(cloud, spec):

@@ -59,8 +59,12 @@ class Datasets:
         arrivals = self._ledger.arrivals(spec.ref)
         objects = within(spec.prepare.window, arrivals, began)
         if not arrivals:
+            waiting = len(self._ledger.accepted(spec.ref))
             raise NothingToTrainError(
-                f"{spec.ref} has no accepted upload; "
+                f"the check of {spec.ref}'s {waiting} accepted uploads has not ended; it starts a "
+                f"run itself, and `tidemill why {spec.ref}` says how far it is"
+                if waiting
+                else f"{spec.ref} has no accepted upload; "
                 f"send one with `tidemill upload {spec.ref} FILE`"
             )
         if not objects:

@@ -7,6 +7,9 @@ from typing import Any
 from tidemill.domain.admission import ObjectVersion
 from tidemill.times import seconds
 
+#: How the key of a check's verdict ends.
+CHECKED = "#check"
+
 
 @dataclass(frozen=True, slots=True)
 class LastWord:
@@ -14,6 +17,7 @@ class LastWord:
 
     entry: dict[str, Any]
     facts: dict[str, Any]
+    checked: bool = False  # a check has read it
 
     @property
     def version(self) -> ObjectVersion:
@@ -46,6 +50,11 @@ class LastWord:
         return self.entry["verdict"] == "accept" and not self.entry["facts"].get("catalogued")
 
     @property
+    def trains(self) -> bool:
+        """Whether a run may learn from it: what nobody has read yet waits for its check."""
+        return self.lets_in and (self.checked or self.is_released)
+
+    @property
     def is_released(self) -> bool:
         """Whether a person let it in after it had been set aside."""
         return self.lets_in and bool(self.entry["facts"].get("released"))
@@ -57,6 +66,8 @@ def last_words(entries: Iterable[dict[str, Any]]) -> list[LastWord]:
     for entry in sorted(entries, key=lambda entry: str(entry["at"])):
         facts = entry["facts"]
         identity = (facts["key"], facts["version_id"])
-        known = last[identity].facts if identity in last else {}
-        last[identity] = LastWord(entry, known | facts)
+        before = last.get(identity)
+        known, checked = (before.facts, before.checked) if before else ({}, False)
+        checked = checked or str(entry["entry"]).endswith(CHECKED)
+        last[identity] = LastWord(entry, known | facts, checked)
     return [last[identity] for identity in sorted(last)]

@@ -313,11 +313,11 @@ class Ledger:
         return [entry for entry in entries if _judged(entry)[0].identity in members]
 
     def arrivals(self, ref: str) -> list[Arrival]:
-        """Return what `accepted` does, each with the delivery it came in."""
+        """Return what `accepted` does as far as checks have read it, each with its delivery."""
         return [
             Arrival(word.version, word.facts.get("delivery") or "")
             for word in self.last_words(ref)
-            if word.lets_in
+            if word.trains
         ]
 
     def entries(self, ref: str, *, since: float | None = None) -> Iterator[dict[str, Any]]:
