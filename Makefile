@@ -64,9 +64,13 @@ check: install  ## ruff, mypy, import-linter, cfn-lint on the translated templat
 	$(BIN)/lint-imports
 	$(BIN)/pytest -q tests/infrastructure
 
+# What waits for servers and jobs has the machine to itself; the rest shares the cores.
+PURE := tests/unit tests/infrastructure tests/integration
+SERVING := tests/integration/engine tests/integration/sagemaker tests/workflows tests/e2e
 .PHONY: test
 test: install  ## every test: unit, integration, infrastructure, workflows, e2e (offline; loopback only)
-	$(BIN)/pytest
+	$(BIN)/pytest -n auto --dist worksteal $(PURE) --ignore=tests/integration/engine --ignore=tests/integration/sagemaker
+	$(BIN)/pytest $(SERVING)
 
 # Which table of samconfig.toml: `make build ENV=dev` builds what Lambda runs, `make build` what this
 # machine can import. Their folders differ, so that neither is ever deployed for the other.

@@ -83,6 +83,6 @@ def test_a_target_cannot_change_once_versions_exist(typed, stack, tmp_path):
 
     status, _, errors = typed("tidemill", "apply", changed)
 
-    assert status == 2
+    assert status == 1
     assert "another model name" in errors
     assert stack.stores.specs.get(ref).data.target == "y"

@@ -97,8 +97,9 @@ def test_a_state_keeps_its_port(state):
     first = launcher.start(free_port(), state)
     launcher.stop(state)
 
+    other = next(port for port in iter(free_port, None) if port != first.port)
     with pytest.raises(launcher.PortOfStateError, match=f"made on port {first.port}"):
-        launcher.start(free_port(), state)
+        launcher.start(other, state)
 
 
 def test_the_engine_gets_a_clean_environment(state, monkeypatch):
