@@ -62,7 +62,7 @@ check: install  ## ruff, mypy, import-linter, cfn-lint on the translated templat
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest -q tests/infrastructure
+	$(BIN)/pytest -q -n auto tests/infrastructure
 
 # What waits for servers and jobs has the machine to itself; the rest shares the cores.
 PURE := tests/unit tests/infrastructure tests/integration
