@@ -64,13 +64,13 @@ check: install  ## ruff, mypy, import-linter, cfn-lint on the translated templat
 	$(BIN)/lint-imports
 	$(BIN)/pytest -q -n auto tests/infrastructure
 
-# What waits for servers and jobs has the machine to itself; the rest shares the cores.
+# What starts local clouds goes by files, two at a time: more would wait for one another.
 PURE := tests/unit tests/infrastructure tests/integration
 SERVING := tests/integration/engine tests/integration/sagemaker tests/workflows tests/e2e
 .PHONY: test
 test: install  ## every test: unit, integration, infrastructure, workflows, e2e (offline; loopback only)
 	$(BIN)/pytest -n auto --dist worksteal $(PURE) --ignore=tests/integration/engine --ignore=tests/integration/sagemaker
-	$(BIN)/pytest $(SERVING)
+	$(BIN)/pytest -n 2 --dist loadfile $(SERVING)
 
 # Which table of samconfig.toml: `make build ENV=dev` builds what Lambda runs, `make build` what this
 # machine can import. Their folders differ, so that neither is ever deployed for the other.
