@@ -20,6 +20,11 @@ import pytest  # noqa: E402  # after the credentials, as plugins import boto3 to
 ROOT = Path(__file__).parents[1]
 
 
+def pytest_make_parametrize_id(val: object) -> str | None:
+    """Name bytes by their length: gzip writes the time, and xdist wants one name everywhere."""
+    return f"{len(val)}-bytes" if isinstance(val, bytes) else None
+
+
 @pytest.fixture(scope="session")
 def template():
     """template.yaml, intrinsics as plain dicts. Not to be changed by a test."""
