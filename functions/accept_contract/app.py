@@ -17,7 +17,7 @@ from tidemill.adapters.bus import Queue
 from tidemill.adapters.lake import Lake
 from tidemill.adapters.releasing import Releasing
 from tidemill.adapters.stores import Stores
-from tidemill.contracts import AcceptContract
+from tidemill.contracts.uploads import AcceptContract
 from tidemill.settings import ReleaseUploadSettings
 from tidemill_jobs.contract import verdicts
 

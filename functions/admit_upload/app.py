@@ -18,7 +18,7 @@ from tidemill.adapters.intake import Intake
 from tidemill.adapters.lake import Lake
 from tidemill.adapters.measures import tally
 from tidemill.adapters.stores import Stores
-from tidemill.contracts import ObjectCreated
+from tidemill.contracts.uploads import ObjectCreated
 from tidemill.settings import AdmitUploadSettings
 
 THREADS = 16  # a batch waits for S3 and DynamoDB, not for the processor

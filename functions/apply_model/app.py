@@ -17,7 +17,7 @@ from tidemill.adapters.log_groups import LogGroups
 from tidemill.adapters.registry import Registry
 from tidemill.adapters.schedules import Schedules, Target
 from tidemill.adapters.stores import Stores
-from tidemill.contracts import ApplyModel
+from tidemill.contracts.models import ApplyModel
 from tidemill.pipeline.definition import emit
 from tidemill.settings import ApplyModelSettings
 from tidemill.spec.compiled import Spec

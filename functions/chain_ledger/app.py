@@ -14,7 +14,7 @@ from aws_lambda_powertools.metrics import MetricUnit
 from tidemill.adapters.chain import Chain
 from tidemill.adapters.ledger import Ledger
 from tidemill.adapters.ledger_changes import LedgerChanges
-from tidemill.contracts import LedgerChange
+from tidemill.contracts.ledger import LedgerChange
 from tidemill.settings import ChainLedgerSettings
 
 logger = Logger()

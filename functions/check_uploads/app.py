@@ -11,7 +11,7 @@ from typing import Any
 
 from aws_lambda_powertools import Logger
 
-from tidemill.contracts import CheckUploads
+from tidemill.contracts.uploads import CheckUploads
 from tidemill.errors import NotFoundError, OutOfRoomError
 from tidemill_jobs.check import Plan, check_objects
 from tidemill_jobs.lake import Lake

@@ -11,7 +11,7 @@ import boto3
 from aws_lambda_powertools import Logger
 
 from tidemill.adapters.stores import Stores
-from tidemill.contracts import CloseCheck
+from tidemill.contracts.uploads import CloseCheck
 from tidemill.domain.failure import explain
 from tidemill.settings import CloseCheckSettings
 

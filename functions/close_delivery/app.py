@@ -18,7 +18,8 @@ from tidemill.adapters.lake import Lake
 from tidemill.adapters.quarantine import Quarantine
 from tidemill.adapters.stores import Stores
 from tidemill.adapters.workflows import Workflows
-from tidemill.contracts import CloseDelivery, DeliveryClosed
+from tidemill.contracts.domain_events import DeliveryClosed
+from tidemill.contracts.uploads import CloseDelivery
 from tidemill.settings import CloseDeliverySettings
 
 logger = Logger()

@@ -13,7 +13,9 @@ from aws_lambda_powertools import Logger
 from tidemill.adapters.bus import Bus
 from tidemill.adapters.ledger import Entry
 from tidemill.adapters.stores import Stores
-from tidemill.contracts import CloseRollout, Failure, RolloutRolledBack, RolloutSucceeded
+from tidemill.contracts.domain_events import RolloutRolledBack, RolloutSucceeded
+from tidemill.contracts.models import Failure
+from tidemill.contracts.rollouts import CloseRollout
 from tidemill.domain.failure import explain
 from tidemill.settings import CloseRolloutSettings
 

@@ -14,7 +14,8 @@ from tidemill.adapters.bus import Bus, Queue
 from tidemill.adapters.closing import Closing
 from tidemill.adapters.runs import Ended
 from tidemill.adapters.stores import Stores
-from tidemill.contracts import CloseRun, Failure, Registered
+from tidemill.contracts.models import Failure
+from tidemill.contracts.runs import CloseRun, Registered
 from tidemill.domain.failure import explain
 from tidemill.settings import CloseRunSettings
 

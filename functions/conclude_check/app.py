@@ -17,7 +17,7 @@ from tidemill.adapters.conclusions import Conclusions
 from tidemill.adapters.lake import Lake
 from tidemill.adapters.quarantine import Quarantine
 from tidemill.adapters.stores import Stores
-from tidemill.contracts import CheckRef
+from tidemill.contracts.uploads import CheckRef
 from tidemill.settings import ConcludeCheckSettings
 from tidemill_jobs.contract import verdicts
 

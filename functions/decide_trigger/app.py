@@ -17,7 +17,7 @@ from tidemill.adapters.bus import Bus, Queue
 from tidemill.adapters.decisions import Decisions
 from tidemill.adapters.stores import Stores
 from tidemill.adapters.workflows import Workflows
-from tidemill.contracts import LookAtModel
+from tidemill.contracts.models import LookAtModel
 from tidemill.settings import DecideTriggerSettings
 
 logger = Logger()

@@ -19,7 +19,7 @@ from tidemill.adapters.jobs import Jobs
 from tidemill.adapters.ledger import Entry
 from tidemill.adapters.schedules import Schedules
 from tidemill.adapters.stores import Stores
-from tidemill.contracts import DeleteModel
+from tidemill.contracts.models import DeleteModel
 from tidemill.errors import ApplyBusyError, InvalidInputError
 from tidemill.names import aws_name, rollout_name
 from tidemill.settings import DeleteModelSettings

@@ -15,7 +15,7 @@ from aws_lambda_powertools import Logger
 from tidemill.adapters.explaining import Explaining
 from tidemill.adapters.lake import Lake
 from tidemill.adapters.stores import Stores
-from tidemill.contracts import ExplainUpload
+from tidemill.contracts.uploads import ExplainUpload
 from tidemill.settings import ExplainUploadSettings
 from tidemill_jobs.contract.explain import explain
 

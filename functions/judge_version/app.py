@@ -15,7 +15,8 @@ from tidemill.adapters.bus import Bus
 from tidemill.adapters.ledger import Entry
 from tidemill.adapters.registry import Registry
 from tidemill.adapters.stores import Stores
-from tidemill.contracts import JudgeVersion, VersionApproved, VersionRejected
+from tidemill.contracts.domain_events import VersionApproved, VersionRejected
+from tidemill.contracts.rollouts import JudgeVersion
 from tidemill.errors import InvalidInputError, NotFoundError
 from tidemill.names import aws_name
 from tidemill.settings import JudgeVersionSettings

@@ -12,7 +12,7 @@ from aws_lambda_powertools import Logger
 from tidemill.adapters.datasets import Datasets
 from tidemill.adapters.lake import Lake
 from tidemill.adapters.stores import Stores
-from tidemill.contracts import RunRef
+from tidemill.contracts.runs import RunRef
 from tidemill.domain.size import SMALL_BYTES
 from tidemill.names import aws_name
 from tidemill.pipeline.prepare_job import prepare_job

@@ -14,7 +14,7 @@ from tidemill.adapters.endpoints import Endpoints
 from tidemill.adapters.jobs import Jobs
 from tidemill.adapters.parking import Parking
 from tidemill.adapters.stores import Stores
-from tidemill.contracts import Park
+from tidemill.contracts.runs import Park
 from tidemill.names import model_ref
 from tidemill.settings import ParkSettings
 

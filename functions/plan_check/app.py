@@ -13,7 +13,7 @@ from tidemill.adapters.checks import reach
 from tidemill.adapters.lake import Lake
 from tidemill.adapters.plans import Plans
 from tidemill.adapters.stores import Stores
-from tidemill.contracts import CheckRef
+from tidemill.contracts.uploads import CheckRef
 from tidemill.domain.check import plan
 from tidemill.domain.size import text_bytes
 from tidemill.errors import NotFoundError

@@ -13,7 +13,7 @@ from aws_lambda_powertools import Logger
 from tidemill.adapters.endpoints import Endpoints
 from tidemill.adapters.registry import Registry
 from tidemill.adapters.stores import Stores
-from tidemill.contracts import RolloutRef
+from tidemill.contracts.rollouts import RolloutRef
 from tidemill.domain.rollout import plan
 from tidemill.errors import InvalidInputError, RolloutBusyError
 from tidemill.names import aws_name, rollout_name

@@ -14,7 +14,7 @@ from aws_lambda_powertools import Logger
 
 from tidemill.adapters.lake import Lake
 from tidemill.adapters.stores import Stores
-from tidemill.contracts import PrepareDataset
+from tidemill.contracts.runs import PrepareDataset
 from tidemill.errors import OutOfRoomError, RefusedError
 from tidemill.settings import PrepareDatasetSettings
 from tidemill_jobs import errors

@@ -12,7 +12,8 @@ from aws_lambda_powertools import Logger
 from tidemill.adapters.bus import Bus, Queue
 from tidemill.adapters.raising import Raising
 from tidemill.adapters.stores import Stores
-from tidemill.contracts import AlarmChanged, DriftFound, ScheduleFired
+from tidemill.contracts.domain_events import DriftFound
+from tidemill.contracts.runs import AlarmChanged, ScheduleFired
 from tidemill.settings import RaiseTriggerSettings
 from tidemill.times import seconds
 

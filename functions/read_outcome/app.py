@@ -18,7 +18,8 @@ from tidemill.adapters.outcomes import Outcomes
 from tidemill.adapters.quarantine import Quarantine
 from tidemill.adapters.registry import Registry
 from tidemill.adapters.stores import Stores
-from tidemill.contracts import ReadOutcome, VersionRegistered
+from tidemill.contracts.domain_events import VersionRegistered
+from tidemill.contracts.runs import ReadOutcome
 from tidemill.settings import ReadOutcomeSettings
 
 logger = Logger()

@@ -14,7 +14,7 @@ from tidemill.adapters.bus import Queue
 from tidemill.adapters.lake import Lake
 from tidemill.adapters.releasing import Releasing
 from tidemill.adapters.stores import Stores
-from tidemill.contracts import ReleaseUpload
+from tidemill.contracts.uploads import ReleaseUpload
 from tidemill.settings import ReleaseUploadSettings
 
 logger = Logger()

@@ -13,7 +13,7 @@ from aws_lambda_powertools import Logger
 from tidemill.adapters.checking import Checking
 from tidemill.adapters.stores import Stores
 from tidemill.adapters.workflows import Workflows
-from tidemill.contracts import RequestCheck
+from tidemill.contracts.uploads import RequestCheck
 from tidemill.errors import InvalidInputError
 from tidemill.settings import RequestCheckSettings
 

@@ -14,7 +14,7 @@ from tidemill.adapters.registry import Registry
 from tidemill.adapters.rollouts import Rollouts
 from tidemill.adapters.stores import Stores
 from tidemill.adapters.workflows import Workflows
-from tidemill.contracts import RequestRollback
+from tidemill.contracts.rollouts import RequestRollback
 from tidemill.settings import StartRolloutSettings
 
 logger = Logger()

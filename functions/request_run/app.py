@@ -12,7 +12,7 @@ from aws_lambda_powertools import Logger
 
 from tidemill.adapters.bus import Queue
 from tidemill.adapters.stores import Stores
-from tidemill.contracts import RequestRun
+from tidemill.contracts.runs import RequestRun
 from tidemill.domain.trigger import Trigger
 from tidemill.errors import InvalidInputError
 from tidemill.settings import RequestRunSettings

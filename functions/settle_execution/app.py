@@ -18,7 +18,9 @@ from tidemill.adapters.jobs import Jobs
 from tidemill.adapters.runs import Ended
 from tidemill.adapters.stores import Stores
 from tidemill.adapters.workflows import Workflows
-from tidemill.contracts import CheckRef, ExecutionChanged, RolloutRef, RunRef
+from tidemill.contracts.rollouts import RolloutRef
+from tidemill.contracts.runs import ExecutionChanged, RunRef
+from tidemill.contracts.uploads import CheckRef
 from tidemill.domain.failure import interrupted
 from tidemill.settings import CloseRunSettings
 

@@ -11,7 +11,7 @@ from aws_lambda_powertools import Logger
 
 from tidemill.adapters.endpoints import Endpoints
 from tidemill.adapters.lake import Lake
-from tidemill.contracts import SmokeEndpoint
+from tidemill.contracts.rollouts import SmokeEndpoint
 from tidemill.domain.rollout import differing_row
 from tidemill.errors import EndpointFailedError, SmokeTestError
 

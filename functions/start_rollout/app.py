@@ -15,7 +15,7 @@ from tidemill.adapters.registry import Registry
 from tidemill.adapters.rollouts import Rollouts
 from tidemill.adapters.stores import Stores
 from tidemill.adapters.workflows import Workflows
-from tidemill.contracts import PackageChanged
+from tidemill.contracts.rollouts import PackageChanged
 from tidemill.settings import StartRolloutSettings
 
 logger = Logger()

@@ -18,7 +18,8 @@ from moto.moto_api._internal import mock_random
 
 from tidemill.adapters.bus import Bus, Queue
 from tidemill.adapters.stores import Stores
-from tidemill.contracts import DOMAIN_EVENTS, ObjectCreated
+from tidemill.contracts.domain_events import DOMAIN_EVENTS
+from tidemill.contracts.uploads import ObjectCreated
 from tidemill.event_schemas import schema
 from tidemill.spec.compiled import Spec
 

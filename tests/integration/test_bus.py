@@ -3,7 +3,7 @@ import json
 import pytest
 
 from tidemill.adapters.bus import Queue
-from tidemill.contracts import DOMAIN_EVENTS, DeliveryClosed
+from tidemill.contracts.domain_events import DOMAIN_EVENTS, DeliveryClosed
 from tidemill.event_schemas import file_name, main, schema
 
 from ..stack import queue_url

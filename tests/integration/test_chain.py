@@ -15,7 +15,7 @@ from tidemill.adapters.ledger import UNPLACED, Entry
 from tidemill.adapters.ledger_changes import LedgerChanges
 from tidemill.adapters.state import MODELS as INDEX
 from tidemill.adapters.stores import Stores
-from tidemill.contracts import LedgerChange
+from tidemill.contracts.ledger import LedgerChange
 from tidemill.domain.chain import NOTHING_BEFORE, Named, digest, link_hash
 
 from .. import stack

@@ -4,7 +4,7 @@ import pytest
 
 from tidemill.adapters.bus import Bus
 from tidemill.adapters.measures import tally
-from tidemill.contracts import RunFailed, RunStarted, TriggerDecided
+from tidemill.contracts.domain_events import RunFailed, RunStarted, TriggerDecided
 
 
 class Events:

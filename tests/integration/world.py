@@ -23,7 +23,8 @@ from tidemill.adapters.quarantine import Quarantine
 from tidemill.adapters.reconciliation import Queues, Reconciliation
 from tidemill.adapters.runs import GOING
 from tidemill.adapters.stores import Stores
-from tidemill.contracts import DomainEvent, ObjectCreated
+from tidemill.contracts.domain_events import DomainEvent
+from tidemill.contracts.uploads import ObjectCreated
 from tidemill.domain.admission import ObjectVersion
 from tidemill.spec.compiled import Spec
 

@@ -3,21 +3,12 @@ from typing import Any, get_type_hints
 
 import pytest
 
-from tidemill import contracts
-from tidemill.contracts import (
-    DOMAIN_EVENTS,
-    CloseRollout,
-    CloseRun,
-    DeliveryClosed,
-    DomainEvent,
-    JudgeVersion,
-    ModelRef,
-    ObjectCreated,
-    PackageChanged,
-    Registered,
-    RequestRollback,
-    RunRef,
-)
+from tidemill.contracts import domain_events
+from tidemill.contracts.domain_events import DOMAIN_EVENTS, DeliveryClosed, DomainEvent
+from tidemill.contracts.models import ModelRef
+from tidemill.contracts.rollouts import CloseRollout, JudgeVersion, PackageChanged, RequestRollback
+from tidemill.contracts.runs import CloseRun, Registered, RunRef
+from tidemill.contracts.uploads import ObjectCreated
 from tidemill.errors import InvalidInputError
 from tidemill.shape import Contract
 
@@ -122,7 +113,7 @@ def test_the_defaults_are_those_that_the_workflows_leave_out():
 def test_every_domain_event_is_listed_once():
     declared = {
         kind
-        for kind in vars(contracts).values()
+        for kind in vars(domain_events).values()
         if isinstance(kind, type) and issubclass(kind, DomainEvent) and kind is not DomainEvent
     }
     assert set(DOMAIN_EVENTS) == declared

@@ -12,7 +12,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
-from tidemill.contracts import DOMAIN_EVENTS, DomainEvent
+from tidemill.contracts.domain_events import DOMAIN_EVENTS, DomainEvent
 
 _TYPES = {str: "string", int: "integer"}
 

@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from tidemill.contracts import ObjectCreated
+from tidemill.contracts.uploads import ObjectCreated
 
 from ...stack import LAKE
 from ..cloud import client

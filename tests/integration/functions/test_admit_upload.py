@@ -1,7 +1,7 @@
 import json
 
 from tidemill.adapters.ledger import UNPLACED
-from tidemill.contracts import ObjectCreated
+from tidemill.contracts.uploads import ObjectCreated
 
 from .scenes import CSV, REF
 

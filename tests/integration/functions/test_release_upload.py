@@ -191,7 +191,7 @@ def life_of_a_run(cloud):
     from tidemill.adapters.outcomes import Outcomes  # noqa: PLC0415  # likewise
     from tidemill.adapters.quarantine import Quarantine  # noqa: PLC0415  # likewise
     from tidemill.adapters.registry import Registry  # noqa: PLC0415  # likewise
-    from tidemill.contracts import ReadOutcome  # noqa: PLC0415  # likewise
+    from tidemill.contracts.runs import ReadOutcome  # noqa: PLC0415  # likewise
 
     def end(uri, version):
         prepared = f"s3://{LAKE}/prepared/{REF}/d/r"

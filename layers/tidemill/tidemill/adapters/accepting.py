@@ -12,7 +12,7 @@ from tidemill.adapters.plans import facts_uri
 from tidemill.adapters.releasing import CHUNK, Act, Releasing, Usable, must_say_why
 from tidemill.adapters.rules import Rules, infer_again
 from tidemill.adapters.stores import Stores
-from tidemill.contracts import AcceptContract
+from tidemill.contracts.uploads import AcceptContract
 from tidemill.domain.check import Judged
 from tidemill.domain.trigger import Trigger
 from tidemill.errors import ApplyBusyError, InvalidInputError, NotFoundError

@@ -10,7 +10,7 @@ from tidemill.adapters.ledger import Entry
 from tidemill.adapters.registry import Registry
 from tidemill.adapters.specs import Applied
 from tidemill.adapters.stores import Stores
-from tidemill.contracts import ApplyModel
+from tidemill.contracts.models import ApplyModel
 from tidemill.domain.learning import changes, learning_digest
 from tidemill.domain.placement import are_names
 from tidemill.domain.trigger import Trigger

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from tidemill.adapters.measures import count
-from tidemill.contracts import DomainEvent, RunFailed, RunSucceeded, TriggerDecided
+from tidemill.contracts.domain_events import DomainEvent, RunFailed, RunSucceeded, TriggerDecided
 
 if TYPE_CHECKING:
     from mypy_boto3_events import EventBridgeClient

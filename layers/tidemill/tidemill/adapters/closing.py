@@ -4,7 +4,7 @@ from tidemill.adapters.bus import Bus, Queue
 from tidemill.adapters.ledger import Entry
 from tidemill.adapters.runs import Ended
 from tidemill.adapters.stores import Stores
-from tidemill.contracts import DomainEvent, RolloutRolledBack, RunFailed, RunSucceeded
+from tidemill.contracts.domain_events import DomainEvent, RolloutRolledBack, RunFailed, RunSucceeded
 
 
 class Closing:

@@ -7,7 +7,7 @@ from tidemill.adapters.lake import Lake
 from tidemill.adapters.ledger import upload_entry
 from tidemill.adapters.quarantine import Quarantine
 from tidemill.adapters.stores import Stores
-from tidemill.contracts import CloseDelivery
+from tidemill.contracts.uploads import CloseDelivery
 from tidemill.domain.delivery import Close, Look, OpenDelivery, Wait, judge
 from tidemill.domain.manifest import Comparison, Manifest, Named, compare, parse
 from tidemill.spec.compiled import Spec

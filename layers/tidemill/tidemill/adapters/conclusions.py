@@ -17,7 +17,7 @@ from tidemill.adapters.quarantine import Quarantine
 from tidemill.adapters.rules import Rules, infer_again
 from tidemill.adapters.state import CONTENT
 from tidemill.adapters.stores import Stores
-from tidemill.contracts import CheckRef, ExplainUpload
+from tidemill.contracts.uploads import CheckRef, ExplainUpload
 from tidemill.domain import second_look
 from tidemill.domain.admission import ObjectVersion, Verdict
 from tidemill.domain.check import Checked, Judged, Tally

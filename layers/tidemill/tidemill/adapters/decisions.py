@@ -8,7 +8,8 @@ from tidemill.adapters.runs import MOST_TRIGGERS, Basis
 from tidemill.adapters.stores import Stores
 from tidemill.adapters.triggers import chunks, trigger_entry
 from tidemill.adapters.workflows import Workflows
-from tidemill.contracts import LookAtModel, ModelRef, RunStarted, TriggerDecided
+from tidemill.contracts.domain_events import RunStarted, TriggerDecided
+from tidemill.contracts.models import LookAtModel, ModelRef
 from tidemill.domain.trigger import Decision, VerdictName
 
 _ATTEMPTS = 10

@@ -7,7 +7,7 @@ from typing import Protocol
 from tidemill.adapters.lake import Lake
 from tidemill.adapters.quarantine import report_uri
 from tidemill.adapters.specs import Specs
-from tidemill.contracts import ExplainUpload
+from tidemill.contracts.uploads import ExplainUpload
 from tidemill.errors import NotFoundError
 from tidemill.times import iso
 

@@ -17,7 +17,7 @@ from tidemill.adapters.lake import Lake
 from tidemill.adapters.ledger import UNPLACED
 from tidemill.adapters.quarantine import Quarantine
 from tidemill.adapters.stores import Stores
-from tidemill.contracts import ObjectCreated
+from tidemill.contracts.uploads import ObjectCreated
 from tidemill.domain.placement import place
 from tidemill.spec.compiled import Spec
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from tidemill.adapters.lake import Lake
 from tidemill.adapters.ledger import History, Ledger, upload_entry
 from tidemill.adapters.quarantine import Quarantine
-from tidemill.contracts import ObjectCreated
+from tidemill.contracts.uploads import ObjectCreated
 from tidemill.domain.admission import ObjectVersion, Verdict, catalogued, misplaced, repeated
 from tidemill.domain.dataset import age
 from tidemill.domain.finding import Finding, NeedMore

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from tidemill.contracts import ObjectCreated
+from tidemill.contracts.uploads import ObjectCreated
 from tidemill.domain.admission import ObjectVersion
 from tidemill.times import iso
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from tidemill.adapters.items import marshal, unmarshal, values
 from tidemill.adapters.last_words import LastWord, last_words
-from tidemill.contracts import ObjectCreated
+from tidemill.contracts.uploads import ObjectCreated
 from tidemill.domain.admission import ObjectVersion, Verdict
 from tidemill.domain.dataset import Arrival, age
 from tidemill.times import iso

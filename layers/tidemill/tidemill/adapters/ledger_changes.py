@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from tidemill.adapters.chain import Chain, as_named
 from tidemill.adapters.ledger import Entry, Ledger
-from tidemill.contracts import LedgerChange
+from tidemill.contracts.ledger import LedgerChange
 from tidemill.domain.chain import LINK, Named, changed_names, digest
 
 

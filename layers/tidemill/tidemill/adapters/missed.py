@@ -14,7 +14,7 @@ from tidemill.adapters.lake import Lake
 from tidemill.adapters.ledger import UNPLACED
 from tidemill.adapters.state import State
 from tidemill.adapters.stores import Stores
-from tidemill.contracts import ObjectCreated
+from tidemill.contracts.uploads import ObjectCreated
 from tidemill.domain.placement import RAW, place
 
 #: One call reads at most so many pages of 1,000 versions, and for so long.

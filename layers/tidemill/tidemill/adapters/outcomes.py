@@ -8,7 +8,7 @@ from tidemill.adapters.ledger import Entry, upload_entry
 from tidemill.adapters.quarantine import Quarantine
 from tidemill.adapters.registry import Registry
 from tidemill.adapters.stores import Stores
-from tidemill.contracts import ReadOutcome
+from tidemill.contracts.runs import ReadOutcome
 from tidemill.domain.admission import ObjectVersion, Verdict
 from tidemill.errors import PipelineFailedError
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from tidemill.adapters.bus import Bus
 from tidemill.adapters.lake import Lake
-from tidemill.contracts import UploadQuarantined
+from tidemill.contracts.domain_events import UploadQuarantined
 from tidemill.domain.admission import ObjectVersion, Verdict
 from tidemill.domain.second_look import not_looked_at
 from tidemill.times import iso

@@ -5,7 +5,8 @@ from typing import Any
 
 from tidemill.adapters.bus import Bus, Queue
 from tidemill.adapters.stores import Stores
-from tidemill.contracts import AlarmChanged, DriftFound, ScheduleFired, TriggerDecided
+from tidemill.contracts.domain_events import DriftFound, TriggerDecided
+from tidemill.contracts.runs import AlarmChanged, ScheduleFired
 from tidemill.domain.placement import are_names
 from tidemill.domain.trigger import Trigger
 from tidemill.errors import InvalidInputError

@@ -13,7 +13,7 @@ from tidemill.adapters.last_words import LastWord
 from tidemill.adapters.ledger import upload_entry
 from tidemill.adapters.plans import facts_uri
 from tidemill.adapters.stores import Stores
-from tidemill.contracts import ReleaseUpload
+from tidemill.contracts.uploads import ReleaseUpload
 from tidemill.domain.admission import ObjectVersion, Verdict
 from tidemill.domain.dataset import age
 from tidemill.domain.preflight import SAMPLE_BYTES

@@ -7,7 +7,7 @@ from tidemill.adapters.ledger import Entry
 from tidemill.adapters.registry import Registry
 from tidemill.adapters.stores import Stores
 from tidemill.adapters.workflows import Workflows
-from tidemill.contracts import PackageChanged, RequestRollback
+from tidemill.contracts.rollouts import PackageChanged, RequestRollback
 from tidemill.errors import InvalidInputError, NotFoundError
 from tidemill.names import aws_name, model_ref
 
