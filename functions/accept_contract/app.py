@@ -23,12 +23,7 @@ from tidemill_jobs.contract import verdicts
 
 logger = Logger()
 settings = ReleaseUploadSettings.from_env()
-stores = Stores(
-    boto3.client("dynamodb"),
-    state_table=settings.state_table,
-    ledger_table=settings.ledger_table,
-    ledger_days=settings.ledger_retention_days,
-)
+stores = Stores.of(boto3.client("dynamodb"), settings)
 lake = Lake(boto3.client("s3"))
 queue = Queue(boto3.client("sqs"), settings.trigger_queue_url)
 accepting = Accepting(

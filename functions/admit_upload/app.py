@@ -27,12 +27,7 @@ SIDE_BY_SIDE = Config(max_pool_connections=THREADS, connect_timeout=3, read_time
 logger = Logger()
 settings = AdmitUploadSettings.from_env()
 intake = Intake(
-    Stores(
-        boto3.client("dynamodb", config=SIDE_BY_SIDE),
-        state_table=settings.state_table,
-        ledger_table=settings.ledger_table,
-        ledger_days=settings.ledger_retention_days,
-    ),
+    Stores.of(boto3.client("dynamodb", config=SIDE_BY_SIDE), settings),
     Lake(boto3.client("s3", config=SIDE_BY_SIDE)),
     Queue(boto3.client("sqs"), settings.delivery_queue_url),
     Bus(boto3.client("events"), settings.bus_name),

@@ -25,12 +25,7 @@ from tidemill.spec.diff import breaking_changes
 
 logger = Logger()
 settings = ApplyModelSettings.from_env()
-stores = Stores(
-    boto3.client("dynamodb"),
-    state_table=settings.state_table,
-    ledger_table=settings.ledger_table,
-    ledger_days=settings.ledger_retention_days,
-)
+stores = Stores.of(boto3.client("dynamodb"), settings)
 sagemaker = boto3.client("sagemaker")
 applying = Applying(
     stores,

@@ -17,12 +17,7 @@ from tidemill.settings import CloseCheckSettings
 
 logger = Logger()
 settings = CloseCheckSettings.from_env()
-stores = Stores(
-    boto3.client("dynamodb"),
-    state_table=settings.state_table,
-    ledger_table=settings.ledger_table,
-    ledger_days=settings.ledger_retention_days,
-)
+stores = Stores.of(boto3.client("dynamodb"), settings)
 
 
 @logger.inject_lambda_context

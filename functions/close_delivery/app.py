@@ -24,12 +24,7 @@ from tidemill.settings import CloseDeliverySettings
 
 logger = Logger()
 settings = CloseDeliverySettings.from_env()
-stores = Stores(
-    boto3.client("dynamodb"),
-    state_table=settings.state_table,
-    ledger_table=settings.ledger_table,
-    ledger_days=settings.ledger_retention_days,
-)
+stores = Stores.of(boto3.client("dynamodb"), settings)
 delivery_queue = Queue(boto3.client("sqs"), settings.delivery_queue_url)
 checking = Checking(stores, Workflows(boto3.client("stepfunctions"), settings.check_arn))
 bus = Bus(boto3.client("events"), settings.bus_name)

@@ -21,12 +21,7 @@ from tidemill.settings import CloseRolloutSettings
 
 logger = Logger()
 settings = CloseRolloutSettings.from_env()
-stores = Stores(
-    boto3.client("dynamodb"),
-    state_table=settings.state_table,
-    ledger_table=settings.ledger_table,
-    ledger_days=settings.ledger_retention_days,
-)
+stores = Stores.of(boto3.client("dynamodb"), settings)
 bus = Bus(boto3.client("events"), settings.bus_name)
 
 

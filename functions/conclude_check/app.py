@@ -25,12 +25,7 @@ logger = Logger()
 settings = ConcludeCheckSettings.from_env()
 lake = Lake(boto3.client("s3"))
 conclusions = Conclusions(
-    Stores(
-        boto3.client("dynamodb"),
-        state_table=settings.state_table,
-        ledger_table=settings.ledger_table,
-        ledger_days=settings.ledger_retention_days,
-    ),
+    Stores.of(boto3.client("dynamodb"), settings),
     lake,
     Quarantine(lake, Bus(boto3.client("events"), settings.bus_name)),
     Queue(boto3.client("sqs"), settings.trigger_queue_url),

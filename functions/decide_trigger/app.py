@@ -22,12 +22,7 @@ from tidemill.settings import DecideTriggerSettings
 
 logger = Logger()
 settings = DecideTriggerSettings.from_env()
-stores = Stores(
-    boto3.client("dynamodb"),
-    state_table=settings.state_table,
-    ledger_table=settings.ledger_table,
-    ledger_days=settings.ledger_retention_days,
-)
+stores = Stores.of(boto3.client("dynamodb"), settings)
 decisions = Decisions(
     stores,
     Workflows(boto3.client("stepfunctions"), settings.retrain_arn),

@@ -27,12 +27,7 @@ from tidemill.times import iso
 
 logger = Logger()
 settings = DeleteModelSettings.from_env()
-stores = Stores(
-    boto3.client("dynamodb"),
-    state_table=settings.state_table,
-    ledger_table=settings.ledger_table,
-    ledger_days=settings.ledger_retention_days,
-)
+stores = Stores.of(boto3.client("dynamodb"), settings)
 queue = Queue(boto3.client("sqs"), settings.trigger_queue_url)
 schedules = Schedules(boto3.client("scheduler"), settings.stack_name, settings.schedule_group)
 sagemaker = boto3.client("sagemaker")

@@ -21,12 +21,7 @@ from tidemill_jobs.contract.explain import explain
 
 logger = Logger()
 settings = ExplainUploadSettings.from_env()
-stores = Stores(
-    boto3.client("dynamodb"),
-    state_table=settings.state_table,
-    ledger_table=settings.ledger_table,
-    ledger_days=settings.ledger_retention_days,
-)
+stores = Stores.of(boto3.client("dynamodb"), settings)
 explaining = Explaining(stores.specs, Lake(boto3.client("s3")), explain)
 
 

@@ -24,12 +24,7 @@ from tidemill.times import iso
 
 logger = Logger()
 settings = JudgeVersionSettings.from_env()
-stores = Stores(
-    boto3.client("dynamodb"),
-    state_table=settings.state_table,
-    ledger_table=settings.ledger_table,
-    ledger_days=settings.ledger_retention_days,
-)
+stores = Stores.of(boto3.client("dynamodb"), settings)
 registry = Registry(boto3.client("sagemaker"))
 bus = Bus(boto3.client("events"), settings.bus_name)
 

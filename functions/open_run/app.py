@@ -20,12 +20,7 @@ from tidemill.settings import OpenRunSettings
 
 logger = Logger()
 settings = OpenRunSettings.from_env()
-stores = Stores(
-    boto3.client("dynamodb"),
-    state_table=settings.state_table,
-    ledger_table=settings.ledger_table,
-    ledger_days=settings.ledger_retention_days,
-)
+stores = Stores.of(boto3.client("dynamodb"), settings)
 datasets = Datasets(stores.ledger, Lake(boto3.client("s3")), settings.artifact_bucket)
 
 

@@ -22,12 +22,7 @@ from tidemill.settings import PlanCheckSettings
 
 logger = Logger()
 settings = PlanCheckSettings.from_env()
-stores = Stores(
-    boto3.client("dynamodb"),
-    state_table=settings.state_table,
-    ledger_table=settings.ledger_table,
-    ledger_days=settings.ledger_retention_days,
-)
+stores = Stores.of(boto3.client("dynamodb"), settings)
 plans = Plans(Lake(boto3.client("s3")), settings.artifact_bucket)
 
 

@@ -24,12 +24,7 @@ LEASE_SECONDS = 7 * 3600.0  # longer than the rollout machine's own limit
 
 logger = Logger()
 settings = PlanRolloutSettings.from_env()
-stores = Stores(
-    boto3.client("dynamodb"),
-    state_table=settings.state_table,
-    ledger_table=settings.ledger_table,
-    ledger_days=settings.ledger_retention_days,
-)
+stores = Stores.of(boto3.client("dynamodb"), settings)
 sagemaker = boto3.client("sagemaker")
 endpoints = Endpoints(sagemaker)
 registry = Registry(sagemaker)

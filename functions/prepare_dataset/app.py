@@ -28,12 +28,7 @@ logger = Logger()
 settings = PrepareDatasetSettings.from_env()
 s3 = boto3.client("s3")
 lake, versions = Lake(s3), Versions(s3)
-stores = Stores(
-    boto3.client("dynamodb"),
-    state_table=settings.state_table,
-    ledger_table=settings.ledger_table,
-    ledger_days=settings.ledger_retention_days,
-)
+stores = Stores.of(boto3.client("dynamodb"), settings)
 
 
 @logger.inject_lambda_context

@@ -20,12 +20,7 @@ from tidemill.times import seconds
 logger = Logger()
 settings = RaiseTriggerSettings.from_env()
 raising = Raising(
-    Stores(
-        boto3.client("dynamodb"),
-        state_table=settings.state_table,
-        ledger_table=settings.ledger_table,
-        ledger_days=settings.ledger_retention_days,
-    ),
+    Stores.of(boto3.client("dynamodb"), settings),
     Queue(boto3.client("sqs"), settings.trigger_queue_url),
     Bus(boto3.client("events"), settings.bus_name),
 )

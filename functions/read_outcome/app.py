@@ -25,12 +25,7 @@ from tidemill.settings import ReadOutcomeSettings
 logger = Logger()
 settings = ReadOutcomeSettings.from_env()
 sagemaker = boto3.client("sagemaker")
-stores = Stores(
-    boto3.client("dynamodb"),
-    state_table=settings.state_table,
-    ledger_table=settings.ledger_table,
-    ledger_days=settings.ledger_retention_days,
-)
+stores = Stores.of(boto3.client("dynamodb"), settings)
 lake = Lake(boto3.client("s3"))
 bus = Bus(boto3.client("events"), settings.bus_name)
 outcomes = Outcomes(stores, Jobs(sagemaker), Registry(sagemaker), lake, Quarantine(lake, bus))

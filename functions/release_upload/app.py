@@ -20,12 +20,7 @@ from tidemill.settings import ReleaseUploadSettings
 logger = Logger()
 settings = ReleaseUploadSettings.from_env()
 releasing = Releasing(
-    Stores(
-        boto3.client("dynamodb"),
-        state_table=settings.state_table,
-        ledger_table=settings.ledger_table,
-        ledger_days=settings.ledger_retention_days,
-    ),
+    Stores.of(boto3.client("dynamodb"), settings),
     Lake(boto3.client("s3")),
     Queue(boto3.client("sqs"), settings.trigger_queue_url),
     settings.artifact_bucket,

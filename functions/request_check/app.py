@@ -20,12 +20,7 @@ from tidemill.settings import RequestCheckSettings
 logger = Logger()
 settings = RequestCheckSettings.from_env()
 checking = Checking(
-    Stores(
-        boto3.client("dynamodb"),
-        state_table=settings.state_table,
-        ledger_table=settings.ledger_table,
-        ledger_days=settings.ledger_retention_days,
-    ),
+    Stores.of(boto3.client("dynamodb"), settings),
     Workflows(boto3.client("stepfunctions"), settings.check_arn),
 )
 

@@ -19,12 +19,7 @@ from tidemill.settings import RequestRunSettings
 
 logger = Logger()
 settings = RequestRunSettings.from_env()
-stores = Stores(
-    boto3.client("dynamodb"),
-    state_table=settings.state_table,
-    ledger_table=settings.ledger_table,
-    ledger_days=settings.ledger_retention_days,
-)
+stores = Stores.of(boto3.client("dynamodb"), settings)
 queue = Queue(boto3.client("sqs"), settings.trigger_queue_url)
 
 

@@ -26,12 +26,7 @@ from tidemill.settings import CloseRunSettings
 
 logger = Logger()
 settings = CloseRunSettings.from_env()
-stores = Stores(
-    boto3.client("dynamodb"),
-    state_table=settings.state_table,
-    ledger_table=settings.ledger_table,
-    ledger_days=settings.ledger_retention_days,
-)
+stores = Stores.of(boto3.client("dynamodb"), settings)
 workflows = boto3.client("stepfunctions")
 jobs = Jobs(boto3.client("sagemaker"))
 closing = Closing(

@@ -20,12 +20,7 @@ from tidemill.settings import StartRolloutSettings
 
 logger = Logger()
 settings = StartRolloutSettings.from_env()
-stores = Stores(
-    boto3.client("dynamodb"),
-    state_table=settings.state_table,
-    ledger_table=settings.ledger_table,
-    ledger_days=settings.ledger_retention_days,
-)
+stores = Stores.of(boto3.client("dynamodb"), settings)
 rollouts = Rollouts(
     stores,
     Registry(boto3.client("sagemaker")),

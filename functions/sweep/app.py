@@ -30,12 +30,7 @@ from tidemill.settings import SweepSettings
 logger = Logger()
 settings = SweepSettings.from_env()
 dynamodb, s3 = boto3.client("dynamodb"), boto3.client("s3")
-stores = Stores(
-    dynamodb,
-    state_table=settings.state_table,
-    ledger_table=settings.ledger_table,
-    ledger_days=settings.ledger_retention_days,
-)
+stores = Stores.of(dynamodb, settings)
 sqs, workflows, sagemaker = (boto3.client(name) for name in ("sqs", "stepfunctions", "sagemaker"))
 triggers = Queue(sqs, settings.trigger_queue_url)
 reconciliation = Reconciliation(

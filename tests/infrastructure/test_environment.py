@@ -128,4 +128,4 @@ def test_every_layer_has_a_folder(template):
 @pytest.mark.parametrize("folder", FOLDERS)
 def test_whoever_writes_the_ledger_knows_how_long_entries_are_kept(folder):
     text = (ROOT / "functions" / folder / "app.py").read_text()
-    assert text.count("Stores(") == text.count("ledger_days=")
+    assert "Stores(" not in text, "Stores.of takes it from the settings"

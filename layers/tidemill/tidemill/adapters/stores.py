@@ -1,6 +1,6 @@
 """Everything kept in the two tables, wired once."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, Self
 
 from tidemill.adapters.champions import Champions
 from tidemill.adapters.checks import Checks
@@ -16,6 +16,22 @@ from tidemill.adapters.triggers import Triggers
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
+
+
+class Tables(Protocol):
+    """The settings of every function that has both tables."""
+
+    @property
+    def state_table(self) -> str:
+        """Its name."""
+
+    @property
+    def ledger_table(self) -> str:
+        """Its name."""
+
+    @property
+    def ledger_retention_days(self) -> str:
+        """How long entries that nothing rests on are kept; "0" is for ever."""
 
 
 class Stores:
@@ -48,3 +64,13 @@ class Stores:
         self.standings = Standings(self.state)
         self.runs = Runs(self.state, self.ledger, self.leases, self.triggers, self.standings)
         self.champions = Champions(self.state, self.ledger)
+
+    @classmethod
+    def of(cls, client: "DynamoDBClient", tables: Tables) -> Self:
+        """Wire a function's stores as its settings say."""
+        return cls(
+            client,
+            state_table=tables.state_table,
+            ledger_table=tables.ledger_table,
+            ledger_days=tables.ledger_retention_days,
+        )

@@ -33,6 +33,9 @@ Problem = Literal["binary", "multiclass", "regression"]
 Direction = Literal["maximize", "minimize"]
 Approval = Literal["auto", "manual"]
 Violation = Literal["refuse", "drop", "warn"]
+Redaction = Literal["hash", "drop"]
+Distance = Literal["robust", "simple"]
+Reported = Literal["worst", "all", "none"]
 ColumnType = Literal["number", "boolean", "time", "category"]
 
 
@@ -264,6 +267,51 @@ class Deploy(_Document):
     count: int
 
 
+@dataclass(frozen=True, slots=True)
+class Capture(_Document):
+    """What of an endpoint's traffic is kept for the watch."""
+
+    percent: int = 100  # of the requests, 0 to 100; 0 captures nothing
+    redact: dict[str, Redaction] = field(default_factory=dict)  # column → how, before writing
+
+
+@dataclass(frozen=True, slots=True)
+class Drift(_Document):
+    """When what an endpoint is asked counts as drifted, and when that is told."""
+
+    distance: Distance = "robust"
+    threshold: float = 0.1  # a feature's distance above it is a violation
+    clears_below: float = 0.05  # and it is over only when below this (hysteresis)
+    windows: int = 3  # of the last `of` windows so many must be violated
+    of: int = 5
+    minimum_rows: int = 500  # of a window; with fewer it says nothing
+    cooldown_seconds: int = 86_400  # between two findings
+    per_week: int = 2  # findings in any seven days
+    ignore: tuple[str, ...] = ()  # columns that are profiled but never found to have drifted
+    retrain: bool = True  # false: findings notify people only
+
+
+@dataclass(frozen=True, slots=True)
+class Quality(_Document):
+    """What live predictions must reach once their truth is known."""
+
+    metric: str
+    direction: Direction
+    floor: float
+    minimum_rows: int = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Watch(_Document):
+    """How the endpoint's traffic is looked at."""
+
+    every_seconds: int = 3_600  # a window's length, and between two looks; 0 is never
+    capture: Capture = Capture()
+    drift: Drift = Drift()
+    quality: Quality | None = None
+    metrics: Reported = "worst"  # which features get CloudWatch metrics of their own
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spec(_Document):
     """One model, compiled."""
@@ -280,6 +328,7 @@ class Spec(_Document):
     evaluate: Evaluate
     approve: Approve
     deploy: Deploy
+    watch: Watch = Watch()
 
     def __post_init__(self) -> None:
         """Refuse another version's document, rather than half understand it."""
