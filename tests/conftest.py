@@ -16,6 +16,13 @@ for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL"):
     os.environ.pop(name, None)
 
 import pytest  # noqa: E402  # after the credentials, as plugins import boto3 too
+from hypothesis import HealthCheck, settings  # noqa: E402  # likewise
+
+# The same examples every time, and nothing that depends on how fast the machine is.
+settings.register_profile(
+    "tidemill", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("tidemill")
 
 ROOT = Path(__file__).parents[1]
 

@@ -154,7 +154,7 @@ def take(table, changes):
     table.changes.take(changes, table.now)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(steps=steps, last=st.sampled_from(["stream", "sweep"]))
 def test_one_chain_whatever_comes_twice_late_or_dies(steps, last):
     table = Table(TEMPLATE)

@@ -177,7 +177,6 @@ def check(world):
 
 LAWS = settings(
     max_examples=250,
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 

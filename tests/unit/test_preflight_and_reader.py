@@ -42,7 +42,7 @@ def written(table, form):
 PACKED = {"": bytes, ".gz": gzip.compress, ".zst": zstd.compress}
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(
     table=rows,
     form=st.sampled_from(["csv", "tsv", "jsonl"]),

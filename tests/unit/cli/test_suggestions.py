@@ -178,7 +178,7 @@ VALUES = st.sampled_from(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.lists(st.tuples(COLUMN, VALUES), unique_by=lambda item: item[0], max_size=6), COLUMN)
 def test_whatever_the_columns_are_called_the_spec_compiles(columns, target):
     target = target if target not in dict(columns) else f"{target}."
@@ -193,7 +193,7 @@ def test_whatever_the_columns_are_called_the_spec_compiles(columns, target):
     assert spec.data.exclude == ()
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.lists(COLUMN, unique=True, min_size=1, max_size=5))
 def test_what_is_suggested_compiles_once_its_marks_are_removed(names):
     held = [column(f"late {name}", [1, 2] * 200, "number") for name in names]

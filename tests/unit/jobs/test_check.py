@@ -221,9 +221,7 @@ cells = st.sampled_from(
 )
 
 
-@settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(rows=st.lists(st.tuples(cells, cells), min_size=1, max_size=30), seed=st.integers())
 def test_facts_of_shuffled_rows_agree_in_counts(tmp_path, rows, seed):
     shuffled = random.Random(seed).sample(rows, len(rows))

@@ -342,9 +342,7 @@ cells = st.sampled_from(["", "NA", "1", "2.5", "-3e2", "07", "true", "2026-01-01
 rows = st.lists(
     st.tuples(cells, cells, st.sampled_from(["yes", "no"])), min_size=1, max_size=30
 )  # fmt: skip
-PATIENT = settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+PATIENT = settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @PATIENT

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tidemill_jobs import features as module
@@ -204,7 +204,6 @@ texts = st.one_of(st.text(max_size=4), st.sampled_from(["a", "b", "other", "NA",
 raw_rows = st.lists(st.tuples(numbers, booleans, times, texts), min_size=4, max_size=25)
 
 
-@settings(deadline=None)
 @given(raw_rows)
 def test_serving_transforms_a_row_as_prepare_does(rows):
     columns = dict(zip(KINDS, map(list, zip(*rows, strict=True)), strict=True))

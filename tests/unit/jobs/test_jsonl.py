@@ -4,7 +4,7 @@ import json
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tidemill_jobs import jsonl, reader, schema
@@ -194,7 +194,6 @@ def files(draw):
     return rows, text.encode()
 
 
-@settings(deadline=None)
 @given(file=files(), chunk=st.sampled_from([1, 7, 4096]))
 def test_every_value_that_was_written_is_read(tmp_path_factory, file, chunk):
     objects, content = file
@@ -217,7 +216,6 @@ def test_every_value_that_was_written_is_read(tmp_path_factory, file, chunk):
                 assert isinstance(read_row[name], bool) == isinstance(value, bool)
 
 
-@settings(deadline=None)
 @given(file=files(), data=st.data())
 def test_a_damaged_file_is_refused_or_read_as_the_json_module_reads_it(
     tmp_path_factory, file, data

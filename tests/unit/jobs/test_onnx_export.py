@@ -85,7 +85,7 @@ def test_every_problem_with_numbers_categories_and_both(problem, numeric, codes)
     compare(problem, numeric, codes)
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(
     st.sampled_from(sorted(OBJECTIVES)),
     st.integers(0, 3),

@@ -178,9 +178,7 @@ def test_the_job_takes_the_contract_as_an_input(container, lake, contract, fligh
 
 
 cell = st.sampled_from(["abc", "-1", "99", "", "007", "1e300"])
-PATIENT = settings(
-    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+PATIENT = settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @PATIENT
@@ -217,9 +215,7 @@ def splits_of(lake, tmp_path, make_spec):
     return look
 
 
-@settings(
-    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(order=st.permutations(range(5)), known=st.integers(1, 4), by_id=st.booleans())
 def test_a_row_stays_in_its_split_when_files_are_added_or_reordered(splits_of, order, known, by_id):
     def text(number):

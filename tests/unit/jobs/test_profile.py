@@ -2,7 +2,7 @@ import math
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tidemill_jobs.profile import columns as module
@@ -71,7 +71,6 @@ def test_too_many_categories_are_cut_and_the_count_is_not_claimed(monkeypatch):
 floats = st.lists(st.one_of(st.none(), st.floats(-1e6, 1e6)), max_size=30)
 
 
-@settings(deadline=None)
 @given(floats, floats)
 def test_merging_is_profiling_the_whole(left, right):
     def of(cells):
@@ -90,7 +89,6 @@ def test_merging_is_profiling_the_whole(left, right):
     assert merged.moments.std_dev == pytest.approx(whole.moments.std_dev, rel=1e-6, abs=1e-3)
 
 
-@settings(deadline=None)
 @given(st.lists(st.sampled_from("abc")), st.lists(st.sampled_from("cde")))
 def test_merging_counts_adds_them(left, right):
     def of(cells):

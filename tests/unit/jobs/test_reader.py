@@ -5,7 +5,7 @@ import io
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tidemill_jobs import csv_structure, packed, reader
@@ -298,7 +298,6 @@ def written(rows, quoting, delimiter=","):
     return text.getvalue().encode()
 
 
-@settings(deadline=None)
 @given(
     tables,
     st.sampled_from([csv.QUOTE_ALL, csv.QUOTE_MINIMAL]),
@@ -321,7 +320,6 @@ def test_every_cell_that_was_written_is_read(tmp_path_factory, rows, quoting, ch
     assert len(read_rows) == len(rows) or len(rows[0]) == 1
 
 
-@settings(deadline=None)
 @given(tables, st.data())
 def test_a_damaged_file_is_refused_or_read_as_the_csv_module_reads_it(tmp_path_factory, rows, data):
     content = written(rows, csv.QUOTE_ALL)

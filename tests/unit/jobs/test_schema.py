@@ -126,7 +126,7 @@ any_cell = st.one_of(digits, stamps, words, st.text(max_size=6), st.floats().map
 READERS = {"number": read_number, "boolean": read_boolean, "time": read_time, "category": read_text}
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(any_cell, st.sampled_from(sorted(READERS)))
 @example("1_0", "number")
 @example("2000-02-29 12:00Z", "time")

@@ -74,20 +74,20 @@ def check(text):
     assert diff(spec, spec) == []
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(rewritten_lines())
 def test_rewritten_lines_compile_or_are_findings(text):
     check(text)
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(cut_characters())
 @example('project: "\\ud800"')
 def test_cut_characters_compile_or_are_findings(text):
     check(text)
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(st.binary(max_size=60))
 def test_bytes_are_findings(content):
     check(content)
