@@ -26,6 +26,7 @@ DAY: Final = 1_440  # minutes
 THURSDAY: Final = 3  # 1970-01-01, counting from Monday
 PARTS: Final = ("hour", "minute_of_day", "weekday", "month", "days")
 VERSION: Final = 1
+THRESHOLD: Final = 0.5  # from this probability on, the label is the positive class
 
 Class = str | int | float | bool
 Floats = NDArray[np.float64]
@@ -145,6 +146,11 @@ class ModelInput:
 
     def __getitem__(self, rows: Any) -> Self:
         return type(self)(self.numeric[rows], self.categories[rows])
+
+
+def class_name(value: Class) -> str:
+    """Return a class as text: true and false as JSON writes them."""
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def transform(features: Features, columns: Mapping[str, Sequence[str] | Floats]) -> ModelInput:

@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tidemill_jobs.errors import JobError
+from tidemill_jobs.features import THRESHOLD
 from tidemill_jobs.spec import Problem
 
-THRESHOLD: Final = 0.5
 SMALLEST: Final = 1e-15  # a probability of 0 would make the log loss infinite
 
 Truth = NDArray[np.int64]

@@ -11,11 +11,10 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, Protocol
 
 from tidemill_jobs.errors import JobError, ValueRefusedError
-from tidemill_jobs.features import Features
-from tidemill_jobs.predictor import class_name
+from tidemill_jobs.features import class_name
 
 CSV: Final = "text/csv"
 JSON: Final = "application/json"
@@ -39,6 +38,26 @@ class RequestRefusedError(JobError):
     def __init__(self, status: HTTPStatus, message: str) -> None:
         super().__init__(message)
         self.status = status
+
+
+class SyntaxRefusedError(ValueRefusedError):
+    """The body is not of the type that its Content-Type names."""
+
+
+class ColumnsRefusedError(ValueRefusedError):
+    """A row has not the columns that the model's rows have."""
+
+
+class Columns(Protocol):
+    """What must be known of a model to read its rows."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The columns that the model reads."""
+
+    @property
+    def header(self) -> tuple[str, ...]:
+        """The uploads' columns, without target and excluded ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +102,7 @@ def negotiate(content_type: str, accept: str) -> tuple[str, str]:
     )
 
 
-def parse(kind: str, body: bytes, features: Features) -> Request:
+def parse(kind: str, body: bytes, features: Columns) -> Request:
     """
     Return the rows of a body.
 
@@ -93,7 +112,7 @@ def parse(kind: str, body: bytes, features: Features) -> Request:
     try:
         text = body.decode("utf-8-sig")
     except UnicodeDecodeError as exc:
-        raise ValueRefusedError(
+        raise SyntaxRefusedError(
             f"The body is not UTF-8: byte 0x{body[exc.start]:02x} at offset {exc.start}."
         ) from exc
     request = _PARSERS[kind](text, features)
@@ -132,11 +151,11 @@ def _render_csv(predictions: Sequence[Prediction]) -> bytes:
     return text.getvalue().encode()
 
 
-def _parse_csv(text: str, features: Features) -> Request:
+def _parse_csv(text: str, features: Columns) -> Request:
     try:
         lines = list(csv.reader(io.StringIO(text, newline=""), strict=True))
     except csv.Error as exc:
-        raise ValueRefusedError(f"The body is not CSV: {exc}.") from exc
+        raise SyntaxRefusedError(f"The body is not CSV: {exc}.") from exc
     while lines and not lines[-1]:
         lines.pop()
     if not lines:
@@ -147,7 +166,7 @@ def _parse_csv(text: str, features: Features) -> Request:
     rows = []
     for number, row in enumerate(lines[1:], start=1):
         if len(row) != len(header):
-            raise ValueRefusedError(
+            raise ColumnsRefusedError(
                 f"Row {number} has {len(row)} cells where the header has {len(header)}; send as "
                 "many, with double quotes around a text that holds a comma."
             )
@@ -155,18 +174,18 @@ def _parse_csv(text: str, features: Features) -> Request:
     return Request(rows, "list")
 
 
-def _header(cells: Sequence[str], features: Features) -> Sequence[str] | None:
+def _header(cells: Sequence[str], features: Columns) -> Sequence[str] | None:
     """Return the first line if it names columns: at least half of those that the model reads."""
     named = set(cells) & set(features.names)
     if 2 * len(named) < len(features.names):
         return None
     repeated = next((name for name in cells if cells.count(name) > 1), None)
     if repeated is not None:
-        raise ValueRefusedError(f"Two columns are called '{repeated}'; send each once.")
+        raise ColumnsRefusedError(f"Two columns are called '{repeated}'; send each once.")
     return cells
 
 
-def _parse_json(text: str, features: Features) -> Request:
+def _parse_json(text: str, features: Columns) -> Request:
     document = _load(text, "The body")
     if isinstance(document, dict):
         if isinstance(document.get("instances"), list) and "instances" not in features.names:
@@ -174,12 +193,12 @@ def _parse_json(text: str, features: Features) -> Request:
         return Request([document], "object")
     if isinstance(document, list):
         return Request(_rows(document, features), "list")
-    raise ValueRefusedError(
+    raise ColumnsRefusedError(
         'The body is neither an object nor a list; send {"column": value, …} or a list of such.'
     )
 
 
-def _parse_json_lines(text: str, features: Features) -> Request:
+def _parse_json_lines(text: str, features: Columns) -> Request:
     lines = [line for line in text.split("\n") if line.strip()]
     rows = [_load(line, f"Row {number}") for number, line in enumerate(lines, start=1)]
     return Request(_rows(rows, features), "list")
@@ -189,19 +208,19 @@ def _load(text: str, what: str) -> Any:
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as exc:
-        raise ValueRefusedError(f"{what} is not JSON: {exc}.") from exc
+        raise SyntaxRefusedError(f"{what} is not JSON: {exc}.") from exc
 
 
-def _rows(entries: Sequence[Any], features: Features) -> list[Row]:
+def _rows(entries: Sequence[Any], features: Columns) -> list[Row]:
     return [
         entry if isinstance(entry, dict) else _named(entry, number, features)
         for number, entry in enumerate(entries, start=1)
     ]
 
 
-def _named(cells: Any, number: int, features: Features) -> Row:
+def _named(cells: Any, number: int, features: Columns) -> Row:
     if not isinstance(cells, list):
-        raise ValueRefusedError(
+        raise ColumnsRefusedError(
             f"Row {number} is neither an object nor a list of cells; send one of the two."
         )
     for names in (features.header, features.names):
@@ -211,7 +230,7 @@ def _named(cells: Any, number: int, features: Features) -> Row:
     if len(features.names) != len(features.header):
         expected = f"{len(features.names)} as the model reads them ({', '.join(features.names)}) "
         expected += f"or {len(features.header)} as the uploads have them"
-    raise ValueRefusedError(
+    raise ColumnsRefusedError(
         f"Row {number} has {len(cells)} cells; send {expected}; or name the columns."
     )
 
@@ -220,7 +239,7 @@ def _dump(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
-_PARSERS: Final[dict[str, Callable[[str, Features], Request]]] = {
+_PARSERS: Final[dict[str, Callable[[str, Columns], Request]]] = {
     CSV: _parse_csv,
     JSON: _parse_json,
     JSON_LINES: _parse_json_lines,

@@ -1,6 +1,5 @@
 """A trained model, ready to answer: features.json and model.onnx, and nothing of the trainer."""
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
@@ -10,12 +9,11 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 
 from tidemill_jobs.errors import JobError
-from tidemill_jobs.features import Class, Features, ModelInput, transform_rows
+from tidemill_jobs.features import THRESHOLD, Features, ModelInput, class_name, transform_rows
 
 MODEL, FEATURES, DESCRIPTION = "model.onnx", "features.json", "model.json"
 NUMERIC, CATEGORIES, SCORES = "numeric", "categories", "scores"  # as onnx_export.py names them
 ROWS = 4_096  # per call: bounds the memory of a large request
-THRESHOLD = 0.5  # from this probability on, the label is the positive class
 
 Scores = NDArray[np.float32]
 
@@ -95,8 +93,3 @@ def describe(features: Features, scores: Scores) -> list[dict[str, Any]]:
         {"label": classes[int(best)], "probabilities": dict(zip(names, row, strict=True))}
         for best, row in zip(scores.argmax(axis=1), shortest, strict=True)
     ]
-
-
-def class_name(value: Class) -> str:
-    """Return a class as text: true and false as JSON writes them."""
-    return value if isinstance(value, str) else json.dumps(value)

@@ -20,10 +20,10 @@ from numpy.typing import NDArray
 
 from tidemill_jobs.container import Container, read_document
 from tidemill_jobs.errors import JobError
-from tidemill_jobs.features import OTHER, Features, ModelInput
+from tidemill_jobs.features import OTHER, Features, ModelInput, class_name
 from tidemill_jobs.onnx_export import export
 from tidemill_jobs.parameters import Parameters
-from tidemill_jobs.predictor import DESCRIPTION, FEATURES, MODEL, Predictor, Scores, class_name
+from tidemill_jobs.predictor import DESCRIPTION, FEATURES, MODEL, Predictor, Scores
 from tidemill_jobs.prepared import read_rows
 
 log = logging.getLogger(__name__)

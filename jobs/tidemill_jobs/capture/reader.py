@@ -1,0 +1,129 @@
+"""
+Captured traffic as frames: bounded batches of rows and their predictions.
+
+No line is worth a crash: what cannot be read is counted by a reason, with an example. A request is
+read as the endpoint reads it (`payload`), so that what it understood is understood here.
+"""
+
+from collections.abc import Iterator
+from typing import Final, NamedTuple
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from tidemill_jobs.capture.errors import UnreadableError
+from tidemill_jobs.capture.event import Event, Head, read_event, read_head
+from tidemill_jobs.capture.frames import PREDICTIONS, Rows
+from tidemill_jobs.capture.layout import hour_of
+from tidemill_jobs.capture.lines import Line, Stream, lines
+from tidemill_jobs.capture.schema import Schema
+from tidemill_jobs.capture.tally import Tally
+
+__all__ = ["PREDICTIONS", "Batch", "CaptureReader", "EventIds"]
+
+BATCH_ROWS: Final = 20_000
+BATCH_BYTES: Final = 16 * 1_048_576  # of lines
+_BLANK: Final = b" \t\r"
+
+
+class Batch(NamedTuple):
+    """
+    Some rows, and what was answered to them: row n of the one is row n of the other.
+
+    Args:
+        inputs: The columns that the model reads (and up to 50 that it does not know), cells as
+            given: text where the request was CSV, typed where it was JSON. A column that no row
+            of the batch has is left out.
+        predictions: The columns of `PREDICTIONS`; without an answer prediction and
+            probabilities are null.
+    """
+
+    inputs: pl.DataFrame
+    predictions: pl.DataFrame
+
+
+class EventIds:
+    """Which events were read; takes eight bytes each, and errs once in 2^64 / n."""
+
+    def __init__(self) -> None:
+        self._recent: set[int] = set()
+        self._older: NDArray[np.uint64] = np.empty(0, np.uint64)
+
+    def add(self, event_id: str) -> bool:
+        """Note an event; False when it is there already."""
+        digest = hash(event_id) & 0xFFFF_FFFF_FFFF_FFFF
+        if digest in self._recent:
+            return False
+        at = int(np.searchsorted(self._older, np.uint64(digest)))
+        if at < len(self._older) and int(self._older[at]) == digest:
+            return False
+        self._recent.add(digest)
+        if len(self._recent) >= max(65_536, len(self._older) // 4):
+            recent = np.fromiter(self._recent, np.uint64, len(self._recent))
+            self._older = np.sort(np.concatenate((self._older, recent)))
+            self._recent = set()
+        return True
+
+
+class CaptureReader:
+    """
+    Reads captured files, one after the other; `tally` counts what it met in all of them.
+
+    Args:
+        schema: The model's.
+        seen: Events that were read before, by other readers of the same window.
+    """
+
+    def __init__(self, schema: Schema, seen: EventIds | None = None) -> None:
+        self.schema = schema
+        self.tally = Tally()
+        self._seen = seen or EventIds()
+
+    def read(self, stream: Stream, key: str = "") -> Iterator[Batch]:
+        """
+        Yield the rows of one file.
+
+        Args:
+            stream: Its bytes.
+            key: Its key or name: tells the hour that its events are of, and names examples.
+        """
+        hour = hour_of(key)
+        rows, size = Rows(self.schema, self.tally), 0
+        self.tally.files += 1
+        for number, line in enumerate(lines(stream), start=1):
+            event = self._event(line, hour, f"{key}:{number}")
+            if event is None:
+                continue
+            size += len(line.data or b"")
+            rows.add(event)
+            if event.unanswered is not None:
+                self.tally.unanswered_line(event.unanswered, f"{key}:{number}")
+            if len(rows) >= BATCH_ROWS or size >= BATCH_BYTES:
+                yield Batch(*rows.frames())
+                rows, size = Rows(self.schema, self.tally), 0
+        if len(rows):
+            yield Batch(*rows.frames())
+
+    def _event(self, line: Line, hour: int | None, where: str) -> Event | None:
+        if line.data is not None and not line.data.strip(_BLANK):
+            return None
+        self.tally.lines += 1
+        try:
+            head = read_head(line.data, hour)
+            self._refuse_duplicate(head)
+            event = read_event(head, self.schema)
+        except UnreadableError as exc:
+            if exc.reason == "not_json" and not line.ended:  # half written; whole the next time
+                self.tally.lines -= 1
+                self.tally.unfinished.append((where.rpartition(":")[0], line.begin))
+            else:
+                self.tally.unreadable_line(exc, where)
+            return None
+        self.tally.events += 1
+        self.tally.rows += len(event.rows)
+        return event
+
+    def _refuse_duplicate(self, head: Head) -> None:
+        if not self._seen.add(head.event_id):
+            raise UnreadableError("duplicate", f"the event {head.event_id} again")

@@ -1,0 +1,70 @@
+"""What must be known of a model to read its captured traffic."""
+
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+from typing import Any, Self
+
+from tidemill_jobs.features import Features, class_name
+from tidemill_jobs.spec import Problem
+
+
+@dataclass(frozen=True, slots=True)
+class Schema:
+    """
+    The columns and the classes of a model.
+
+    Args:
+        names: The columns that the model reads, in its order.
+        header: The uploads' columns without target and excluded ones, in their order: what a row
+            without names may be, besides *names*.
+        problem: What is predicted.
+        classes: As text, in the order of the model's outputs; empty for a regression.
+        ignored: Further columns that a row may have and nobody looks at: ids, times, the target.
+    """
+
+    names: tuple[str, ...]
+    header: tuple[str, ...]
+    problem: Problem
+    classes: tuple[str, ...] = ()
+    ignored: frozenset[str] = frozenset()
+
+    @classmethod
+    def of(cls, features: Features, ignored: Collection[str] = ()) -> Self:
+        """Return the schema of a model by its features.json."""
+        return cls(
+            names=features.names,
+            header=features.header,
+            problem=features.problem,
+            classes=tuple(class_name(value) for value in features.target.classes),
+            ignored=frozenset({features.target.name, *features.header, *ignored}),
+        )
+
+    def without(self, dropped: Collection[str]) -> Self:
+        """
+        Return the schema of traffic from which columns were dropped before it was written.
+
+        They are expected no more, so that nobody misses them.
+        """
+        names = tuple(name for name in self.names if name not in dropped)
+        return replace(self, names=names, ignored=self.ignored | frozenset(dropped))
+
+    def document(self) -> dict[str, Any]:
+        """Return plain JSON; `parse` reads it."""
+        return {
+            "names": list(self.names),
+            "header": list(self.header),
+            "problem": self.problem,
+            "classes": list(self.classes),
+            "ignored": sorted(self.ignored),
+        }
+
+    @classmethod
+    def parse(cls, document: dict[str, Any]) -> Self:
+        """Read what `document` returned."""
+        return cls(
+            names=tuple(document["names"]),
+            header=tuple(document["header"]),
+            problem=document["problem"],
+            classes=tuple(document["classes"]),
+            ignored=frozenset(document["ignored"]),
+        )
