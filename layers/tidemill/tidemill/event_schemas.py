@@ -14,7 +14,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from tidemill.contracts.domain_events import DOMAIN_EVENTS, DomainEvent
 
-_TYPES = {str: "string", int: "integer"}
+_TYPES = {str: "string", int: "integer", bool: "boolean"}
 
 
 def schema(kind: type[DomainEvent]) -> dict[str, Any]:

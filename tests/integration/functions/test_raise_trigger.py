@@ -204,6 +204,18 @@ def test_a_finding_that_is_told_twice_is_one_trigger(cloud, spec):
     assert len(raise_(cloud, found("f-2"))) == 1
 
 
+def test_drift_that_is_for_people_only_is_refused_by_name(cloud, spec):
+    cloud.apply(spec)
+    event = found()
+    event["detail"]["retrain"] = False
+    assert raise_(cloud, event) == []
+    assert raise_(cloud, event) == []
+    ((verdict, reason),) = said(cloud)
+    assert verdict == "refuse"
+    assert reason.endswith("a PSI of 0.31; watch.drift.retrain is false, so nothing starts")
+    assert [detail["verdict"] for _, detail in cloud.events()] == ["refuse"]
+
+
 def test_an_alarm_that_a_spec_names_is_drift(cloud, make_spec, sample):
     apply(cloud, make_spec(triggers={"alarms": ["delay-auc", "delay-auc#2"]}))
     (trigger,) = raise_(cloud, went_off(sample))

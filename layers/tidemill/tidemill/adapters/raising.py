@@ -44,11 +44,19 @@ class Raising:
         return identity
 
     def drift(self, found: DriftFound, at: float) -> str:
-        """Raise the trigger of a drift finding of *at* (seconds since 1970); return its id."""
+        """
+        Raise the trigger of a drift finding of *at* (seconds since 1970); return its id.
+
+        Of a model that is not to be trained for drift, it is refused at once, with its reason.
+        """
         identity = f"drift-{_short(found.finding)}"
         trigger = Trigger(identity, "drift", at, f"drift was found: {found.reason}")
         facts = {"finding": found.finding, "feature": found.feature, "window": found.window}
-        self._raise(found.ref, trigger, facts)
+        if found.retrain:
+            self._raise(found.ref, trigger, facts)
+        else:
+            reason = f"{trigger.why}; watch.drift.retrain is false, so nothing starts"
+            self._dismiss(found.ref, trigger, reason, facts)
         return identity
 
     def alarm(self, changed: AlarmChanged) -> list[str]:
@@ -65,8 +73,7 @@ class Raising:
             trigger = Trigger(f"alarm-{changed.id}", "drift", seconds(changed.at), why)
             if _is_new(changed):
                 reason = f"{said} with its first state after it was made; that is no drift"
-                self._tell(ref, trigger, "refuse")
-                self._stores.triggers.dismissed(ref, trigger, reason, facts)
+                self._dismiss(ref, trigger, reason, facts)
             else:
                 self._raise(ref, trigger, facts)
         return models
@@ -78,6 +85,10 @@ class Raising:
         project, _, model = ref.partition("/")
         # Also of one that is known: the attempt that stored it may have died before it said so.
         self._queue.send({"project": project, "model": model})
+
+    def _dismiss(self, ref: str, trigger: Trigger, reason: str, facts: dict[str, Any]) -> None:
+        self._tell(ref, trigger, "refuse")
+        self._stores.triggers.dismissed(ref, trigger, reason, facts)
 
     def _tell(self, ref: str, trigger: Trigger, verdict: Any) -> None:
         project, _, model = ref.partition("/")

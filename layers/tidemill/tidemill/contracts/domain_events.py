@@ -134,10 +134,27 @@ class DriftFound(DomainEvent):
     """
     What a model sees in service differs from what it learned from.
 
-    *finding* is the same however often it is told; *window* says which traffic was looked at.
+    *finding* is the same however often it is told; *feature* is the one that is farthest; *window*
+    says which traffic was looked at last. Without *retrain* it is for people only.
     """
 
     detail_type = "Drift Found"
+    finding: str
+    feature: str
+    window: str
+    reason: str
+    retrain: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class UpstreamBroken(DomainEvent):
+    """
+    What an endpoint is asked looks broken rather than changed: for the owner of the data.
+
+    Nothing is trained on it. *finding*, *feature* and *window* are as in `Drift Found`.
+    """
+
+    detail_type = "Upstream Broken"
     finding: str
     feature: str
     window: str
@@ -157,4 +174,5 @@ DOMAIN_EVENTS: tuple[type[DomainEvent], ...] = (
     RolloutSucceeded,
     RolloutRolledBack,
     DriftFound,
+    UpstreamBroken,
 )
