@@ -19,6 +19,11 @@ from tidemill_jobs.spec import Problem
 
 SMALLEST: Final = 1e-15  # a probability of 0 would make the log loss infinite
 
+
+class UndefinedError(JobError):
+    """A metric has no value on these rows; the text says why."""
+
+
 Truth = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
@@ -31,7 +36,8 @@ class Outcome:
     Args:
         truth: Class numbers from 0, or a regression's numbers.
         scores: Binary: the positive class's probability per row. Multiclass: a row per row, a
-            probability per class. Regression: the predicted numbers.
+            probability per class; or, where no more is known, the predicted class numbers.
+            Regression: the predicted numbers.
     """
 
     problem: Problem
@@ -48,6 +54,8 @@ class Outcome:
         """The predicted classes: the most probable one."""
         if self.problem == "binary":
             return (self.scores >= THRESHOLD).astype(np.int64)
+        if self.scores.ndim == 1:
+            return self.scores.astype(np.int64)
         labels: Truth = self.scores.argmax(axis=1)
         return labels
 
@@ -90,7 +98,7 @@ def auc(outcome: Outcome) -> float:
     The share of (positive, negative) pairs in which the positive scores higher; a tie counts half.
 
     Raises:
-        JobError: The rows hold one class only.
+        UndefinedError: The rows hold one class only.
 
     Source:
         Hanley and McNeil, *The meaning and use of the area under a ROC curve* (1982), by ranks
@@ -99,8 +107,8 @@ def auc(outcome: Outcome) -> float:
     positive = outcome.classes == 1
     n, m = int(positive.sum()), int((~positive).sum())
     if n == 0 or m == 0:
-        raise JobError(
-            "the test rows hold one class only, so the auc is undefined; deliver more rows."
+        raise UndefinedError(
+            "the rows hold one class only, so the auc is undefined; deliver more rows."
         )
     _, rank_of, counts = np.unique(outcome.scores, return_inverse=True, return_counts=True)
     last = np.cumsum(counts)
@@ -109,8 +117,18 @@ def auc(outcome: Outcome) -> float:
 
 
 def log_loss(outcome: Outcome) -> float:
-    """Return the mean negative log-likelihood in nats (Good, *Rational Decisions*, 1952)."""
+    """
+    Return the mean negative log-likelihood in nats.
+
+    Raises:
+        UndefinedError: No more is known of the predictions than their class.
+
+    Source:
+        Good, *Rational Decisions* (1952).
+    """
     scores = outcome.scores
+    if outcome.problem == "multiclass" and scores.ndim == 1:
+        raise UndefinedError("the answers have no probabilities, so the logloss is undefined.")
     if outcome.problem == "binary":
         scores = np.column_stack((1.0 - scores, scores))
     chosen = scores[np.arange(len(scores)), outcome.classes]
@@ -170,14 +188,16 @@ def r2(outcome: Outcome) -> float:
     Return the coefficient of determination: 1 at best, 0 for always answering the mean.
 
     Raises:
-        JobError: All test rows have the same target.
+        UndefinedError: All rows have the same target.
 
     Source:
         Draper and Smith, *Applied Regression Analysis* (3rd ed., 1998), section 1.3.
     """
     spread = float(outcome.truth.var())
     if spread == 0.0:
-        raise JobError("all test rows have the same target, so r2 is undefined; deliver more rows.")
+        raise UndefinedError(
+            "all rows have the same target, so r2 is undefined; deliver more rows."
+        )
     return 1.0 - mse(outcome) / spread
 
 

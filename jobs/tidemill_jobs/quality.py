@@ -2,10 +2,12 @@
 The evaluation in the shape of Model Monitor's model quality statistics.
 
 Each metric is `{"value", "standard_deviation"}`; the deviation is over five samples of 80 % of
-the rows, and "NaN" below 200 rows, as Model Monitor writes it.
+the rows, and "NaN" below 200 rows, as Model Monitor writes it. A metric that is undefined on the
+rows is "NaN" too.
 """
 
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, Final
 
@@ -13,8 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tidemill_jobs import metrics
-from tidemill_jobs.errors import JobError
-from tidemill_jobs.metrics import Outcome
+from tidemill_jobs.metrics import Metric, Outcome, UndefinedError
 
 SAMPLES: Final = 5
 SAMPLE_SHARE: Final = 0.8
@@ -89,10 +90,11 @@ def _binary(outcome: Outcome) -> dict[str, Any]:
 
 
 def _multiclass(outcome: Outcome) -> dict[str, Any]:
-    majority = np.zeros_like(outcome.scores)
-    majority[:, int(_majority(outcome))] = 1.0
+    majority = np.full(len(outcome.truth), _majority(outcome))
+    numbered = int(max(outcome.truth.max(), outcome.labels.max())) + 1
+    classes = outcome.scores.shape[1] if outcome.scores.ndim > 1 else numbered
     return {
-        "confusion_matrix": confusion_matrix(outcome, outcome.scores.shape[1]),
+        "confusion_matrix": confusion_matrix(outcome, classes),
         **_with_deviations(outcome, _multiclass_values),
         **_constant(_multiclass_rates(Outcome("multiclass", outcome.truth, majority))),
     }
@@ -123,8 +125,10 @@ def confusion_matrix(outcome: Outcome, classes: int) -> dict[str, dict[str, int]
 
 
 def _binary_values(outcome: Outcome) -> Values:
-    return {**_binary_rates(outcome), "auc": metrics.auc(outcome)} | {
-        "logloss": metrics.log_loss(outcome)  # ours
+    return {
+        **_binary_rates(outcome),
+        "auc": _defined(metrics.auc, outcome),
+        "logloss": metrics.log_loss(outcome),  # ours
     }
 
 
@@ -146,7 +150,7 @@ def _binary_rates(outcome: Outcome) -> Values:
 
 
 def _multiclass_values(outcome: Outcome) -> Values:
-    return {**_multiclass_rates(outcome), "logloss": metrics.log_loss(outcome)}
+    return {**_multiclass_rates(outcome), "logloss": _defined(metrics.log_loss, outcome)}
 
 
 def _multiclass_rates(outcome: Outcome) -> Values:
@@ -162,28 +166,42 @@ def _multiclass_rates(outcome: Outcome) -> Values:
 
 
 def _regression_values(outcome: Outcome) -> Values:
-    return {name: known.value(outcome) for name, known in metrics.MEASURES["regression"].items()}
+    known = metrics.MEASURES["regression"]
+    return {name: _defined(measure.value, outcome) for name, measure in known.items()}
 
 
-def _with_deviations(outcome: Outcome, values: Any) -> dict[str, Any]:
-    whole = values(outcome)
-    deviations: dict[str, Any] = dict.fromkeys(whole, "NaN")
+def _defined(metric: Metric, outcome: Outcome) -> float:
+    try:
+        return metric(outcome)
+    except UndefinedError:
+        return math.nan
+
+
+def _with_deviations(
+    outcome: Outcome, values: Callable[[Outcome], Values]
+) -> dict[str, dict[str, float | str]]:
+    whole, samples = values(outcome), []
     if len(outcome.truth) >= SAMPLED_FROM:
         random = np.random.default_rng(0)  # the same report for the same rows
         size = int(len(outcome.truth) * SAMPLE_SHARE)
-        try:
-            samples = [
-                values(outcome.take(random.permutation(len(outcome.truth))[:size]))
-                for _ in range(SAMPLES)
-            ]
-        except JobError:  # a sample without the rare class: no deviation to tell
-            samples = []
-        for name in whole if samples else ():
-            deviations[name] = float(np.std([sample[name] for sample in samples]))
+        samples = [
+            values(outcome.take(random.permutation(len(outcome.truth))[:size]))
+            for _ in range(SAMPLES)
+        ]
     return {
-        name: {"value": value, "standard_deviation": deviations[name]}
+        name: {
+            "value": _written(value),
+            # Undefined in one sample, as where it lacks the rare class: no deviation to tell.
+            "standard_deviation": _written(float(np.std([sample[name] for sample in samples])))
+            if samples
+            else "NaN",
+        }
         for name, value in whole.items()
     }
+
+
+def _written(value: float) -> float | str:
+    return value if math.isfinite(value) else "NaN"
 
 
 def _constant(values: Values) -> dict[str, Any]:
