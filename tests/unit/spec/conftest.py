@@ -63,6 +63,21 @@ approve: auto
 deploy:
   instance: ml.c5.large
   count: 2
+watch:
+  every: 30m
+  capture: {percent: 50, redact: {tailnum: hash, dest: drop}}
+  drift:
+    distance: simple
+    threshold: 0.2
+    windows: 2
+    of: 4
+    minimum_rows: 100
+    cooldown: 12h
+    per_week: 1
+    ignore: [id, carrier]
+    retrain: false
+  quality: {metric: accuracy, floor: 0.6, minimum_rows: 50}
+  metrics: all
 """
 
 

@@ -5,7 +5,7 @@ import pytest
 
 from tidemill.names import LIMIT, aws_name
 from tidemill.spec.compile import compile_spec
-from tidemill.spec.compiled import Spec
+from tidemill.spec.compiled import Capture, Quality, Spec, Watch
 from tidemill.spec.errors import SpecError
 from tidemill.spec.fields import NAME_LIMIT
 from tidemill.spec.metrics import METRICS, UNBOUNDED
@@ -85,6 +85,27 @@ def test_checks_and_triggers_are_compiled(full):
     assert triggers.on_change
 
 
+def test_the_watch_is_compiled(full):
+    watch = compile_spec(full).watch
+
+    assert (watch.every_seconds, watch.metrics) == (1_800, "all")
+    assert watch.capture == Capture(percent=50, redact={"dest": "drop", "tailnum": "hash"})
+    drift = watch.drift
+    assert (drift.distance, drift.threshold, drift.clears_below) == ("simple", 0.2, 0.1)
+    assert (drift.windows, drift.of, drift.minimum_rows) == (2, 4, 100)
+    assert (drift.cooldown_seconds, drift.per_week) == (12 * 3_600, 1)
+    assert (drift.ignore, drift.retrain) == (("carrier", "id"), False)
+    assert watch.quality == Quality("accuracy", "maximize", 0.6, 50)
+
+
+def test_live_predictions_are_judged_as_versions_are_unless_the_spec_says_otherwise():
+    assert compile_spec(f"{HEAD}{DATA}{TRAIN}").watch == Watch()
+    watched = f"{HEAD}{DATA}{TRAIN}watch: {{quality: {{floor: 0.7}}}}\n"
+    judged = compile_spec(f"{watched}evaluate: {{metric: recall}}\n")
+    assert compile_spec(watched).watch.quality == Quality("auc", "maximize", 0.7)
+    assert judged.watch.quality == Quality("recall", "maximize", 0.7)
+
+
 @pytest.mark.parametrize(
     ("written", "days"),
     [
@@ -142,6 +163,19 @@ def test_a_schedule_is_one_of_eventbridge_schedulers(written):
         ("triggers: {alarms: [a, a]}", "triggers.alarms names 'a' twice; remove one"),
         ("triggers: {alarms: ['']}", "triggers.alarms[0] is empty; write a name"),
         ("triggers: {on_change: 1}", "triggers.on_change is 1; write true or false"),
+        ("watch: {every: 5s}", "watch.every is shorter than a minute, Scheduler's step; write"),
+        ("watch: {evry: 5m}", "unknown key 'evry' under watch; did you mean 'every'?"),
+        ("watch: {capture: {percent: 101}}", "watch.capture.percent is 101; it must be at most"),
+        ("watch: {capture: {redact: {a: x}}}", "watch.capture.redact.a is 'x'; write hash or dr"),
+        ("watch: {capture: {redact: {late: drop}}}", "watch.capture.redact names the target 'la"),
+        ("watch: {drift: {ignore: [late]}}", "watch.drift.ignore names the target 'late', which"),
+        ("watch: {drift: {threshold: 0}}", "watch.drift.threshold is 0; it must be more than"),
+        ("watch: {drift: {threshold: 0.1, clears_below: 0.2}}", "watch.drift.clears_below is 0.2"),
+        ("watch: {drift: {windows: 3, of: 2}}", "watch.drift.of is 2, fewer than watch.drift.wi"),
+        ("watch: {quality: {}}", "watch.quality.floor is missing; add `floor: 0.65`"),
+        ("watch: {quality: {flor: 1}}", "unknown key 'flor' under watch.quality; did you mean"),
+        ("watch: {quality: {floor: 70}}", "watch.quality.floor is 70; auc lies between 0 and 1"),
+        ("watch: {quality: {floor: 1, metric: r2}}", "watch.quality.metric is 'r2', which does"),
     ],
 )
 def test_what_checks_and_triggers_cannot_be_is_a_finding(section, said):

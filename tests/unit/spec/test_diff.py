@@ -174,6 +174,9 @@ def test_lines_are_in_columns_and_breaking_ones_are_marked(full):
             ("2400.0", "2359.0"),
         ),
         (("age: 90d", "age: 60d"), "prepare.window.age", ("90d", "60d")),
+        (("every: 30m", "every: 1h"), "watch.every", ("30m", "1h")),
+        (("floor: 0.6", "floor: 0.7"), "watch.quality.floor", ("0.6", "0.7")),
+        (("dest: drop", "dest: hash"), "watch.capture.redact.dest", ("drop", "hash")),
     ],
 )
 def test_policies_are_told_as_people_write_them(full, rewrite, path, values):
@@ -186,4 +189,4 @@ def test_policies_are_told_as_people_write_them(full, rewrite, path, values):
 def test_a_policy_that_is_not_used_is_not_listed(smallest):
     paths = {item.path for item in diff(None, compile_spec(smallest))}
 
-    assert not any(path.startswith(("check.", "triggers.")) for path in paths)
+    assert not any(path.startswith(("check.", "triggers.", "watch.")) for path in paths)

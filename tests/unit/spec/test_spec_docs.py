@@ -20,6 +20,8 @@ DURATIONS = {
     "delivery.max_wait",
     "triggers.cooldown",
     "train.compute.max_runtime",
+    "watch.every",
+    "watch.drift.cooldown",
 }
 DERIVED = {"evaluate.metric": "by problem", "evaluate.direction": "by metric"}
 

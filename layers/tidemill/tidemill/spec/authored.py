@@ -12,7 +12,14 @@ from pydantic import AfterValidator, Field, field_validator
 from pydantic_core.core_schema import ValidationInfo
 
 from tidemill.spec import calendar, instances
-from tidemill.spec.compiled import ColumnType, Direction, Format, Problem, Violation
+from tidemill.spec.authored_watch import Watch
+from tidemill.spec.compiled import (
+    ColumnType,
+    Direction,
+    Format,
+    Problem,
+    Violation,
+)
 from tidemill.spec.durations import format_duration
 from tidemill.spec.fields import (
     DAY,
@@ -30,7 +37,7 @@ from tidemill.spec.fields import (
     seconds,
     suggestion,
 )
-from tidemill.spec.metrics import METRICS, find_metric
+from tidemill.spec.metrics import METRICS, Metric, find_metric
 
 _JOBS = instances.TRAINING & instances.PROCESSING
 
@@ -284,6 +291,7 @@ class Authored(Section):
     evaluate: Evaluate = Field(default_factory=Evaluate)
     approve: Literal["auto", "manual"] = "manual"
     deploy: Deploy = Field(default_factory=Deploy)
+    watch: Watch = Field(default_factory=Watch)
 
     @field_validator("evaluate")
     @classmethod
@@ -291,14 +299,7 @@ class Authored(Section):
         train: Train | None = info.data.get("train")
         if train is None:  # refused itself: what suits it cannot be said
             return value
-        known = tuple(metric.name for metric in METRICS[train.problem])
-        metric = find_metric(train.problem, value.metric or known[0])
-        if metric is None:
-            raise refusal(
-                f"is '{value.metric}', which does not suit a {train.problem} problem; "
-                f"choose one of {', '.join(known)}{suggestion(str(value.metric), known)}",
-                at="metric",
-            )
+        metric = _suitable(train.problem, value.metric, at="metric")
         if value.direction not in (None, metric.direction):
             raise refusal(
                 f"is {value.direction}, but {metric.name} is better the "
@@ -306,13 +307,50 @@ class Authored(Section):
                 "remove the line: it follows from the metric",
                 at="direction",
             )
-        if value.minimum is not None and not metric.low <= value.minimum <= metric.high:
-            raise refusal(
-                f"is {value.minimum:g}; {metric.name} lies between {metric.low:g} "
-                f"and {metric.high:g}: write the share, as 0.7 for 70%"
-                if metric.worst == 0
-                else f"is {value.minimum:g}; {metric.name} lies between {metric.low:g} "
-                f"and {metric.high:g}: choose a value there",
-                at="minimum",
-            )
+        if value.minimum is not None:
+            _within(metric, value.minimum, at="minimum")
         return value
+
+    @field_validator("watch")
+    @classmethod
+    def _knows_its_metric_and_columns(cls, value: Watch, info: ValidationInfo) -> Watch:
+        train: Train | None = info.data.get("train")
+        data: Data | None = info.data.get("data")
+        if train is not None and value.quality is not None:
+            judged: Evaluate | None = info.data.get("evaluate")
+            name = value.quality.metric or (judged.metric if judged else None)
+            metric = _suitable(train.problem, name, at="quality.metric")
+            _within(metric, value.quality.floor, at="quality.floor")
+        for at, names in (
+            ("capture.redact", value.capture.redact),
+            ("drift.ignore", value.drift.ignore),
+        ):
+            if data is not None and data.target in names:
+                raise refusal(
+                    f"names the target '{data.target}', which no request holds; remove it there",
+                    at=at,
+                )
+        return value
+
+
+def _suitable(problem: Problem, name: str | None, *, at: str) -> Metric:
+    """Return the metric of that name, the problem's own without one; refuse any other."""
+    known = tuple(metric.name for metric in METRICS[problem])
+    metric = find_metric(problem, name or known[0])
+    if metric is None:
+        raise refusal(
+            f"is '{name}', which does not suit a {problem} problem; "
+            f"choose one of {', '.join(known)}{suggestion(str(name), known)}",
+            at=at,
+        )
+    return metric
+
+
+def _within(metric: Metric, value: float, *, at: str) -> None:
+    if metric.low <= value <= metric.high:
+        return
+    hint = "write the share, as 0.7 for 70%" if metric.worst == 0 else "choose a value there"
+    raise refusal(
+        f"is {value:g}; {metric.name} lies between {metric.low:g} and {metric.high:g}: {hint}",
+        at=at,
+    )

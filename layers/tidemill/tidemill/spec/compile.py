@@ -2,17 +2,18 @@
 
 import re
 from collections.abc import Callable, Mapping
+from types import UnionType
 from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
-from tidemill.spec import authored, compiled
+from tidemill.spec import authored, authored_watch, compiled
 from tidemill.spec.authored import DECIDED_ELSEWHERE, Authored
 from tidemill.spec.calendar import read_blackout
 from tidemill.spec.errors import Finding, SpecError
 from tidemill.spec.fields import nearest, suggestion
-from tidemill.spec.metrics import default_metric, find_metric
+from tidemill.spec.metrics import Metric, default_metric, find_metric
 from tidemill.spec.yaml_lines import Ambiguous, Document, Origin, Path, dotted, load
 
 VERSION = 1
@@ -91,6 +92,7 @@ def _compiled(spec: Authored) -> compiled.Spec:
         deploy=compiled.Deploy(instance=spec.deploy.instance, count=spec.deploy.count),
         check=_check(spec.check),
         triggers=_triggers(spec.triggers),
+        watch=_watch(spec.watch, problem, metric),
     )
 
 
@@ -127,6 +129,46 @@ def _triggers(triggers: authored.Triggers) -> compiled.Triggers:
     )
 
 
+def _watch(
+    watch: authored_watch.Watch, problem: compiled.Problem, judged_by: Metric
+) -> compiled.Watch:
+    drift, quality = watch.drift, watch.quality
+    clears_below = drift.threshold / 2 if drift.clears_below is None else drift.clears_below
+    return compiled.Watch(
+        every_seconds=watch.every,
+        capture=compiled.Capture(
+            percent=watch.capture.percent, redact=dict(sorted(watch.capture.redact.items()))
+        ),
+        drift=compiled.Drift(
+            distance=drift.distance,
+            threshold=float(drift.threshold),
+            clears_below=float(clears_below),
+            windows=drift.windows,
+            of=drift.of,
+            minimum_rows=drift.minimum_rows,
+            cooldown_seconds=drift.cooldown,
+            per_week=drift.per_week,
+            ignore=tuple(sorted(set(drift.ignore))),
+            retrain=drift.retrain,
+        ),
+        quality=None if quality is None else _quality(quality, problem, judged_by),
+        metrics=watch.metrics,
+    )
+
+
+def _quality(
+    quality: authored_watch.Quality, problem: compiled.Problem, judged_by: Metric
+) -> compiled.Quality:
+    """Live predictions are judged as versions are, unless the spec names another metric."""
+    metric = find_metric(problem, quality.metric or "") or judged_by
+    return compiled.Quality(
+        metric=metric.name,
+        direction=metric.direction,
+        floor=float(quality.floor) + 0.0,  # -0.0 would be another digest
+        minimum_rows=quality.minimum_rows,
+    )
+
+
 def _number(value: float | None) -> float | None:
     return None if value is None else float(value) + 0.0  # -0.0 would be another digest
 
@@ -156,7 +198,7 @@ def _finding(error: Any, document: Document, source: str) -> Finding:
     context: Mapping[str, Any] = error.get("ctx") or {}
     kind: str = error["type"]
     if kind == "refused" and context["at"]:
-        path = (*path, context["at"])
+        path = (*path, *context["at"].split("."))
     origin = _origin(document, path)
     if kind == "extra_forbidden":
         return Finding(origin.key_line, _unknown_key(path), source)
@@ -196,6 +238,8 @@ def _fields(path: Path) -> dict[str, FieldInfo]:
         annotation = section.model_fields[str(part)].annotation
         if get_origin(annotation) is dict:
             annotation = get_args(annotation)[1]
+        if get_origin(annotation) is UnionType:  # a section that may be left out
+            annotation = get_args(annotation)[0]
         if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
             return {}
         section = annotation
@@ -230,6 +274,10 @@ _SECTIONS: tuple[Path, ...] = (
     ("deploy",),
     ("check",),
     ("triggers",),
+    ("watch",),
+    ("watch", "capture"),
+    ("watch", "drift"),
+    ("watch", "quality"),
 )
 
 

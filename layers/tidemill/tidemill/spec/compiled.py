@@ -86,7 +86,7 @@ def _read(kind: Any, value: Any, at: str) -> Any:
         return _parsed(kind, value, at)
     origin, arguments = get_origin(kind), get_args(kind)
     if origin in _UNIONS and isinstance(value, list | tuple | Mapping):
-        held = next((option for option in arguments if get_origin(option) in (tuple, dict)), None)
+        held = next((option for option in arguments if _holds(option)), None)
         return _read(held, value, at) if held else _refuse(at, kind, value)
     if origin is tuple and isinstance(value, list | tuple):
         return tuple(_read(arguments[0], item, f"{at}[{n}]") for n, item in enumerate(value))
@@ -99,11 +99,17 @@ def _read(kind: Any, value: Any, at: str) -> Any:
     return value
 
 
+def _holds(kind: Any) -> bool:
+    return get_origin(kind) in (tuple, dict) or (
+        isinstance(kind, type) and issubclass(kind, _Document)
+    )
+
+
 def _fits(kind: Any, value: Any) -> bool:
     """Say whether *value* is one of a kind that holds no others."""
     origin = get_origin(kind)
     if origin in _UNIONS:
-        return any(_fits(option, value) for option in get_args(kind))
+        return any(_fits(option, value) for option in get_args(kind) if not _holds(option))
     if origin is Literal:
         return value in get_args(kind)
     if origin is not None or isinstance(value, bool):
@@ -126,7 +132,7 @@ def _said(kind: Any) -> str:
         return " or ".join(map(_said, get_args(kind)))
     if origin is Literal:
         return " or ".join(map(repr, get_args(kind)))
-    return _SAID[origin or kind]
+    return _SAID.get(origin or kind, "an object")
 
 
 def _refuse(at: str, kind: Any, value: Any) -> NoReturn:

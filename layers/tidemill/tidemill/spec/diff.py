@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from tidemill.spec.compiled import Check, Spec, Triggers
+from tidemill.spec.compiled import Check, Spec, Triggers, Watch
 from tidemill.spec.durations import format_duration
 from tidemill.spec.metrics import find_metric
 
@@ -33,6 +33,8 @@ _WRITTEN_AS = {
     "prepare.validation": "prepare.split.validation",
     "train.compute.max_runtime_seconds": "train.compute.max_runtime",
     "triggers.cooldown_seconds": "triggers.cooldown",
+    "watch.drift.cooldown_seconds": "watch.drift.cooldown",
+    "watch.every_seconds": "watch.every",
 }
 
 _REFUSED = "refused once versions exist: {}; give the spec another model name instead"
@@ -64,9 +66,15 @@ _EFFECTS = {
     "triggers": "holds from the next trigger on; those that wait are decided by it",
     "triggers.time_zone": "blackouts and schedules are read in it",
     "triggers.schedule": "the schedules are replaced",
+    "watch": "holds from the next look at the endpoint on",
+    "watch.every": "windows have another length from the next look on; findings count anew",
+    "watch.capture": "changes the endpoint at the next rollout",
+    "watch.quality.direction": "follows from the metric",
 }
 #: What stands for {after} when the key's value was taken away.
 _UNSET = {"train.hyperparameters": "at the trainer's default", "evaluate.minimum": "no minimum"}
+#: Sections that a new model does not list when nothing in them was written.
+_DEFAULTS = {"check": Check(), "triggers": Triggers(), "watch": Watch()}
 _BREAKING = frozenset(path for path, effect in _EFFECTS.items() if effect.startswith("refused"))
 
 
@@ -115,10 +123,10 @@ def _flat(spec: Spec) -> dict[str, str]:
     del document["version"]  # of the document's shape, which no one writes
     _gather(document, "", leaves)
     metric = find_metric(spec.train.problem, spec.evaluate.metric)
-    if spec.check == Check():
-        leaves = {path: said for path, said in leaves.items() if not path.startswith("check.")}
-    if spec.triggers == Triggers():
-        leaves = {path: said for path, said in leaves.items() if not path.startswith("triggers.")}
+    unsaid = tuple(
+        f"{name}." for name, default in _DEFAULTS.items() if getattr(spec, name) == default
+    )
+    leaves = {path: said for path, said in leaves.items() if not path.startswith(unsaid)}
     if metric is not None and spec.evaluate.minimum == metric.worst:
         del leaves["evaluate.minimum"]  # how "none" is compiled
     return leaves

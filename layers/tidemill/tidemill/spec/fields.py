@@ -11,7 +11,7 @@ from tidemill.spec.durations import format_duration, parse_duration
 
 NAME_LIMIT = 24  # two such names and the default stack's make 60 of SageMaker's 63 characters
 COLUMN_LIMIT = 256
-HOUR, DAY = 3_600, 86_400
+MINUTE, HOUR, DAY = 60, 3_600, 86_400
 
 #: How a duration looks, for editors; `parse_duration` decides.
 DURATION = r"^([0-9]+[smhd])+$"
@@ -26,7 +26,7 @@ def refusal(message: str, at: str = "") -> PydanticCustomError:
 
     Args:
         message: What follows the key's name, such as `is 'X'; write …`.
-        at: The key below the one under validation that the message is about.
+        at: The key below the one under validation that the message is about, such as `a.b`.
     """
     return PydanticCustomError("refused", "{said}", {"said": message, "at": at})
 
