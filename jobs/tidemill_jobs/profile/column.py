@@ -1,0 +1,346 @@
+"""
+One column's statistics: bounded, and mergeable to what one pass over all rows would give.
+
+A cell is tallied by what it is (`cells.py`), and what the column as a whole is (numbers, or
+categories some of which look like numbers) follows from the tallies when it is asked. That is why
+parts merge: no part has decided anything.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Final, Literal, Self, TypeVar
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from tidemill_jobs.meanings import Meaning, decide_kind
+from tidemill_jobs.profile.cells import Cells, Texts
+from tidemill_jobs.profile.counted import MOST, Few, Frequent, ordered
+from tidemill_jobs.profile.distinct import (
+    TIMES,
+    Distinct,
+    Hashes,
+    hash_floats,
+    hash_numbers,
+    hash_texts,
+    hash_wholes,
+)
+from tidemill_jobs.profile.extents import Lengths, Times
+from tidemill_jobs.profile.numbers import Numbers, plain
+from tidemill_jobs.times import minutes_text
+from tidemill_jobs.values import Kind
+
+InferredType = Literal["Integral", "Fractional", "String", "Unknown"]
+_COUNTS: Final = ("blank", "nans", "codes", "trues", "falses")
+_TRUE: Final = "true"
+_FALSE: Final = "false"
+Part = TypeVar("Part", Lengths, Numbers, Times)
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """
+    The statistics of one column.
+
+    Attributes:
+        rows: All its cells.
+        blank: Cells that are missing in any column: null, NaN, the empty text.
+        nans: Those of them that said NaN; JSON cannot, so compare `missing` instead.
+        not_available: Cells `NA`, `N/A`, … by their text: missing unless the column holds text.
+        codes: Texts such as `007`.
+        trues: Cells that say true.
+        falses: Cells that say false.
+        declared: What the column is, where the spec knows; else it is inferred.
+        numbers: Its numbers; None when it has none.
+        times: Its times; None when it has none.
+        lengths: The lengths of its texts; None when it has none.
+        text_counts: How often which text occurs.
+        number_counts: How often which number occurs; of a declared category they are texts.
+        minute_counts: How often which time occurs.
+        hashed: The different values, once they are too many to be counted one by one.
+    """
+
+    rows: int = 0
+    blank: int = 0
+    nans: int = 0
+    not_available: Mapping[str, int] = field(default_factory=dict)
+    codes: int = 0
+    trues: int = 0
+    falses: int = 0
+    declared: Kind | None = None
+    numbers: Numbers | None = None
+    times: Times | None = None
+    lengths: Lengths | None = None
+    text_counts: Frequent = field(default_factory=Frequent)
+    number_counts: Few = field(default_factory=Few)
+    minute_counts: Few = field(default_factory=Few)
+    hashed: Distinct | None = None
+
+    @property
+    def kind(self) -> Kind | None:
+        """What the column is: declared, or what nine tenths of its cells are; None when empty."""
+        if self.declared is not None:
+            return self.declared
+        numbers = self.numbers.count + self.numbers.infinities if self.numbers else 0
+        counts: dict[Meaning, int] = {
+            "number": numbers,
+            "code": self.codes,
+            "boolean": self.trues + self.falses,
+            "time": self.times.count if self.times else 0,
+            "text": self._text_count - self.codes,
+        }
+        return decide_kind([counts])
+
+    @property
+    def missing(self) -> int:
+        """Cells without a value."""
+        return self.blank + (0 if self.kind == "category" else sum(self.not_available.values()))
+
+    @property
+    def present(self) -> int:
+        """Cells with a value."""
+        return self.rows - self.missing
+
+    @property
+    def kinds(self) -> dict[str, int]:
+        """How many of the cells that are present are what."""
+        numbers = self.numbers or Numbers()
+        words = sum(self.not_available.values()) if self.kind == "category" else 0
+        return {
+            "integral": numbers.wholes,
+            "fractional": numbers.count - numbers.wholes + numbers.infinities,
+            "boolean": self.trues + self.falses,
+            "time": self.times.count if self.times else 0,
+            "text": self._text_count + words,
+        }
+
+    @property
+    def inferred_type(self) -> InferredType:
+        """The column's type in Model Monitor's words."""
+        if self.present == 0:
+            return "Unknown"
+        if self.kind != "number":
+            return "String"
+        return "Fractional" if self.kinds["fractional"] else "Integral"
+
+    @property
+    def complete(self) -> bool:
+        """Whether `categories` names every value that occurs, with its exact count."""
+        return self.hashed is None
+
+    @property
+    def categories(self) -> dict[str, int]:
+        """
+        Return the values with their counts, the most frequent first.
+
+        All kinds of values are here as text: 1.0 as `1`, a time in minutes as ISO 8601. When not
+        `complete`, a text's count may be too low by `error`.
+        """
+        counts = dict(self.text_counts.counts)
+        counts |= {
+            _written(value): rows for value, rows in (self.number_counts.counts or {}).items()
+        }
+        counts |= {minutes_text(at): rows for at, rows in (self.minute_counts.counts or {}).items()}
+        counts |= {_TRUE: self.trues} if self.trues else {}
+        counts |= {_FALSE: self.falses} if self.falses else {}
+        if self.kind == "category":
+            counts |= self.not_available
+        return ordered(counts)
+
+    @property
+    def other(self) -> int:
+        """Rows with a value that `categories` does not tell of."""
+        return self.present - self.infinities - sum(self.categories.values())
+
+    @property
+    def error(self) -> int:
+        """By how much counts in `categories` may be too low."""
+        return self.text_counts.error
+
+    @property
+    def infinities(self) -> int:
+        """Numbers that are infinite, or larger than models can hold."""
+        return self.numbers.infinities if self.numbers else 0
+
+    @property
+    def distinct(self) -> int:
+        """How many different values there are: exact when `complete`, else within about 5 %."""
+        return len(self.categories) if self.hashed is None else self.hashed.count
+
+    def add(self, cells: Cells) -> Self:
+        """Return the column with a batch more."""
+        wholes, floats = np.sort(cells.wholes), np.sort(cells.floats)
+        minutes = np.sort(cells.minutes)
+        found = cells.texts
+        part = Column(
+            rows=cells.rows,
+            blank=cells.blank,
+            nans=cells.nans,
+            not_available=cells.not_available,
+            codes=cells.codes,
+            trues=cells.trues,
+            falses=cells.falses,
+            lengths=_lengths(found),
+            text_counts=found.frequent,
+            minute_counts=_few(minutes, self.minute_counts),
+        )
+        if self.declared == "category":
+            part = replace(part, text_counts=part.text_counts.merge(_as_texts(wholes, floats)))
+        else:
+            counts = _few(wholes, self.number_counts).merge(_few(floats, self.number_counts))
+            part = replace(part, number_counts=counts)
+        if len(wholes) or len(floats) or cells.infinities:
+            numbers = self.numbers or Numbers()
+            part = replace(part, numbers=numbers.add(wholes, floats, cells.infinities))
+        else:
+            part = replace(part, numbers=self.numbers)
+        if len(minutes):
+            part = replace(part, times=(self.times or Times()).add(minutes))
+        else:
+            part = replace(part, times=self.times)
+
+        def hashes() -> Hashes:
+            return np.concatenate(
+                (
+                    hash_wholes(wholes),
+                    hash_floats(floats),
+                    hash_wholes(minutes, TIMES),
+                    hash_texts(found.different),
+                    _hashes_of_flags(part),
+                )
+            )
+
+        return self._merged(part, part.numbers, part.times, hashes)
+
+    def merge(self, other: "Column") -> Self:
+        """Return both together; a kind declared for one of them is that of both."""
+        numbers, times = _merged(self.numbers, other.numbers), _merged(self.times, other.times)
+        merged = self._merged(other, numbers, times, other.known_hashes)
+        return replace(merged, declared=self.declared or other.declared)
+
+    def document(self) -> dict[str, Any]:
+        """Return the column as JSON."""
+        counts = {name: getattr(self, name) for name in _COUNTS if getattr(self, name)}
+        return counts | {
+            "rows": self.rows,
+            "not_available": dict(self.not_available),
+            "declared": self.declared,
+            "numbers": self.numbers.document() if self.numbers else None,
+            "times": self.times.document() if self.times else None,
+            "lengths": asdict(self.lengths) if self.lengths else None,
+            "values": {
+                "texts": asdict(self.text_counts),
+                "numbers": self.number_counts.document(),
+                "minutes": self.minute_counts.document(),
+                "hashed": self.hashed.document() if self.hashed else None,
+            },
+        }
+
+    @classmethod
+    def parse(cls, document: Mapping[str, Any]) -> Self:
+        """Read what `document` returned."""
+        numbers, times, lengths = (document[name] for name in ("numbers", "times", "lengths"))
+        values = document["values"]
+        hashed = values["hashed"]
+        return cls(
+            rows=document["rows"],
+            not_available=document["not_available"],
+            declared=document["declared"],
+            numbers=Numbers.parse(numbers) if numbers else None,
+            times=Times.parse(times) if times else None,
+            lengths=Lengths(**lengths) if lengths else None,
+            text_counts=Frequent(**values["texts"]),
+            number_counts=Few.parse(values["numbers"]),
+            minute_counts=Few.parse(values["minutes"]),
+            hashed=Distinct.parse(hashed) if hashed else None,
+            **{name: document.get(name, 0) for name in _COUNTS},
+        )
+
+    @property
+    def _text_count(self) -> int:
+        return self.lengths.count if self.lengths else 0
+
+    def _merged(
+        self,
+        other: "Column",
+        numbers: Numbers | None,
+        times: Times | None,
+        hashes_of_other: Callable[[], Hashes],
+    ) -> Self:
+        merged = replace(
+            self,
+            **{name: getattr(self, name) + getattr(other, name) for name in _COUNTS},
+            rows=self.rows + other.rows,
+            not_available=_added(self.not_available, other.not_available),
+            numbers=numbers,
+            times=times,
+            lengths=_merged(self.lengths, other.lengths),
+            text_counts=self.text_counts.merge(other.text_counts),
+            number_counts=self.number_counts.merge(other.number_counts),
+            minute_counts=self.minute_counts.merge(other.minute_counts),
+        )
+        parts = (merged.text_counts, merged.number_counts, merged.minute_counts)
+        if all(part.complete for part in parts):
+            return merged
+        hashed = self.hashed or Distinct().add(self.known_hashes())
+        if other.hashed:
+            hashed = hashed.merge(other.hashed)
+        return replace(merged, hashed=hashed.add(hashes_of_other()))
+
+    def known_hashes(self) -> Hashes:
+        """Return the hashes of the values that are counted one by one."""
+        if self.hashed is not None:
+            return Distinct().hashes
+        texts = pl.Series(list(self.text_counts.counts), dtype=pl.String)
+        return np.concatenate(
+            (
+                hash_texts(texts),
+                hash_numbers(self.number_counts.counts or ()),
+                hash_numbers(self.minute_counts.counts or (), TIMES),
+                _hashes_of_flags(self),
+            )
+        )
+
+
+def _added(one: Mapping[str, int], other: Mapping[str, int]) -> dict[str, int]:
+    return {name: one.get(name, 0) + other.get(name, 0) for name in sorted({*one, *other})}
+
+
+def _merged(one: Part | None, other: Part | None) -> Part | None:
+    return one.merge(other) if one and other else one or other
+
+
+def _lengths(texts: Texts) -> Lengths | None:
+    count = texts.frequent.rows
+    return Lengths(count, texts.shortest, texts.longest, texts.characters) if count else None
+
+
+def _few(ascending: NDArray[Any], known: Few) -> Few:
+    """Count the different numbers, unless there are too many already."""
+    rows = len(ascending)
+    if rows == 0 or known.counts is None:
+        return Few(rows, None if rows else {})
+    starts = np.flatnonzero(ascending[1:] != ascending[:-1]) + 1
+    if len(starts) >= MOST:
+        return Few(rows, None)
+    starts = np.concatenate(([0], starts))
+    values, counts = ascending[starts].tolist(), np.diff(starts, append=rows).tolist()
+    return Few(rows, dict(zip(values, counts, strict=True)))
+
+
+def _as_texts(wholes: NDArray[np.int64], floats: NDArray[np.float64]) -> Frequent:
+    counts: dict[str, int] = {}
+    for value in (*wholes.tolist(), *floats.tolist()):
+        written = _written(value)
+        counts[written] = counts.get(written, 0) + 1
+    return Frequent(len(wholes) + len(floats), counts).merge(Frequent())
+
+
+def _hashes_of_flags(column: Column) -> Hashes:
+    flags = [name for name, rows in ((_TRUE, column.trues), (_FALSE, column.falses)) if rows]
+    return hash_texts(pl.Series(flags, dtype=pl.String))
+
+
+def _written(value: float) -> str:
+    return str(plain(value))

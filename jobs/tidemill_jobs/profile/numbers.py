@@ -1,0 +1,161 @@
+"""What the numbers of a column are: exact counts and sums, moments that do not cancel, a sketch."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Final, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tidemill_jobs.profile.kll import Floats, Kll
+
+EXACT: Final = 2**53  # a double holds every whole number up to here
+_HALF: Final = 32
+_LOW: Final = 0xFFFFFFFF
+_LONGEST: Final = 2**63
+
+Wholes = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Numbers:
+    """
+    Numbers that models can hold: finite, up to 3.4e38 (a 32-bit float's largest).
+
+    Attributes:
+        count: How many.
+        wholes: How many of them are whole (1.0 as well as 1) and fit 64 bits.
+        whole_sum: The exact sum of those that came in parts where all were whole.
+        other_sum: The sum of the others.
+        mean: Their mean.
+        deviations: The sum of their squared distances from the mean.
+        low: The least; an `int` when it is whole.
+        high: The greatest.
+        infinities: Those that are not counted: infinite, or larger than models can hold.
+        sketch: Their distribution.
+
+    Source:
+        Chan, Golub and LeVeque, *Updating formulae and a pairwise algorithm for computing sample
+        variances* (1979). A sum of squares would cancel: N(1e9, 1) would have a negative variance.
+    """
+
+    count: int = 0
+    wholes: int = 0
+    whole_sum: int = 0
+    other_sum: float = 0.0
+    mean: float = 0.0
+    deviations: float = 0.0
+    low: float = math.nan
+    high: float = math.nan
+    infinities: int = 0
+    sketch: Kll = field(default_factory=Kll)
+
+    @property
+    def sum(self) -> float:
+        """The sum: an exact `int` when all are whole, else a float."""
+        return self.whole_sum if self.wholes == self.count else self.whole_sum + self.other_sum
+
+    @property
+    def std_dev(self) -> float:
+        """The population's standard deviation."""
+        return math.sqrt(self.deviations / self.count) if self.count else 0.0
+
+    def add(self, wholes: Wholes, floats: Floats, infinities: int = 0) -> "Numbers":
+        """Return them with more: 64-bit integers and finite floats, both ascending."""
+        total = replace(self, infinities=self.infinities + infinities)
+        if len(wholes):
+            sketch = total.sketch.add(wholes.astype(np.float64))
+            total = _together(total, _of_wholes(wholes), sketch)
+        if len(floats):
+            total = _together(total, _of_floats(floats), total.sketch.add(floats))
+        return total
+
+    def merge(self, other: "Numbers") -> "Numbers":
+        """Return both together."""
+        return _together(self, other, self.sketch.merge(other.sketch))
+
+    def document(self) -> dict[str, Any]:
+        """Return them as JSON."""
+        known = {name: value for name, value in _fields(self).items() if value == value}  # noqa: PLR0124  # NaN differs from itself
+        return known | {"sketch": self.sketch.document()}
+
+    @classmethod
+    def parse(cls, document: Mapping[str, Any]) -> Self:
+        """Read what `document` returned."""
+        return cls(**{**document, "sketch": Kll.parse(document["sketch"])})
+
+
+def _together(one: Numbers, other: Numbers, sketch: Kll) -> Numbers:
+    count = one.count + other.count
+    wholes, whole_sum = one.wholes + other.wholes, one.whole_sum + other.whole_sum
+    mean, deviations = 0.0, 0.0
+    if count:
+        delta = other.mean - one.mean
+        mean = one.mean + delta * (other.count / count)
+        deviations = one.deviations + other.deviations
+        deviations += delta**2 * one.count * (other.count / count)
+    return Numbers(
+        count=count,
+        wholes=wholes,
+        whole_sum=whole_sum,
+        other_sum=one.other_sum + other.other_sum,
+        mean=whole_sum / count if count and wholes == count else mean,
+        deviations=deviations,
+        low=_extreme(min, one.low, other.low),
+        high=_extreme(max, one.high, other.high),
+        infinities=one.infinities + other.infinities,
+        sketch=sketch,
+    )
+
+
+def _of_wholes(values: Wholes) -> Numbers:
+    low, high = int(values[0]), int(values[-1])
+    total = _whole_sum(values, low, high)
+    floats = values.astype(np.float64)
+    mean, deviations = _moments(floats, total / len(values))
+    return Numbers(len(values), len(values), total, 0.0, mean, deviations, low, high)
+
+
+def _of_floats(values: Floats) -> Numbers:
+    count = len(values)
+    low, high = float(values[0]), float(values[-1])
+    whole = np.rint(values) == values
+    if low <= -_LONGEST or high >= _LONGEST:
+        whole &= np.abs(values) < _LONGEST
+    wholes = int(np.count_nonzero(whole))
+    if wholes == count:
+        return _of_wholes(values.astype(np.int64))
+    total = float(values.sum())
+    mean, deviations = _moments(values, total / count)
+    return Numbers(count, wholes, 0, total, mean, deviations, plain(low), plain(high))
+
+
+def _moments(values: Floats, mean: float) -> tuple[float, float]:
+    away = values - mean
+    deviations = float(np.dot(away, away)) - float(away.sum()) ** 2 / len(values)
+    return mean, max(0.0, deviations)
+
+
+def _whole_sum(values: Wholes, low: int, high: int) -> int:
+    """Return the exact sum; int64 would overflow without a word."""
+    if max(-low, high) * len(values) < _LONGEST:
+        return int(values.sum())
+    return (int((values >> _HALF).sum()) << _HALF) + int((values & _LOW).sum())
+
+
+def plain(value: float) -> float:
+    """Return a whole float as an `int`, when a double holds it exactly; else the float."""
+    return int(value) if abs(value) <= EXACT and value == int(value) else value
+
+
+def _extreme(choose: Any, one: float, other: float) -> float:
+    known = [value for value in (one, other) if value == value]  # noqa: PLR0124  # not NaN
+    chosen: float = choose(known, default=math.nan)
+    return chosen
+
+
+def _fields(numbers: Numbers) -> dict[str, Any]:
+    return {
+        name: getattr(numbers, name) for name in Numbers.__dataclass_fields__ if name != "sketch"
+    }

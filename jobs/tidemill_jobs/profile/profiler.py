@@ -1,0 +1,51 @@
+"""Build a profile from batches of rows."""
+
+from collections.abc import Mapping
+
+import polars as pl
+
+from tidemill_jobs.profile.cells import sort_cells
+from tidemill_jobs.profile.column import Column
+from tidemill_jobs.profile.profile import Profile
+from tidemill_jobs.values import Kind
+
+
+class Profiler:
+    """
+    Takes batches, in any number and size, and gives their profile.
+
+    Args:
+        columns: The columns to look at, each with what it is, or None where its cells shall tell;
+            without it, every column of every batch. Of a declared category numbers are counted
+            as texts: 1.0 as `1`.
+    """
+
+    def __init__(self, columns: Mapping[str, Kind | None] | None = None) -> None:
+        self._declared = columns
+        self._rows = 0
+        self._columns: dict[str, Column] = {}
+
+    def add(self, frame: pl.DataFrame) -> None:
+        """
+        Take a batch: typed columns (Parquet), texts (CSV), or both.
+
+        Raises:
+            ReadError: A column is nested.
+        """
+        for name in frame.columns:
+            if self._declared is not None and name not in self._declared:
+                continue
+            known = self._columns.get(name)
+            if known is None:
+                kind = self._declared[name] if self._declared else None
+                known = Column(rows=self._rows, blank=self._rows, declared=kind)
+            self._columns[name] = known.add(sort_cells(frame[name]))
+        self._rows += frame.height
+        for name, column in self._columns.items():
+            lacking = self._rows - column.rows
+            if lacking:
+                self._columns[name] = column.merge(Column(rows=lacking, blank=lacking))
+
+    def profile(self) -> Profile:
+        """Return the profile of all batches so far."""
+        return Profile(self._rows, dict(self._columns))
