@@ -1,10 +1,10 @@
 """How runs and rollouts end, whoever notices: the workflow itself, its status event, the sweep."""
 
 from tidemill.adapters.bus import Bus, Queue
-from tidemill.adapters.ledger import Entry
+from tidemill.adapters.rollout_ends import RolloutEnds
 from tidemill.adapters.runs import Ended
 from tidemill.adapters.stores import Stores
-from tidemill.contracts.domain_events import DomainEvent, RolloutRolledBack, RunFailed, RunSucceeded
+from tidemill.contracts.domain_events import DomainEvent, RunFailed, RunSucceeded
 
 
 class Closing:
@@ -14,6 +14,7 @@ class Closing:
         self._stores = stores
         self._triggers = triggers
         self._bus = bus
+        self._rollouts = RolloutEnds(stores, bus)
 
     def run(self, ref: str, run: str, ended: Ended, now: float) -> bool:
         """
@@ -36,23 +37,7 @@ class Closing:
         Returns:
             False when it had recorded its end itself.
         """
-        changed = self._stores.ledger.append(
-            Entry(
-                ref,
-                f"rollout#{execution}",
-                now,
-                "rollout",
-                f"version {version}",
-                "fail",
-                reason,
-                {"version": version, "execution": execution},
-            )
-        )
-        self._stores.leases.release(ref, "rollout", execution)
-        if changed:
-            project, _, model = ref.partition("/")
-            self._bus.put(RolloutRolledBack(project, model, number=version, reason=reason))
-        return changed
+        return self._rollouts.interrupted(ref, execution, version, reason, now)
 
 
 def _announced(project: str, model: str, run: str, ended: Ended) -> DomainEvent:
