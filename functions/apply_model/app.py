@@ -10,7 +10,7 @@ from typing import Any
 import boto3
 from aws_lambda_powertools import Logger
 
-from tidemill.adapters.applying import Applying, read_spec, turn
+from tidemill.adapters.applying import Applying, read_spec
 from tidemill.adapters.bus import Queue
 from tidemill.adapters.jobs import Jobs
 from tidemill.adapters.log_groups import LogGroups
@@ -18,24 +18,21 @@ from tidemill.adapters.registry import Registry
 from tidemill.adapters.schedules import Schedules, Target
 from tidemill.adapters.stores import Stores
 from tidemill.contracts.models import ApplyModel
-from tidemill.pipeline.definition import emit
+from tidemill.pipeline.definition import define
 from tidemill.settings import ApplyModelSettings
-from tidemill.spec.compiled import Spec
-from tidemill.spec.diff import breaking_changes
 
 logger = Logger()
 settings = ApplyModelSettings.from_env()
-stores = Stores.of(boto3.client("dynamodb"), settings)
 sagemaker = boto3.client("sagemaker")
 applying = Applying(
-    stores,
+    Stores.of(boto3.client("dynamodb"), settings),
     Registry(sagemaker),
     Jobs(sagemaker),
+    Schedules(boto3.client("scheduler"), settings.stack_name, settings.schedule_group),
     Queue(boto3.client("sqs"), settings.trigger_queue_url),
+    log_groups=LogGroups(boto3.client("logs"), int(settings.log_retention_days)),
     stack=settings.stack_name,
 )
-schedules = Schedules(boto3.client("scheduler"), settings.stack_name, settings.schedule_group)
-log_groups = LogGroups(boto3.client("logs"), int(settings.log_retention_days))
 target = Target(
     settings.raise_trigger_arn, settings.scheduler_role_arn, settings.event_dead_letters_arn
 )
@@ -44,32 +41,18 @@ target = Target(
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     spec = read_spec(ApplyModel.parse(event))
-    now = time.time()
-    with turn(stores, spec.ref, f"apply-{spec.digest}", now):
-        before = stores.specs.in_force(spec.ref)
-        breaking = breaking_changes(before.spec, spec) if before else []
-        applying.permit(spec, [f"{change}: {change.effect}" for change in breaking])
-        applying.upsert(spec, define(spec, context), settings.execution_role_arn)
-        schedules.sync(spec, target, now)
-        warnings = log_groups.retain(applying.name(spec), now)
-        changed = applying.record(spec, before, settings.jobs_image_uri, now)
-    for warning in warnings:
-        logger.warning("log_retention_refused", extra={"model": spec.ref, "reason": warning})
-    logger.info("spec_applied", extra={"model": spec.ref, "digest": spec.digest, "new": changed})
-    return {"changed": changed, "name": applying.name(spec), "warnings": warnings}
-
-
-def define(spec: Spec, context: Any) -> str:
-    """Return the pipeline's definition; this function's own ARN says where it is to run."""
-    _, partition, _, region, account, *_ = context.invoked_function_arn.split(":")
-    return emit(
+    definition = define(spec, settings, by=context.invoked_function_arn)
+    done = applying.apply(
         spec,
-        stack=settings.stack_name,
-        partition=partition,
-        region=region,
-        account=account,
-        artifact_bucket=settings.artifact_bucket,
-        lake_bucket=settings.lake_bucket,
-        image_uri=settings.jobs_image_uri,
-        role_arn=settings.execution_role_arn,
+        definition,
+        target,
+        role=settings.execution_role_arn,
+        image=settings.jobs_image_uri,
+        now=time.time(),
     )
+    for warning in done.warnings:
+        logger.warning("log_retention_refused", extra={"model": spec.ref, "reason": warning})
+    logger.info(
+        "spec_applied", extra={"model": spec.ref, "digest": spec.digest, "new": done.changed}
+    )
+    return {"changed": done.changed, "name": applying.name(spec), "warnings": list(done.warnings)}

@@ -13,8 +13,8 @@ from tidemill.adapters.datasets import Datasets
 from tidemill.adapters.lake import Lake
 from tidemill.adapters.stores import Stores
 from tidemill.contracts.runs import RunRef
-from tidemill.domain.size import SMALL_BYTES
 from tidemill.names import aws_name
+from tidemill.pipeline.definition import run_parameters
 from tidemill.pipeline.prepare_job import prepare_job
 from tidemill.settings import OpenRunSettings
 
@@ -30,8 +30,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ARG
     spec = stores.specs.get(request.ref)
     began = float(stores.runs.get(request.ref, request.run)["started_at"])
     fixed = datasets.fix(spec, began)
-    agreed = stores.data_contracts.find(request.ref)
-    contract = agreed.uri if agreed and agreed.serves(spec) else ""
+    contract = stores.data_contracts.uri_for(spec)
     job = prepare_job(
         spec,
         stack=settings.stack_name,
@@ -51,17 +50,8 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ARG
         "pipeline": aws_name(settings.stack_name, request.project, request.model),
         "prepared": prepared,
         "approve": spec.approve.mode,
-        "parameters": [
-            {"Name": "RunId", "Value": request.run},
-            {"Name": "DatasetHash", "Value": fixed.dataset.hash},
-            {"Name": "MinimumMetric", "Value": repr(spec.evaluate.minimum)},
-        ],
-        "small": fixed.text_bytes <= SMALL_BYTES,
-        "prepare": {
-            "dataset": fixed.dataset_uri,
-            "spec": fixed.spec_uri,
-            "contract": contract,
-            "prepared": prepared,
-        },
+        "parameters": run_parameters(spec, run_id=request.run, dataset=fixed.dataset.hash),
+        "small": fixed.is_small,
+        "prepare": {**fixed.uris, "contract": contract, "prepared": prepared},
         "prepare_job": job,
     }

@@ -11,46 +11,12 @@ from typing import Any
 import boto3
 from aws_lambda_powertools import Logger
 
-from tidemill.adapters.anchors import Anchors
-from tidemill.adapters.bus import Bus, Queue
-from tidemill.adapters.chain import Chain
-from tidemill.adapters.checking import Checking
-from tidemill.adapters.closing import Closing
-from tidemill.adapters.endpoints import Endpoints
-from tidemill.adapters.jobs import Jobs
-from tidemill.adapters.lake import Lake
-from tidemill.adapters.late_links import LateLinks
-from tidemill.adapters.parking import Parking
-from tidemill.adapters.reconciliation import Queues, Reconciliation
-from tidemill.adapters.stores import Stores
 from tidemill.adapters.sweep import Sweep
-from tidemill.adapters.workflows import Workflows
 from tidemill.settings import SweepSettings
 
 logger = Logger()
 settings = SweepSettings.from_env()
-dynamodb, s3 = boto3.client("dynamodb"), boto3.client("s3")
-stores = Stores.of(dynamodb, settings)
-sqs, workflows, sagemaker = (boto3.client(name) for name in ("sqs", "stepfunctions", "sagemaker"))
-triggers = Queue(sqs, settings.trigger_queue_url)
-reconciliation = Reconciliation(
-    stores,
-    Lake(s3),
-    Queues(
-        intake=Queue(sqs, settings.intake_queue_url),
-        deliveries=Queue(sqs, settings.delivery_queue_url),
-        triggers=triggers,
-    ),
-    checking=Checking(stores, Workflows(workflows, settings.check_arn)),
-    retrain=Workflows(workflows, settings.retrain_arn),
-    rollout=Workflows(workflows, settings.rollout_arn),
-    closing=Closing(stores, triggers, Bus(boto3.client("events"), settings.bus_name)),
-)
-parking = Parking(stores.state, workflows, Jobs(sagemaker), Endpoints(sagemaker))
-late = LateLinks(
-    stores, Chain(dynamodb, settings.ledger_table), Anchors(s3, settings.anchor_bucket)
-)
-sweep = Sweep(reconciliation, parking, late, settings.lake_bucket)
+sweep = Sweep.of(boto3.client, settings)
 
 
 @logger.inject_lambda_context

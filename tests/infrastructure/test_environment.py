@@ -10,6 +10,7 @@ from tidemill import settings
 from .template_model import ROOT, load_template, of_type, property_of
 
 FOLDERS = sorted(path.parent.name for path in (ROOT / "functions").glob("*/app.py"))
+LONGEST_HANDLER = 60  # lines
 LIBRARIES = ("POWERTOOLS_", "AWS_", "LOG_LEVEL")  # read by Powertools and the AWS SDK
 
 FUNCTIONS = {
@@ -129,3 +130,10 @@ def test_every_layer_has_a_folder(template):
 def test_whoever_writes_the_ledger_knows_how_long_entries_are_kept(folder):
     text = (ROOT / "functions" / folder / "app.py").read_text()
     assert "Stores(" not in text, "Stores.of takes it from the settings"
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_a_handler_parses_makes_one_call_and_answers(folder):
+    """What takes more room is a decision or an adapter's work, and has its place there."""
+    lines = (ROOT / "functions" / folder / "app.py").read_text().splitlines()
+    assert len(lines) <= LONGEST_HANDLER

@@ -2,12 +2,15 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from tidemill.adapters.bus import Queue
 from tidemill.adapters.items import ConditionFailedError
 from tidemill.adapters.jobs import Jobs
 from tidemill.adapters.ledger import Entry
+from tidemill.adapters.log_groups import LogGroups
 from tidemill.adapters.registry import Registry
+from tidemill.adapters.schedules import Schedules, Target
 from tidemill.adapters.specs import Applied
 from tidemill.adapters.stores import Stores
 from tidemill.contracts.models import ApplyModel
@@ -17,6 +20,7 @@ from tidemill.domain.trigger import Trigger
 from tidemill.errors import ApplyBusyError, BreakingChangeError, InvalidInputError
 from tidemill.names import aws_name
 from tidemill.spec.compiled import MalformedSpecError, Spec
+from tidemill.spec.diff import breaking_changes
 from tidemill.times import iso
 
 #: Longer than apply_model and delete_model may take.
@@ -47,17 +51,63 @@ def turn(stores: Stores, ref: str, holder: str, now: float) -> Iterator[None]:
         stores.leases.release(ref, "apply", holder)
 
 
+@dataclass(frozen=True, slots=True)
+class InForce:
+    """A spec is in force; *changed* is False when the same was before."""
+
+    changed: bool
+    warnings: tuple[str, ...]  # what could not be done and need not be, a sentence each
+
+
 class Applying:
     """Its steps in their order; each is safe to repeat."""
 
     def __init__(
-        self, stores: Stores, registry: Registry, jobs: Jobs, queue: Queue, *, stack: str
+        self,
+        stores: Stores,
+        registry: Registry,
+        jobs: Jobs,
+        schedules: Schedules,
+        queue: Queue,
+        *,
+        log_groups: LogGroups,
+        stack: str,
     ) -> None:
         self._stores = stores
         self._registry = registry
         self._jobs = jobs
+        self._schedules = schedules
+        self._log_groups = log_groups
         self._queue = queue
         self._stack = stack
+
+    def apply(
+        self, spec: Spec, definition: str, target: Target, *, role: str, image: str, now: float
+    ) -> InForce:
+        """
+        Put *spec* in force, and with it what it needs on AWS.
+
+        Args:
+            spec: What is applied.
+            definition: Its pipeline's, JSON.
+            target: What its schedules call.
+            role: The ARN of the role that the pipeline's jobs run as.
+            image: What trains it.
+            now: Seconds since 1970.
+
+        Raises:
+            BreakingChangeError: Versions of the model forbid it.
+            ApplyBusyError: Somebody else applies or deletes the model.
+            InvalidInputError: A schedule has a time that is none.
+        """
+        with turn(self._stores, spec.ref, f"apply-{spec.digest}", now):
+            before = self._stores.specs.in_force(spec.ref)
+            breaking = breaking_changes(before.spec, spec) if before else []
+            self.permit(spec, [f"{change}: {change.effect}" for change in breaking])
+            self.upsert(spec, definition, role)
+            self._schedules.sync(spec, target, now)
+            warnings = self._log_groups.retain(self.name(spec), now)
+            return InForce(self.record(spec, before, image, now), tuple(warnings))
 
     def name(self, spec: Spec) -> str:
         """Return what the model's package group, pipeline and endpoint are called."""

@@ -46,6 +46,11 @@ class DataContracts:
         item = self._state.get(ref, CONTRACT)
         return Frozen(item["digest"], item["uri"], item["reads"], item["rules"]) if item else None
 
+    def uri_for(self, spec: Spec) -> str:
+        """Return where the contract is that serves *spec*; empty when none does."""
+        held = self.find(spec.ref)
+        return held.uri if held and held.serves(spec) else ""
+
     def freeze(
         self,
         spec: Spec,

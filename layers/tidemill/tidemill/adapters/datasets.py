@@ -6,7 +6,7 @@ from typing import Any
 from tidemill.adapters.lake import Lake
 from tidemill.adapters.ledger import Ledger
 from tidemill.domain.dataset import Dataset, within
-from tidemill.domain.size import total_text_bytes
+from tidemill.domain.size import SMALL_BYTES, total_text_bytes
 from tidemill.errors import NothingToTrainError
 from tidemill.spec.compiled import Spec
 
@@ -21,9 +21,14 @@ class Fixed:
     spec_uri: str
 
     @property
-    def text_bytes(self) -> int:
-        """An estimate of what its rows take as plain text."""
-        return total_text_bytes(self.dataset.objects)
+    def is_small(self) -> bool:
+        """Whether one Lambda prepares it: by an estimate of what its rows take as plain text."""
+        return total_text_bytes(self.dataset.objects) <= SMALL_BYTES
+
+    @property
+    def uris(self) -> dict[str, str]:
+        """Where its documents are, as `functions/prepare_dataset` takes them."""
+        return {"dataset": self.dataset_uri, "spec": self.spec_uri}
 
     @property
     def facts(self) -> dict[str, Any]:

@@ -1,10 +1,61 @@
 """The sweep: its parts in one round, each whatever becomes of the others."""
 
 from collections.abc import Callable
+from typing import Any, Protocol, Self
 
+from tidemill.adapters.anchors import Anchors
+from tidemill.adapters.bus import Bus, Queue
+from tidemill.adapters.chain import Chain
+from tidemill.adapters.checking import Checking
+from tidemill.adapters.closing import Closing
+from tidemill.adapters.endpoints import Endpoints
+from tidemill.adapters.jobs import Jobs
+from tidemill.adapters.lake import Lake
 from tidemill.adapters.late_links import LateLinks
 from tidemill.adapters.parking import Parking
-from tidemill.adapters.reconciliation import Reconciliation
+from tidemill.adapters.reconciliation import Queues, Reconciliation
+from tidemill.adapters.stores import Stores, Tables
+from tidemill.adapters.workflows import Workflows
+
+
+class Swept(Tables, Protocol):
+    """What the settings of whoever sweeps say: all that there is to look after."""
+
+    @property
+    def lake_bucket(self) -> str:
+        """Its name."""
+
+    @property
+    def anchor_bucket(self) -> str:
+        """Where the ledger's chain heads are."""
+
+    @property
+    def intake_queue_url(self) -> str:
+        """Where uploads go that were missed."""
+
+    @property
+    def delivery_queue_url(self) -> str:
+        """Where open deliveries wait."""
+
+    @property
+    def trigger_queue_url(self) -> str:
+        """Where models go that have something to decide."""
+
+    @property
+    def check_arn(self) -> str:
+        """The machine that checks deliveries."""
+
+    @property
+    def retrain_arn(self) -> str:
+        """The machine of runs."""
+
+    @property
+    def rollout_arn(self) -> str:
+        """The machine of rollouts."""
+
+    @property
+    def bus_name(self) -> str:
+        """Where it is told what has ended."""
 
 
 class Sweep:
@@ -17,6 +68,39 @@ class Sweep:
         self._parking = parking
         self._late = late
         self._bucket = bucket
+
+    @classmethod
+    def of(cls, client: Callable[[Any], Any], swept: Swept) -> Self:
+        """
+        Wire a function's sweep as its settings say.
+
+        Args:
+            client: `boto3.client`, or what makes clients like it.
+            swept: The settings.
+        """
+        dynamodb, s3, sqs, sagemaker, states = map(
+            client, ("dynamodb", "s3", "sqs", "sagemaker", "stepfunctions")
+        )
+        stores = Stores.of(dynamodb, swept)
+        triggers = Queue(sqs, swept.trigger_queue_url)
+        reconciliation = Reconciliation(
+            stores,
+            Lake(s3),
+            Queues(
+                intake=Queue(sqs, swept.intake_queue_url),
+                deliveries=Queue(sqs, swept.delivery_queue_url),
+                triggers=triggers,
+            ),
+            checking=Checking(stores, Workflows(states, swept.check_arn)),
+            retrain=Workflows(states, swept.retrain_arn),
+            rollout=Workflows(states, swept.rollout_arn),
+            closing=Closing(stores, triggers, Bus(client("events"), swept.bus_name)),
+        )
+        parking = Parking(stores.state, states, Jobs(sagemaker), Endpoints(sagemaker))
+        late = LateLinks(
+            stores, Chain(dynamodb, swept.ledger_table), Anchors(s3, swept.anchor_bucket)
+        )
+        return cls(reconciliation, parking, late, swept.lake_bucket)
 
     def run(
         self, now: float, on_failure: Callable[[str, Exception], None]

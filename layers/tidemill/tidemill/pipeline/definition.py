@@ -10,6 +10,7 @@ before the pipeline: `prepare_job.py`.
 
 import json
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 from tidemill.names import aws_name
 from tidemill.pipeline.expressions import Join, JsonGet, Parameter, Property, Text
@@ -29,6 +30,7 @@ from tidemill.spec.compiled import Spec
 RUN_ID = Parameter("RunId")
 PREPARED_URI = Parameter("PreparedUri")
 DATASET_HASH = Parameter("DatasetHash")
+MINIMUM_METRIC = "MinimumMetric"  # each model's definition has its own default
 
 PARQUET = "application/x-parquet"
 ACCEPTED = ("application/json", "application/jsonlines", "text/csv")
@@ -39,6 +41,56 @@ _COMPARISONS: dict[str, tuple[Comparison, Comparison]] = {
     "maximize": ("GreaterThanOrEqualTo", "GreaterThan"),
     "minimize": ("LessThanOrEqualTo", "LessThan"),
 }
+
+
+class Installed(Protocol):
+    """What the settings of whoever defines a pipeline say of the stack."""
+
+    @property
+    def stack_name(self) -> str:
+        """Its name, the first part of every AWS name."""
+
+    @property
+    def artifact_bucket(self) -> str:
+        """Where models and evaluations go."""
+
+    @property
+    def lake_bucket(self) -> str:
+        """Where uploads and prepared data are."""
+
+    @property
+    def jobs_image_uri(self) -> str:
+        """The jobs image."""
+
+    @property
+    def execution_role_arn(self) -> str:
+        """The role that the jobs run as."""
+
+
+def define(spec: Spec, installed: Installed, *, by: str) -> str:
+    """Return the model's pipeline, as `emit`; the ARN of the function *by* says where it runs."""
+    _, partition, _, region, account, *_ = by.split(":")
+    return emit(
+        spec,
+        stack=installed.stack_name,
+        partition=partition,
+        region=region,
+        account=account,
+        artifact_bucket=installed.artifact_bucket,
+        lake_bucket=installed.lake_bucket,
+        image_uri=installed.jobs_image_uri,
+        role_arn=installed.execution_role_arn,
+    )
+
+
+def run_parameters(spec: Spec, *, run_id: str, dataset: str) -> list[dict[str, Any]]:
+    """Return what one run's execution is started with; `PreparedUri` is known once it is."""
+    values = {
+        RUN_ID.name: run_id,
+        DATASET_HASH.name: dataset,
+        MINIMUM_METRIC: repr(spec.evaluate.minimum),
+    }
+    return [{"Name": name, "Value": value} for name, value in values.items()]
 
 
 def emit(
@@ -125,7 +177,7 @@ class _Model:
 
     @property
     def minimum(self) -> Parameter:
-        return Parameter("MinimumMetric", "Float", float(self.spec.evaluate.minimum))
+        return Parameter(MINIMUM_METRIC, "Float", float(self.spec.evaluate.minimum))
 
     @property
     def tags(self) -> dict[str, Text]:
