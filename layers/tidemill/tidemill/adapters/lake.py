@@ -44,15 +44,7 @@ class Lake:
             if error.response["Error"]["Code"] in GONE:
                 return None
             raise
-        return ObjectVersion(
-            bucket=bucket,
-            key=key,
-            version_id=version_id,
-            etag=head["ETag"].strip('"'),
-            size=head["ContentLength"],
-            uploaded=head["LastModified"].timestamp(),
-            sequencer=sequencer,
-        )
+        return _version((bucket, key, version_id), head, head["ContentLength"], sequencer)
 
     def open(
         self, bucket: str, key: str, version_id: str, sequencer: str, count: int
@@ -74,16 +66,8 @@ class Lake:
                 empty = self.look(bucket, key, version_id, sequencer)
                 return None if empty is None else (empty, b"")
             raise
-        version = ObjectVersion(
-            bucket=bucket,
-            key=key,
-            version_id=version_id,
-            etag=answer["ETag"].strip('"'),
-            size=int(answer["ContentRange"].rpartition("/")[2]),
-            uploaded=answer["LastModified"].timestamp(),
-            sequencer=sequencer,
-            checksum=_checksum(answer),
-        )
+        size = int(answer["ContentRange"].rpartition("/")[2])
+        version = _version((bucket, key, version_id), answer, size, sequencer, _checksum(answer))
         return version, answer["Body"].read()
 
     def read(self, version: ObjectVersion, first: int, count: int) -> bytes:
@@ -146,15 +130,7 @@ class Lake:
         with closing(answer["Body"]) as body, path.open("wb") as file:
             for chunk in body.iter_chunks(_CHUNK):
                 file.write(chunk)
-        return ObjectVersion(
-            bucket=bucket,
-            key=key,
-            version_id=version_id,
-            etag=answer["ETag"].strip('"'),
-            size=answer["ContentLength"],
-            uploaded=answer["LastModified"].timestamp(),
-            sequencer="",
-        )
+        return _version((bucket, key, version_id), answer, answer["ContentLength"])
 
     def get_text(self, uri: str) -> str:
         """Return a UTF-8 document that must be there."""
@@ -217,6 +193,27 @@ class Lake:
         if not answer.get("IsTruncated"):
             return page, None
         return page, (answer["NextKeyMarker"], answer.get("NextVersionIdMarker", ""))
+
+
+def _version(
+    name: tuple[str, str, str],
+    answer: Mapping[str, Any],
+    size: int,
+    sequencer: str = "",
+    checksum: str = "",
+) -> ObjectVersion:
+    """Return the version *name* (bucket, key, version) with what S3's answer says of it."""
+    bucket, key, version_id = name
+    return ObjectVersion(
+        bucket=bucket,
+        key=key,
+        version_id=version_id,
+        etag=answer["ETag"].strip('"'),
+        size=size,
+        uploaded=answer["LastModified"].timestamp(),
+        sequencer=sequencer,
+        checksum=checksum,
+    )
 
 
 def _checksum(answer: Mapping[str, Any]) -> str:
