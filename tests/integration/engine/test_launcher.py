@@ -74,7 +74,9 @@ def test_the_port_of_another_local_cloud_names_its_directory(state, tmp_path):
 
 
 def test_an_engine_that_dies_at_start_shows_its_last_words(state):
-    (state / "records.sqlite").mkdir(parents=True)
+    ours = StateDirectory(state)
+    ours.create()
+    ours.records.mkdir()
 
     with pytest.raises(launcher.EngineDiedError, match="unable to open database") as raised:
         launcher.start(free_port(), state)
