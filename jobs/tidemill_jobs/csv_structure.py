@@ -82,11 +82,7 @@ def inspect(path: Path, form: Separated) -> Structure:
     Raises:
         ReadError: Names the line and the rule that it breaks.
     """
-    if path.stat().st_size == 0:
-        raise ReadError("the file is empty", rule="empty", next_step="upload it again")
-    data: Bytes = np.memmap(path, np.uint8, mode="r")
-    start = _refuse_other_formats(data, form)
-    end = _end_of_rows(data, start)
+    data, start, end = _open(path, form)
     columns = _header(data[start : min(end, start + HEADER_LIMIT)].tobytes(), form)
     decoder = codecs.getincrementaldecoder("utf-8")()
     widths = _Widths(data, len(columns), start, form)
@@ -108,6 +104,17 @@ def inspect(path: Path, form: Separated) -> Structure:
     return Structure(form, columns, widths.rows - 1, start, end)
 
 
+def header(path: Path, form: Separated) -> tuple[tuple[str, ...], int]:
+    """
+    Return the columns' names and the byte offset of the line that they stand on.
+
+    Raises:
+        ReadError: The file is empty or of another format, or its first line is no header.
+    """
+    data, start, end = _open(path, form)
+    return _header(data[start : min(end, start + HEADER_LIMIT)].tobytes(), form), start
+
+
 def lines(path: Path, structure: Structure) -> Positions:
     """Return the line, counted from 1, on which each data row begins."""
     data: Bytes = np.memmap(path, np.uint8, mode="r")
@@ -117,6 +124,15 @@ def lines(path: Path, structure: Structure) -> Positions:
         found.append(np.searchsorted(breaks, chunk.newlines) + passed + 1)
         passed += len(breaks)
     return np.concatenate(found)
+
+
+def _open(path: Path, form: Separated) -> tuple[Bytes, int, int]:
+    """Return the file's bytes, and where its rows begin and end."""
+    if path.stat().st_size == 0:
+        raise ReadError("the file is empty", rule="empty", next_step="upload it again")
+    data: Bytes = np.memmap(path, np.uint8, mode="r")
+    start = _refuse_other_formats(data, form)
+    return data, start, _end_of_rows(data, start)
 
 
 def _chunks(data: Bytes, start: int, end: int, form: Separated) -> Iterator[_Chunk]:

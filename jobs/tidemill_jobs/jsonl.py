@@ -63,8 +63,21 @@ def read(path: Path, unread: Collection[str]) -> tuple[pl.DataFrame, Lines]:
     Raises:
         ReadError: Names the line, the key and the rule.
     """
-    _refuse_other_formats(path)
     table = _Table(unread)
+    for rows, numbers in objects(path):
+        dense = numbers[-1] - numbers[0] + 1 == len(numbers)
+        table.add(rows, range(numbers[0], numbers[-1] + 1) if dense else numbers)
+    return table.frame(), table.lines
+
+
+def objects(path: Path) -> Iterator[tuple[list[dict[str, Any]], list[int]]]:
+    """
+    Yield the objects of some lines at a time, and the lines' numbers.
+
+    Raises:
+        ReadError: Names the line and the rule.
+    """
+    _refuse_other_formats(path)
     for first, raw_lines in _chunks(path):
         rows: list[dict[str, Any]] = []
         numbers: list[int] = []
@@ -74,9 +87,7 @@ def read(path: Path, unread: Collection[str]) -> tuple[pl.DataFrame, Lines]:
                 rows.append(row)
                 numbers.append(number)
         if rows:
-            dense = numbers[-1] - numbers[0] + 1 == len(numbers)
-            table.add(rows, range(numbers[0], numbers[-1] + 1) if dense else numbers)
-    return table.frame(), table.lines
+            yield rows, numbers
 
 
 class _Table:
@@ -118,15 +129,10 @@ class _Table:
     def _add_columns(self, row: dict[str, Any], line: int) -> None:
         for name in row:
             if name not in self._columns:
-                _check_name(name, line)
+                check_name(name, line)
                 self._columns[name] = Column(name)
         if len(self._columns) > WIDTH_LIMIT:
-            raise ReadError(
-                f"line {line}: the file has more than {WIDTH_LIMIT:,} different keys",
-                rule="too_many_columns",
-                next_step="check that keys are columns' names and no values, or upload Parquet",
-                row=line,
-            )
+            raise too_many_columns(line)
         cells = self.lines.rows * len(self._columns)
         if cells > SPARSE_FREE and self._filled * SPARSE < cells:
             raise ReadError(
@@ -219,7 +225,13 @@ def _no_object(line: int, text: str) -> ReadError:
     )
 
 
-def _check_name(name: str, line: int) -> None:
+def check_name(name: str, line: int) -> None:
+    """
+    Refuse a key that can name no column.
+
+    Raises:
+        ReadError: It is blank or unprintable.
+    """
     if name.strip() and name.isprintable():
         return
     raise ReadError(
@@ -227,6 +239,16 @@ def _check_name(name: str, line: int) -> None:
         f"{'unprintable' if name.strip() else 'blank'} and can name no column",
         rule="unprintable_header" if name.strip() else "blank_header",
         next_step="give the column a readable name",
+        row=line,
+    )
+
+
+def too_many_columns(line: int) -> ReadError:
+    """Return what is said when keys seem to be values."""
+    return ReadError(
+        f"line {line}: the file has more than {WIDTH_LIMIT:,} different keys",
+        rule="too_many_columns",
+        next_step="check that keys are columns' names and no values, or upload Parquet",
         row=line,
     )
 

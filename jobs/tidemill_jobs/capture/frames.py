@@ -1,6 +1,5 @@
 """Events to frames: rows beside their predictions."""
 
-import json
 from typing import Any, Final
 
 import polars as pl
@@ -8,6 +7,7 @@ import polars as pl
 from tidemill_jobs.capture.event import Event
 from tidemill_jobs.capture.schema import Schema
 from tidemill_jobs.capture.tally import Tally
+from tidemill_jobs.json_cells import as_series
 
 PREDICTIONS: Final = (
     "event_id",  # SageMaker's, of the request
@@ -57,7 +57,7 @@ class Rows:
         for cells in self._cells.values():
             cells.extend([_Absent] * (len(self) - len(cells)))
         columns = [
-            _series(name, cells)
+            as_series(name, [None if cell is _Absent else cell for cell in cells])
             for name, cells in self._cells.items()
             if any(cell is not _Absent for cell in cells)
         ]
@@ -94,28 +94,3 @@ class Rows:
         cells = self._cells.setdefault(name, [])
         cells += [_Absent] * (before - len(cells))
         cells.append(cell)
-
-
-def _series(name: str, cells: list[Any]) -> pl.Series:
-    """
-    Return cells as given: text, or the type that all of them have.
-
-    Of a mixture everything becomes text, as JSON writes it: a column of 1 and 2.5 has the texts of
-    a CSV with the same values.
-    """
-    values = [None if cell is _Absent else cell for cell in cells]
-    kinds = {type(value) for value in values if value is not None}
-    if kinds <= {str}:
-        return pl.Series(name, values, pl.String)
-    if kinds == {bool}:
-        return pl.Series(name, values, pl.Boolean)
-    if kinds == {float}:
-        return pl.Series(name, values, pl.Float64)
-    if kinds == {int} and all(v is None or -(1 << 63) <= v < 1 << 63 for v in values):
-        return pl.Series(name, values, pl.Int64)
-    texts = [v if v is None or isinstance(v, str) else _text(v) for v in values]
-    return pl.Series(name, texts, pl.String)
-
-
-def _text(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))

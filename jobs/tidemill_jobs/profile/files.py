@@ -1,0 +1,110 @@
+"""Profile a file: batch after batch, in memory that does not grow with it."""
+
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Final, get_args
+
+import polars as pl
+
+from tidemill_jobs import packed
+from tidemill_jobs.errors import ReadError
+from tidemill_jobs.profile import json_lines, separated
+from tidemill_jobs.profile.profile import Profile
+from tidemill_jobs.profile.profiler import Profiler
+from tidemill_jobs.spec import Format
+from tidemill_jobs.values import Kind
+
+ROWS: Final = 131_072  # of a batch
+_ENDINGS: Final[Mapping[str, Format]] = {
+    ".csv": "csv",
+    ".tsv": "tsv",
+    ".parquet": "parquet",
+    ".pq": "parquet",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+}
+
+
+def profile_file(
+    path: Path, *, form: Format | None = None, columns: Mapping[str, Kind | None] | None = None
+) -> Profile:
+    """
+    Return the profile of a local file.
+
+    Args:
+        path: The file; a name that ends in .gz or .zst is unpacked into a temporary folder.
+        form: Its format; without it, what its name ends in.
+        columns: As in `Profiler`.
+
+    Raises:
+        ReadError: It cannot be read without changing what it says.
+    """
+    profiler = Profiler(columns)
+    for frame in batches(path, form):
+        profiler.add(frame)
+    return profiler.profile()
+
+
+def batches(path: Path, form: Format | None = None) -> Iterator[pl.DataFrame]:
+    """
+    Yield a file's rows; a file without rows yields one frame that tells its columns.
+
+    Raises:
+        ReadError: It cannot be read without changing what it says.
+    """
+    name = path.name.lower()
+    if not name.endswith(packed.ENDINGS):
+        yield from _unpacked(path, form or format_of(name))
+        return
+    with tempfile.TemporaryDirectory(prefix="tidemill-profile-") as folder:
+        beside = Path(folder) / path.name
+        beside.symlink_to(path.absolute())
+        inner = name.removesuffix(".gz").removesuffix(".zst")
+        yield from _unpacked(packed.unpack(beside, name), form or format_of(inner))
+
+
+def format_of(name: str) -> Format:
+    """
+    Return the format that a file's name ends in.
+
+    Raises:
+        ReadError: It ends in none.
+    """
+    for ending, form in _ENDINGS.items():
+        if name.endswith(ending):
+            return form
+    raise ReadError(
+        f"the name '{name}' does not tell the format",
+        rule="unknown_format",
+        next_step=f"say which with --format: {', '.join(get_args(Format))}",
+    )
+
+
+def _unpacked(path: Path, form: Format) -> Iterator[pl.DataFrame]:
+    if form == "parquet":
+        return _parquet(path)
+    if form == "jsonl":
+        return json_lines.read(path)
+    return separated.read(path, form)
+
+
+def _parquet(path: Path) -> Iterator[pl.DataFrame]:
+    try:
+        rows = pl.scan_parquet(path, glob=False, hive_partitioning=False, low_memory=True)
+        yield pl.DataFrame(schema=rows.collect_schema())
+        yield from rows.collect_batches(chunk_size=ROWS, maintain_order=True)
+    except (pl.exceptions.PolarsError, OSError) as exc:
+        why = (str(exc).strip().splitlines() or [type(exc).__name__])[0]
+        raise _damaged(f"is no readable Parquet ({why})") from exc
+    except BaseException as exc:
+        # A damaged file can make polars panic, and its PanicException is no Exception.
+        if type(exc).__name__ != "PanicException":
+            raise
+        raise _damaged("is damaged Parquet") from exc
+
+
+def _damaged(what: str) -> ReadError:
+    return ReadError(
+        f"the file {what}", rule="damaged_parquet", next_step="write and upload it again"
+    )

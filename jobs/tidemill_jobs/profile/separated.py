@@ -1,0 +1,240 @@
+"""
+Stream a CSV or TSV file: blocks of whole rows, parsed once, with the types that cells allow.
+
+Reading everything as text and looking at each cell costs three times as much as parsing numbers
+at once, so columns whose first rows are all numbers (booleans) are parsed as such. That is never
+a guess about the others: what the parser refuses, or would change (`007`, digits that a double
+does not hold), is read again as text.
+"""
+
+import io
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO, Final
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from tidemill_jobs import csv_structure
+from tidemill_jobs.csv_structure import NEWLINE, QUOTE, SEPARATOR, Separated
+from tidemill_jobs.errors import ReadError
+from tidemill_jobs.profile.cells import sort_cells
+from tidemill_jobs.values import BLANK
+
+BLOCK: Final = 16 * 1_048_576  # bytes; memory is about five times as much
+SAMPLE: Final = 65_536  # bytes from which types are learned
+ROW_LIMIT: Final = 64 * 1_048_576
+EXACT: Final = 2**53  # a double holds every whole number up to here
+RETRIES: Final = 4
+_AT_COLUMN: Final = re.compile(r"\(column number (\d+)\)")
+_ZERO, _NINE = 48, 57
+
+
+def read(path: Path, form: Separated) -> Iterator[pl.DataFrame]:
+    """
+    Yield the rows in batches; the first has none, and tells the columns.
+
+    Raises:
+        ReadError: Names the line and the rule that it breaks.
+    """
+    names, start = csv_structure.header(path, form)
+    yield pl.DataFrame(schema=dict.fromkeys(names, pl.String))
+    parser = _Parser(path, form, names)
+    with path.open("rb") as file:
+        file.seek(start)
+        file.readline()
+        for block in _blocks(path, file, form):
+            yield parser.parse(block)
+
+
+class _Parser:
+    def __init__(self, path: Path, form: Separated, names: tuple[str, ...]) -> None:
+        self._path = path
+        self._form: Separated = form
+        self._types: dict[str, pl.DataType] = dict.fromkeys(names, pl.String())
+        self._open = set(names)  # of these no cell has been seen
+        self._separator = ord(SEPARATOR[form])
+        self._header = f"{SEPARATOR[form].join(map(str, range(len(names))))}\n".encode()
+
+    def parse(self, block: bytes) -> pl.DataFrame:
+        rows = _shape(block, len(self._types), self._separator)
+        if rows is None:
+            csv_structure.inspect(self._path, self._form)
+        self._learn(block)
+        self._keep_codes(block)
+        frame = self._typed(block)
+        if rows is not None and frame.height != rows:
+            csv_structure.inspect(self._path, self._form)
+            raise _unparsable(f"{frame.height:,} rows were read where {rows:,} are")
+        return frame
+
+    def _learn(self, block: bytes) -> None:
+        if not self._open:
+            return
+        end = block.find(b"\n", SAMPLE)
+        head = block if end < 0 else block[: _last_row(block[: end + 1]) or end + 1]
+        sample = self._texts(head)
+        for name in list(self._open):
+            cells = sort_cells(sample[name])
+            present = cells.rows - cells.blank
+            if not present:
+                continue
+            self._open.discard(name)
+            if present == len(cells.wholes):
+                self._types[name] = pl.Int64()
+            elif present == len(cells.wholes) + len(cells.floats):
+                self._types[name] = pl.Float64()
+            elif present == cells.trues + cells.falses:
+                self._types[name] = pl.Boolean()
+
+    def _keep_codes(self, block: bytes) -> None:
+        """Read columns as text in which `007` would become 7."""
+        if any(kind.is_numeric() for kind in self._types.values()) and _has_code(
+            block, self._separator
+        ):
+            texts = self._texts(block)
+            for name, kind in self._types.items():
+                if kind.is_numeric() and sort_cells(texts[name]).codes:
+                    self._types[name] = pl.String()
+
+    def _typed(self, block: bytes) -> pl.DataFrame:
+        for _ in range(RETRIES):
+            try:
+                frame = self._read(block, self._types)
+            except pl.exceptions.ComputeError as exc:
+                column = _AT_COLUMN.search(str(exc))
+                name = list(self._types)[int(column[1]) - 1] if column else None
+                if name is None or self._types[name] == pl.String:
+                    raise self._refused(exc) from exc
+                self._types[name] = pl.String()
+                continue
+            inexact = _inexact(frame)
+            if not inexact:
+                return frame
+            self._types.update(dict.fromkeys(inexact, pl.String()))
+        # Many columns hold something else: which ones is seen in one look.
+        texts = self._texts(block)
+        for name, kind in self._types.items():
+            if kind != pl.String:
+                lost = texts[name].cast(kind, strict=False).null_count() - texts[name].null_count()
+                if lost or kind == pl.Boolean:
+                    self._types[name] = pl.String()
+        return texts
+
+    def _texts(self, block: bytes) -> pl.DataFrame:
+        try:
+            return self._read(block, dict.fromkeys(self._types, pl.String()))
+        except pl.exceptions.ComputeError as exc:
+            raise self._refused(exc) from exc
+
+    def _read(self, block: bytes, types: dict[str, pl.DataType]) -> pl.DataFrame:
+        # Under a header of our own: without one, polars counts the cells of a first row wrongly
+        # when a line feed stands inside its quotes.
+        frame = pl.read_csv(
+            io.BytesIO(self._header + block),
+            separator=SEPARATOR[self._form],
+            schema={str(number): kind for number, kind in enumerate(types.values())},
+        )
+        frame.columns = list(types)
+        return frame
+
+    def _refused(self, exc: Exception) -> ReadError:
+        csv_structure.inspect(self._path, self._form)  # says on which line
+        return _unparsable(str(exc).strip().splitlines()[0])
+
+
+def _blocks(path: Path, file: BinaryIO, form: Separated) -> Iterator[bytes]:
+    """Yield whole rows; a line feed inside quotes ends none."""
+    rest = b""
+    while more := file.read(BLOCK):
+        block = rest + more
+        end = _last_row(block)
+        if end:
+            yield block[:end]
+        rest = block[end:]
+        if len(rest) > ROW_LIMIT:
+            csv_structure.inspect(path, form)
+            raise ReadError(
+                f"a row is longer than {ROW_LIMIT // 1_048_576} MiB",
+                rule="line_too_long",
+                next_step="keep large contents in files of their own",
+            )
+    rest = rest.rstrip(b"\r\n")
+    if rest.count(b'"') % 2:
+        csv_structure.inspect(path, form)
+    if rest:
+        yield rest
+
+
+def _last_row(block: bytes) -> int:
+    """Return where the last whole row of the block ends; 0 when it holds none."""
+    total, after = block.count(b'"'), 0
+    end = len(block)
+    while (at := block.rfind(b"\n", 0, end)) >= 0:
+        after += block.count(b'"', at, end)
+        if (total - after) % 2 == 0:
+            return at + 1
+        end = at
+    return 0
+
+
+def _shape(block: bytes, width: int, separator: int) -> int | None:
+    """Return how many rows the block holds, None where that is not plain to see."""
+    cells = np.frombuffer(block, np.uint8)
+    separators = int(np.count_nonzero(cells == separator))
+    ends = int(np.count_nonzero(cells == NEWLINE))
+    rows = ends + (cells[-1] != NEWLINE)
+    if b'"' in block:
+        inside = _inside_quotes(cells)
+        separators -= int(np.count_nonzero(inside == separator))
+        rows -= int(np.count_nonzero(inside == NEWLINE))
+    blank = b"\n\n" in block or b"\n\r\n" in block or block[:1] in (b"\n", b"\r")
+    return rows if separators == rows * (width - 1) and not blank else None
+
+
+def _inside_quotes(cells: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return the bytes that stand inside quotes."""
+    quotes = np.flatnonzero(cells == QUOTE)
+    quotes = quotes[: len(quotes) // 2 * 2]
+    opened, lengths = quotes[::2], quotes[1::2] - quotes[::2]
+    total = int(lengths.sum())
+    if total * 8 > len(cells):
+        return cells[np.bitwise_xor.accumulate(cells == QUOTE)]
+    starts = np.cumsum(lengths) - lengths
+    return cells[np.repeat(opened - starts, lengths) + np.arange(total)]
+
+
+def _has_code(block: bytes, separator: int) -> bool:
+    """Return whether a cell may begin with a zero and another digit, as `007` does."""
+    starts = [separator, NEWLINE, *([QUOTE] if b'"' in block else [])]
+    if any(bytes([start, ord(blank), _ZERO]) in block for start in starts for blank in BLANK):
+        return True
+    head = block[:SAMPLE].lstrip(b" \t")  # the first cell has nothing before it
+    if head[:1] == b"0" and head[1:2].isdigit():
+        return True
+    for offset in (0, 1):
+        pairs = np.frombuffer(block, np.uint16, count=(len(block) - offset) // 2, offset=offset)
+        for start in starts:
+            wanted = int.from_bytes(bytes([start, _ZERO]), "little")
+            after = np.flatnonzero(pairs == wanted) * 2 + offset + 2
+            digits = np.frombuffer(block, np.uint8)[after[after < len(block)]]
+            if ((digits >= _ZERO) & (digits <= _NINE)).any():
+                return True
+    return False
+
+
+def _inexact(frame: pl.DataFrame) -> list[str]:
+    """Return the columns of doubles that a text would have told more of: NaN, or 2^53 + 1."""
+    floats = frame.select(pl.col(pl.Float64))
+    if not floats.width:
+        return []
+    found = floats.select((pl.all().is_nan() | (pl.all().abs() >= EXACT)).any())
+    return [name for name in found.columns if found[name][0]]
+
+
+def _unparsable(why: str) -> ReadError:
+    return ReadError(
+        f"the file cannot be parsed ({why})", rule="unparsable", next_step="save it again"
+    )
