@@ -11,7 +11,7 @@ STACK = "tidemill"
 LAKE, ARTIFACTS, ANCHORS = "tidemill-lake", "tidemill-artifacts", "tidemill-anchors"
 STATE, LEDGER = "tidemill-state", "tidemill-ledger"
 BUS = "tidemill"
-QUEUES = ("IntakeQueue", "DeliveryQueue", "TriggerQueue")
+QUEUES = ("IntakeQueue", "TruthQueue", "DeliveryQueue", "TriggerQueue")
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/tidemill-ExecutionRole-1"
 IMAGE = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/tidemill-jobs:1"
 

@@ -22,27 +22,28 @@ SKIPPABLE: Final = b"\x2a\x4d\x18"  # after one byte 0x50 to 0x5f: a frame witho
 ENDINGS: Final = (".gz", ".zst")
 
 
-def unpack(path: Path, name: str) -> Path:
+def unpack(path: Path, name: str, most: int | None = None) -> Path:
     """
     Unpack a file whose name ends in .gz or .zst beside itself; any other is returned as it is.
 
     Raises:
-        ReadError: It is not packed so, damaged, cut short, or unpacks to more than tables do.
+        ReadError: It is not packed so, damaged, cut short, or unpacks to more than tables do, or
+            than *most* bytes.
     """
     with path.open("rb") as file:
         head = file.read(4)
     if name.endswith(".gz"):
         if not head.startswith(GZIP_MAGIC):
             raise _not_packed("gzip", head)
-        return _copy(path, gzip.open(path), "gzip")
+        return _copy(path, gzip.open(path), "gzip", most)
     if name.endswith(".zst"):
         if head != ZSTD_MAGIC and head[1:] != SKIPPABLE:
             raise _not_packed("zstd", head)
-        return _copy(path, zstd.open(path), "zstd")
+        return _copy(path, zstd.open(path), "zstd", most)
     return path
 
 
-def _copy(path: Path, source: gzip.GzipFile | zstd.ZstdFile, kind: str) -> Path:
+def _copy(path: Path, source: gzip.GzipFile | zstd.ZstdFile, kind: str, most: int | None) -> Path:
     target = path.with_name(f"{path.name}.unpacked")
     limit = max(FREE, path.stat().st_size * RATIO)
     size = 0
@@ -50,6 +51,12 @@ def _copy(path: Path, source: gzip.GzipFile | zstd.ZstdFile, kind: str) -> Path:
         with source as packed, target.open("wb") as file:
             while chunk := packed.read(CHUNK):
                 size += file.write(chunk)
+                if most is not None and size > most:
+                    raise ReadError(
+                        f"the file unpacks to more than {most:,} bytes",
+                        rule="too_large",
+                        next_step="upload it in parts",
+                    )
                 if size > limit:
                     raise ReadError(
                         f"the file unpacks to more than {RATIO} times its size, which tables do "

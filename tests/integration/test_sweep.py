@@ -6,7 +6,7 @@ import pytest
 
 from tidemill.adapters.sweep import Sweep
 
-PARTS = ["answered", "settled", "armed", "checked", "woken", "chained", "missed"]
+PARTS = ["answered", "settled", "armed", "checked", "woken", "chained", "missed", "truth"]
 
 
 class Parts:
@@ -36,8 +36,9 @@ def test_every_part_is_done_once_in_order():
     assert swept.done == [
         ("settle",), ("executions", 7.0), ("deliveries", 7.0), ("checks", 7.0),
         ("triggers", 7.0), ("sweep", 7.0), ("uploads", "lake", 7.0),
+        ("truth", "lake", 7.0),
     ]  # fmt: skip
-    assert swept.found == dict(zip(PARTS, (1, 2, 3, 4, 5, 6, 7), strict=True))
+    assert swept.found == dict(zip(PARTS, (1, 2, 3, 4, 5, 6, 7, 8), strict=True))
     assert (swept.failed, swept.heard) == ([], [])
 
 

@@ -76,7 +76,7 @@ class World:
         self.documents: dict[str, str] = {}
         self._inputs: dict[str, dict[str, Any]] = {}
         self.events: list[DomainEvent] = []
-        self.intake, self.deliveries, self.triggers = (Waiting(self) for _ in range(3))
+        self.intake, self.truth, self.deliveries, self.triggers = (Waiting(self) for _ in range(4))
         self._load = load_function
         self._kill_in: int | None = None
         self._then: tuple[int, Callable[[], None]] | None = None
@@ -91,7 +91,7 @@ class World:
         self._reconciliation = Reconciliation(
             self.stores,
             self,  # type: ignore[arg-type]  # a fake
-            Queues(self.intake, self.deliveries, self.triggers),  # type: ignore[arg-type]
+            Queues(self.intake, self.truth, self.deliveries, self.triggers),  # type: ignore[arg-type]
             checking=checking,
             retrain=self,  # type: ignore[arg-type]
             rollout=self,  # type: ignore[arg-type]

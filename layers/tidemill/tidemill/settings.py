@@ -45,6 +45,13 @@ class AdmitUploadSettings(Tables):
 
 
 @dataclass(frozen=True, slots=True)
+class RecordTruthSettings(Tables):
+    """What `functions/record_truth` needs."""
+
+    bus_name: str
+
+
+@dataclass(frozen=True, slots=True)
 class CloseDeliverySettings(Tables):
     """What `functions/close_delivery` needs."""
 
@@ -229,6 +236,7 @@ class SweepSettings(Tables):
     lake_bucket: str
     anchor_bucket: str
     intake_queue_url: str
+    truth_queue_url: str
     check_arn: str
     retrain_arn: str
     rollout_arn: str

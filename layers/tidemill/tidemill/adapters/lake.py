@@ -115,6 +115,12 @@ class Lake:
         bucket, key = split(uri)
         self._client.put_object(Bucket=bucket, Key=key, Body=text.encode(), ContentType=kind)
 
+    def put_file(self, uri: str, path: Path) -> None:
+        """Write a local file's bytes at an `s3://` URI."""
+        bucket, key = split(uri)
+        with path.open("rb") as file:
+            self._client.put_object(Bucket=bucket, Key=key, Body=file)
+
     def fetch(self, bucket: str, key: str, version_id: str, path: Path) -> ObjectVersion | None:
         """
         Write an object version's bytes to *path*, and return what S3 says of it.

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 Kind = Literal[
     "spec",
     "upload",
+    "truth",
     "delivery",
     "contract",
     "trigger",
@@ -35,6 +36,8 @@ Kind = Literal[
     "model",
     "tamper",
 ]
+#: What people upload: data, and what really happened.
+Seen = Literal["upload", "truth"]
 #: Uploads that no model's prefix takes are kept under this name.
 UNPLACED = "unplaced"
 BY_TIME = "by_time"
@@ -114,8 +117,8 @@ def upload_entry(
     )
 
 
-def _upload_key(key: str, version_id: str = "") -> str:
-    return f"upload#{hashlib.sha256(key.encode()).hexdigest()[:16]}#{version_id}"
+def _upload_key(key: str, version_id: str = "", kind: Seen = "upload") -> str:
+    return f"{kind}#{hashlib.sha256(key.encode()).hexdigest()[:16]}#{version_id}"
 
 
 class History:
@@ -206,17 +209,21 @@ class Ledger:
         entries = [unmarshal(item) for item in answer["Items"]]
         return History(entries, whole="LastEvaluatedKey" not in answer)
 
-    def upload(self, ref: str, key: str, version_id: str) -> dict[str, Any] | None:
-        """Return admission's entry of an object version, or None when it was never seen."""
-        return self.find(ref, _upload_key(key, version_id))
+    def upload(
+        self, ref: str, key: str, version_id: str, kind: Seen = "upload"
+    ) -> dict[str, Any] | None:
+        """Return the first entry of an object version, or None when it was never seen."""
+        return self.find(ref, _upload_key(key, version_id, kind))
 
     def of_key(self, ref: str, key: str) -> list[dict[str, Any]]:
         """Return all that is recorded of the versions of one object, oldest first."""
         return self.under(ref, _upload_key(key))
 
-    def unknown(self, ref: str, uploads: Sequence[ObjectCreated]) -> list[ObjectCreated]:
+    def unknown(
+        self, ref: str, uploads: Sequence[ObjectCreated], kind: Seen = "upload"
+    ) -> list[ObjectCreated]:
         """Return those of *uploads* that have no entry; a cheap read, a moment behind."""
-        left = {_upload_key(upload.key, upload.version_id): upload for upload in uploads}
+        left = {_upload_key(upload.key, upload.version_id, kind): upload for upload in uploads}
         keys = [marshal({"model": ref, "entry": entry}) for entry in left]
         for first in range(0, len(keys), _MOST_KEYS):
             few = keys[first : first + _MOST_KEYS]

@@ -11,8 +11,7 @@ from collections import defaultdict
 from tidemill.adapters.bus import Queue
 from tidemill.adapters.items import transact
 from tidemill.adapters.lake import Lake
-from tidemill.adapters.ledger import UNPLACED
-from tidemill.adapters.state import State
+from tidemill.adapters.ledger import UNPLACED, Seen
 from tidemill.adapters.stores import Stores
 from tidemill.contracts.uploads import ObjectCreated
 from tidemill.domain.placement import RAW, place
@@ -28,12 +27,23 @@ SWEEP, UPLOADS = "sweep", "uploads"
 
 
 class Missed:
-    """Safe to repeat: what is sent twice is judged once."""
+    """
+    Safe to repeat: what is sent twice is judged once.
 
-    def __init__(self, stores: Stores, lake: Lake, intake: Queue) -> None:
+    Args:
+        stores: Where verdicts are.
+        lake: What is walked through.
+        intake: Who gives a verdict to what has none.
+        zone: Which of the lake's zones: `raw` or `truth`.
+    """
+
+    def __init__(self, stores: Stores, lake: Lake, intake: Queue, zone: str = RAW) -> None:
         self._stores = stores
         self._lake = lake
         self._intake = intake
+        self._zone = zone
+        self._fact = UPLOADS if zone == RAW else zone
+        self._kind: Seen = "upload" if zone == RAW else "truth"
 
     def walk(self, bucket: str, now: float) -> int:
         """
@@ -45,7 +55,7 @@ class Missed:
         if self._intake.waiting() >= BACKLOG:
             return 0
         state = self._stores.state
-        held = state.get(SWEEP, UPLOADS) or {}
+        held = state.get(SWEEP, self._fact) or {}
         after = tuple(held["after"]) if held.get("after") else None
         if after is None:
             if held.get("long") and not self._due(held["began_at"], now):
@@ -54,12 +64,13 @@ class Missed:
         models = set(self._stores.specs.refs())
         sent, began = 0, time.monotonic()
         for _ in range(MOST_PAGES):
-            page, after = self._lake.versions(bucket, f"{RAW}/", after)
+            page, after = self._lake.versions(bucket, f"{self._zone}/", after)
             sent += self._send(page, models)
             held = {**held, "after": list(after) if after else None}
             if after is None or time.monotonic() - began > MOST_SECONDS:
                 break
-        _write(state, {**held, "long": bool(held["long"] or after)})
+        document = {**held, "long": bool(held["long"] or after)}
+        transact(state.client, [state.put(SWEEP, self._fact, document)])
         return sent
 
     def _due(self, began_at: float, now: float) -> bool:
@@ -73,16 +84,12 @@ class Missed:
     def _send(self, page: list[ObjectCreated], models: set[str]) -> int:
         by_ref: dict[str, list[ObjectCreated]] = defaultdict(list)
         for upload in page:
-            placed = place(upload.key)
+            placed = place(upload.key, self._zone)
             by_ref[placed.ref if placed and placed.ref in models else UNPLACED].append(upload)
         missed = [
             upload
             for ref, uploads in by_ref.items()
-            for upload in self._stores.ledger.unknown(ref, uploads)
+            for upload in self._stores.ledger.unknown(ref, uploads, self._kind)
         ]
         self._intake.send_all([upload.to_event() for upload in missed])
         return len(missed)
-
-
-def _write(state: State, held: dict[str, object]) -> None:
-    transact(state.client, [state.put(SWEEP, UPLOADS, held)])

@@ -16,6 +16,7 @@ from tidemill.adapters.stores import Stores
 from tidemill.adapters.workflows import Workflows
 from tidemill.domain.delivery import Wait, judge
 from tidemill.domain.failure import interrupted
+from tidemill.domain.placement import TRUTH
 
 #: A delivery's message may be this late before the sweep sends another.
 OVERDUE_SECONDS = 60.0
@@ -26,6 +27,7 @@ class Queues:
     """Where the hints go."""
 
     intake: Queue
+    truth: Queue
     deliveries: Queue
     triggers: Queue
 
@@ -46,6 +48,7 @@ class Reconciliation:
     ) -> None:
         self._stores = stores
         self._missed = Missed(stores, lake, queues.intake)
+        self._truth = Missed(stores, lake, queues.truth, TRUTH)
         self._queues = queues
         self._checking = checking
         self._retrain = retrain
@@ -55,6 +58,10 @@ class Reconciliation:
     def uploads(self, bucket: str, now: float) -> int:
         """Send object versions under raw/ that have no verdict through intake again."""
         return self._missed.walk(bucket, now)
+
+    def truth(self, bucket: str, now: float) -> int:
+        """Send object versions under truth/ that nobody has read to be recorded."""
+        return self._truth.walk(bucket, now)
 
     def _of_each(self, act: Callable[[str], int]) -> int:
         """Do *act* for each model; what one breaks does not keep the others from their turn."""

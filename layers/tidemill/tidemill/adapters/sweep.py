@@ -34,6 +34,10 @@ class Swept(Tables, Protocol):
         """Where uploads go that were missed."""
 
     @property
+    def truth_queue_url(self) -> str:
+        """Where truth files go that were missed."""
+
+    @property
     def delivery_queue_url(self) -> str:
         """Where open deliveries wait."""
 
@@ -88,6 +92,7 @@ class Sweep:
             Lake(s3),
             Queues(
                 intake=Queue(sqs, swept.intake_queue_url),
+                truth=Queue(sqs, swept.truth_queue_url),
                 deliveries=Queue(sqs, swept.delivery_queue_url),
                 triggers=triggers,
             ),
@@ -124,6 +129,7 @@ class Sweep:
             "woken": lambda: reconciliation.triggers(now),
             "chained": lambda: self._late.sweep(now),
             "missed": lambda: reconciliation.uploads(self._bucket, now),
+            "truth": lambda: reconciliation.truth(self._bucket, now),
         }
         found: dict[str, int] = {}
         failed: list[str] = []

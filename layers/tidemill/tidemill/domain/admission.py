@@ -4,7 +4,7 @@ import hashlib
 from dataclasses import dataclass
 from typing import Literal
 
-from tidemill.domain.placement import OWN_ZONES, Placement
+from tidemill.domain.placement import OWN_ZONES, TRUTH, Placement
 from tidemill.spec.compiled import Data
 
 VerdictName = Literal["accept", "duplicate", "quarantine", "ignore"]
@@ -65,6 +65,10 @@ def misplaced(key: str, placement: Placement | None) -> Verdict:
     zone = key.partition("/")[0]
     if zone in OWN_ZONES:
         return Verdict("ignore", f"{zone}/ is written by Tidemill itself; nothing is started")
+    if zone == TRUTH:
+        return Verdict(
+            "ignore", f"{TRUTH}/ is joined with predictions by record_truth; nothing is started"
+        )
     if placement is None:
         return Verdict(
             "ignore",

@@ -4,8 +4,10 @@ import re
 from dataclasses import dataclass
 
 RAW = "raw"
+#: People write it, as they write raw/; but it is joined with predictions, never learned from.
+TRUTH = "truth"
 #: Zones that Tidemill itself writes; the loop guard refuses triggers from them.
-OWN_ZONES = ("quarantine", "prepared", "batch", "scored", "truth", "capture", "watch")
+OWN_ZONES = ("quarantine", "prepared", "batch", "scored", "capture", "watch")
 
 _NAME = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 
@@ -24,12 +26,12 @@ class Placement:
         return f"{self.project}/{self.model}"
 
 
-def place(key: str) -> Placement | None:
-    """Return whose upload *key* is, or None when it lies outside `raw/<project>/<model>/`."""
-    zone, _, rest = key.partition("/")
+def place(key: str, zone: str = RAW) -> Placement | None:
+    """Return whose *key* is, or None when it lies outside `<zone>/<project>/<model>/`."""
+    found, _, rest = key.partition("/")
     project, _, rest = rest.partition("/")
     model, _, name = rest.partition("/")
-    if zone != RAW or not name or name.endswith("/"):
+    if found != zone or not name or name.endswith("/"):
         return None
     if not are_names(project, model):
         return None
