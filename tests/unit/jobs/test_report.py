@@ -1,7 +1,6 @@
 """The page for a data owner: whole, plain, and not to be taken over by what a cell holds."""
 
 import json
-from html.parser import HTMLParser
 
 import pytest
 
@@ -9,6 +8,8 @@ from tidemill_jobs.contract.findings import Finding
 from tidemill_jobs.contract.judge import Judgement
 from tidemill_jobs.contract.report import Upload, to_html, to_json
 from tidemill_jobs.contract.rows import BadRow, RowReport
+
+from .html_page import Page
 
 UPLOAD = Upload("s3://lake/raw/air/late/may.csv", "v1", "air/late", "2026-11-21T10:00:00Z", 4_200)
 FINDING = Finding(
@@ -37,34 +38,6 @@ def report(*rows, rules=None, note=None):
     return RowReport(
         "line", len(rows), rules or {"wrong_type": len(rows)}, rows, note is None, note
     )
-
-
-class Page(HTMLParser):
-    """Which tags a page has, whether they nest, and what a reader sees."""
-
-    def __init__(self, html):
-        super().__init__()
-        self.open, self.tags, self.seen, self.attributes = [], [], [], []
-        self.feed(html)
-        self.close()
-        assert self.open == []
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.append(tag)
-        self.attributes += attrs
-        if tag != "meta":
-            self.open.append(tag)
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        if "style" not in self.open:
-            self.seen.append(data)
-
-    @property
-    def text(self):
-        return " ".join(self.seen)
 
 
 def test_the_page_says_what_which_where_and_what_next():
