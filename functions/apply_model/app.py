@@ -4,6 +4,7 @@ Put a compiled spec in force: store it; upsert the model's pipeline, package gro
 Called by `tidemill apply`. The caller needs neither PassRole nor CreatePipeline.
 """
 
+import secrets
 import time
 from typing import Any
 
@@ -13,12 +14,14 @@ from aws_lambda_powertools import Logger
 from tidemill.adapters.applying import Applying, read_spec
 from tidemill.adapters.bus import Queue
 from tidemill.adapters.jobs import Jobs
+from tidemill.adapters.lake import Lake
 from tidemill.adapters.log_groups import LogGroups
 from tidemill.adapters.registry import Registry
 from tidemill.adapters.schedules import Schedules, Target
 from tidemill.adapters.stores import Stores
 from tidemill.contracts.models import ApplyModel
 from tidemill.pipeline.definition import define
+from tidemill.pipeline.own_capture import hash_key
 from tidemill.settings import ApplyModelSettings
 
 logger = Logger()
@@ -33,6 +36,7 @@ applying = Applying(
     log_groups=LogGroups(boto3.client("logs"), int(settings.log_retention_days)),
     stack=settings.stack_name,
 )
+lake = Lake(boto3.client("s3"))
 target = Target(
     settings.raise_trigger_arn, settings.scheduler_role_arn, settings.event_dead_letters_arn
 )
@@ -42,17 +46,14 @@ target = Target(
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     spec = read_spec(ApplyModel.parse(event))
     definition = define(spec, settings, by=context.invoked_function_arn)
+    if uri := hash_key(spec, settings.artifact_bucket):
+        lake.put_once(uri, secrets.token_hex(32))
     done = applying.apply(
-        spec,
-        definition,
-        target,
-        role=settings.execution_role_arn,
-        image=settings.jobs_image_uri,
-        now=time.time(),
-    )
+        spec, definition, target,
+        role=settings.execution_role_arn, image=settings.jobs_image_uri, now=time.time(),
+    )  # fmt: skip
     for warning in done.warnings:
         logger.warning("log_retention_refused", extra={"model": spec.ref, "reason": warning})
-    logger.info(
-        "spec_applied", extra={"model": spec.ref, "digest": spec.digest, "new": done.changed}
-    )
+    said = {"model": spec.ref, "digest": spec.digest, "new": done.changed}
+    logger.info("spec_applied", extra=said)
     return {"changed": done.changed, "name": applying.name(spec), "warnings": list(done.warnings)}

@@ -15,7 +15,7 @@ from tidemill.adapters.registry import Registry
 from tidemill.adapters.rollout_plans import RolloutPlans
 from tidemill.adapters.stores import Stores
 from tidemill.contracts.rollouts import RolloutRef
-from tidemill.pipeline.hosting import endpoint_config, sagemaker_model, smoke_uri
+from tidemill.pipeline.hosting import requests, smoke_uri
 from tidemill.settings import PlanRolloutSettings
 
 logger = Logger()
@@ -42,10 +42,9 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ARG
         "config": planned.unique,
         "before": planned.before,
         "smoke": smoke_uri(planned.package),
-        "create_model": sagemaker_model(
-            planned.unique, planned.package, role_arn=settings.execution_role_arn, tags=tags
+        **requests(
+            planned.unique, planned.spec, planned.package,
+            endpoint=planned.endpoint, tags=tags, role_arn=settings.execution_role_arn,
+            lake_bucket=settings.lake_bucket, artifact_bucket=settings.artifact_bucket,
         ),
-        "create_config": endpoint_config(
-            planned.unique, planned.spec, lake_bucket=settings.lake_bucket, tags=tags
-        ),
-    }
+    }  # fmt: skip

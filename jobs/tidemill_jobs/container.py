@@ -83,6 +83,14 @@ class Container:
         return int(self.environment.get("SAGEMAKER_MAX_PAYLOAD_IN_MB", PAYLOAD_MIB)) * MIB
 
     @property
+    def capture(self) -> str:
+        """What the rollout says of the traffic's capture, empty when that is SageMaker's matter."""
+        pieces: list[str] = []  # a variable holds 1,024 characters
+        while piece := self.environment.get(f"TIDEMILL_CAPTURE_{len(pieces) + 1}"):
+            pieces.append(piece)
+        return "".join(pieces)
+
+    @property
     def cpus(self) -> int:
         """Processors that this process may use."""
         if hasattr(os, "sched_getaffinity"):

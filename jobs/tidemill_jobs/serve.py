@@ -1,8 +1,8 @@
 """
 Serve: an endpoint's process, from SageMaker's `serve` to SIGTERM.
 
-Loads numpy and onnxruntime only. The port is open at once; /ping turns 200 when the model is
-loaded and has answered a row.
+Loads numpy and onnxruntime only; boto3 too when it writes its own capture. The port is open at
+once; /ping turns 200 when the model is loaded and has answered a row.
 """
 
 import logging
@@ -11,6 +11,8 @@ import threading
 from collections.abc import Sequence
 from types import FrameType
 
+from tidemill_jobs.capture.rule import Rule
+from tidemill_jobs.capture.writer import CaptureWriter, Store
 from tidemill_jobs.container import Container
 from tidemill_jobs.predictor import Predictor
 from tidemill_jobs.server import Server
@@ -32,17 +34,30 @@ def main(container: Container, arguments: Sequence[str]) -> None:
 
     signal.signal(signal.SIGTERM, on_signal)
     signal.signal(signal.SIGINT, on_signal)
+    rule = Rule.parse(container.capture) if container.capture else None
     host = ANY_ADDRESS if container.is_real else LOOPBACK
     server = Server(host, container.port, container.payload_bytes)
     accepting = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.1})
+    capture: CaptureWriter | None = None
     accepting.start()
     try:
         predictor = Predictor.load(container.model)
         predictor.predict([dict.fromkeys(predictor.features.names)])  # warm, and known to work
+        if rule is not None:
+            server.capture = capture = CaptureWriter(rule, predictor.features, _lake)
         server.predictor = predictor
         log.info("serving port=%d model=%s", container.port, container.model)
         stop.wait()
     finally:
         server.drain()
         accepting.join()
+        if capture is not None:
+            capture.close()
     log.info("stopped")
+
+
+def _lake() -> Store:
+    # Only endpoints that write their own capture pay for boto3.
+    from tidemill_jobs.lake import Lake  # noqa: PLC0415
+
+    return Lake()

@@ -9,16 +9,21 @@ import json
 import logging
 import socket
 import threading
+import time
+from dataclasses import replace
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from tidemill_jobs.capture.writer import Answered, CaptureWriter
 from tidemill_jobs.errors import ValueRefusedError
 from tidemill_jobs.payload import JSON, RequestRefusedError, negotiate, parse, render
 from tidemill_jobs.predictor import Predictor
 
 log = logging.getLogger(__name__)
 
+INFERENCE_ID = "X-Amzn-SageMaker-Inference-Id"
+ATTRIBUTES = "X-Amzn-SageMaker-Custom-Attributes"
 IDLE_SECONDS = 75  # longer than a load balancer keeps a connection
 
 
@@ -32,6 +37,7 @@ class Server(ThreadingHTTPServer):
     def __init__(self, host: str, port: int, payload_bytes: int) -> None:
         super().__init__((host, port), _Handler)
         self.predictor: Predictor | None = None
+        self.capture: CaptureWriter | None = None
         self.payload_bytes = payload_bytes
         self.draining = False
         self._idle: set[socket.socket] = set()
@@ -106,10 +112,10 @@ class _Handler(BaseHTTPRequestHandler):
         if predictor is None:
             self._refuse(HTTPStatus.SERVICE_UNAVAILABLE, "The model is being loaded; ask again.")
             return
+        asked = time.time()
+        content_type = self.headers.get("Content-Type", "")
         try:
-            kind, accepted = negotiate(
-                self.headers.get("Content-Type", ""), self.headers.get("Accept", "")
-            )
+            kind, accepted = negotiate(content_type, self.headers.get("Accept", ""))
             request = parse(kind, body, predictor.features)
             answer = render(accepted, predictor.predict(request.rows), request.shape)
         except RequestRefusedError as exc:
@@ -123,7 +129,22 @@ class _Handler(BaseHTTPRequestHandler):
                 "The prediction failed; the endpoint's log has the details.",
             )
         else:
+            if self.server.capture is not None:
+                said = f"{accepted}; charset=utf-8"
+                self._capture(
+                    self.server.capture,
+                    Answered(content_type, kind, body, request.rows, said, answer, asked),
+                )
             self._answer(HTTPStatus.OK, accepted, answer)
+
+    def _capture(self, capture: CaptureWriter, answered: Answered) -> None:
+        capture.record(
+            replace(
+                answered,
+                inference_id=self.headers.get(INFERENCE_ID, ""),
+                custom_attributes=self.headers.get(ATTRIBUTES, ""),
+            )
+        )
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  # the base class's name
         """Log no line per request: health checks alone are 17,000 a day."""

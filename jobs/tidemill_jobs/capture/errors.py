@@ -9,6 +9,7 @@ Reason = Literal[
     "no_time",
     "clock_jump",  # a time far from the hour under whose key it lies
     "duplicate",  # an event id that was there before
+    "smoke",  # a rollout's own questions
     "no_input",
     "content_type",  # an image, say
     "binary",  # base64 of what is no text

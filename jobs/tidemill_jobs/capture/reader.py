@@ -22,6 +22,7 @@ from tidemill_jobs.capture.tally import Tally
 
 __all__ = ["PREDICTIONS", "Batch", "CaptureReader", "EventIds"]
 
+SMOKE: Final = "tidemill-smoke"  # the inference id of a rollout's own questions
 BATCH_ROWS: Final = 20_000
 BATCH_BYTES: Final = 16 * 1_048_576  # of lines
 _BLANK: Final = b" \t\r"
@@ -111,7 +112,7 @@ class CaptureReader:
         self.tally.lines += 1
         try:
             head = read_head(line.data, hour)
-            self._refuse_duplicate(head)
+            self._refuse_others(head)
             event = read_event(head, self.schema)
         except UnreadableError as exc:
             if exc.reason == "not_json" and not line.ended:  # half written; whole the next time
@@ -124,6 +125,8 @@ class CaptureReader:
         self.tally.rows += len(event.rows)
         return event
 
-    def _refuse_duplicate(self, head: Head) -> None:
+    def _refuse_others(self, head: Head) -> None:
+        if head.inference_id == SMOKE:
+            raise UnreadableError("smoke", "a smoke row of a rollout")
         if not self._seen.add(head.event_id):
             raise UnreadableError("duplicate", f"the event {head.event_id} again")

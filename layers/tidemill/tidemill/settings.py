@@ -163,6 +163,7 @@ class PlanRolloutSettings(Tables):
 
     stack_name: str
     lake_bucket: str
+    artifact_bucket: str
     execution_role_arn: str
 
 

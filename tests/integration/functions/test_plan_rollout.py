@@ -1,11 +1,13 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tidemill.errors import InvalidInputError, NotFoundError, RolloutBusyError
+from tidemill.spec.compiled import Capture, Serverless
 
-from ...stack import LAKE
+from ...stack import ARTIFACTS, LAKE
 from .scenes import MODEL, NAME, REF
 
 ROOT = Path(__file__).parents[3]
@@ -83,6 +85,45 @@ def test_a_version_that_was_rejected_meanwhile_stays_out(cloud, plan):
 def test_a_package_that_is_gone_is_named(plan):
     with pytest.raises(NotFoundError, match="arn:gone"):
         plan(package="arn:aws:sagemaker:us-east-1:123456789012:model-package/tidemill--arn:gone/1")
+
+
+def test_a_rollout_with_redaction_tells_the_container_and_not_sagemaker(cloud, plan, spec):
+    capture = Capture(percent=50, redact={"carrier": "hash"})
+    cloud.apply(replace(spec, watch=replace(spec.watch, capture=capture)))
+
+    planned = plan()
+
+    assert "DataCaptureConfig" not in planned["create_config"]
+    environment = planned["create_model"]["PrimaryContainer"]["Environment"]
+    told = json.loads(environment["TIDEMILL_CAPTURE_1"])
+    assert (told["endpoint"], told["percent"]) == (NAME, 50)
+    assert told["key_uri"] == f"s3://{ARTIFACTS}/keys/{REF}/capture"
+
+
+INSTANCES, SERVERLESS = {"VariantName": "champion"}, {"CurrentServerlessConfig": {}}
+
+
+@pytest.mark.parametrize(
+    ("variant", "status", "action"),
+    [
+        (INSTANCES, "InService", "refused"),
+        (INSTANCES, "Failed", "replace"),
+        (INSTANCES, "Deleting", "create"),
+        (SERVERLESS, "InService", "update"),
+    ],
+)
+def test_an_endpoint_with_instances_does_not_become_serverless(  # noqa: PLR0917
+    cloud, plan, spec, variant, status, action
+):
+    deploy = replace(spec.deploy, serverless=Serverless(2_048, 5))
+    cloud.apply(replace(spec, deploy=deploy))
+    cloud.sagemaker.add_endpoint(NAME, "c1", status, ProductionVariants=[variant])
+
+    if action == "refused":
+        with pytest.raises(InvalidInputError, match=f"delete-endpoint --endpoint-name {NAME}"):
+            plan()
+    else:
+        assert plan()["action"] == action
 
 
 def test_it_may_die_anywhere(survives, make_spec):

@@ -2,13 +2,15 @@
 
 import json
 import time
+from dataclasses import replace
 
 import pytest
 
 from tidemill.adapters.ledger import Entry
 from tidemill.errors import ApplyBusyError, BreakingChangeError, InvalidInputError, NotFoundError
+from tidemill.spec.compiled import Capture
 
-from ...stack import ROLE
+from ...stack import ARTIFACTS, ROLE
 from ..cloud import client
 from .scenes import MODEL, NAME, REF, begin_run
 
@@ -142,6 +144,27 @@ def test_applying_twice_changes_nothing(cloud, spec):
     cloud.now += 60
     assert apply(cloud, spec)["changed"] is False
     assert cloud.facts(apart=("fence",)) == before
+
+
+def test_hashed_columns_get_a_key_that_stays(cloud, spec):
+    def keys():
+        found = client("s3").list_objects_v2(Bucket=ARTIFACTS, Prefix="keys/").get("Contents", [])
+        return {
+            item["Key"]: client("s3").get_object(Bucket=ARTIFACTS, Key=item["Key"])["Body"].read()
+            for item in found
+        }
+
+    dropping = Capture(redact={"carrier": "drop"})
+    apply(cloud, replace(spec, watch=replace(spec.watch, capture=dropping)))
+    assert keys() == {}
+    hashing = Capture(redact={"carrier": "hash"})
+    apply(cloud, replace(spec, watch=replace(spec.watch, capture=hashing)))
+    (first,) = keys().items()
+    assert first[0] == f"keys/{REF}/capture"
+    assert len(bytes.fromhex(first[1].decode())) == 32
+    hashing = Capture(percent=10, redact={"carrier": "hash"})
+    apply(cloud, replace(spec, watch=replace(spec.watch, capture=hashing)))
+    assert keys() == dict([first])
 
 
 def retention(cloud):

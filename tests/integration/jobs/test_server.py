@@ -9,9 +9,10 @@ import time
 import pytest
 
 from tidemill_jobs import server as module
+from tidemill_jobs.capture.writer import Answered
 from tidemill_jobs.features import Column, Features, Target, transform_rows
 from tidemill_jobs.predictor import describe
-from tidemill_jobs.server import Server
+from tidemill_jobs.server import ATTRIBUTES, INFERENCE_ID, Server
 
 FEATURES = Features(
     problem="regression",
@@ -79,6 +80,39 @@ def test_rows_are_answered_in_the_asked_type(connection):
     lines = b'{"wind": 1, "origin": null}\n[2, "x"]\n'
     status, body, _ = call(connection, lines, "application/jsonlines")
     assert [json.loads(line)["score"] for line in body.splitlines()] == [1, 2]
+
+
+class Kept:
+    """A capture that keeps what it is given."""
+
+    def __init__(self):
+        self.answered = []
+
+    def record(self, answered):
+        self.answered.append(answered)
+
+
+def test_what_was_answered_is_captured_and_what_was_refused_is_not(server, connection):
+    server.capture = kept = Kept()
+    before = time.time()
+    headers = {INFERENCE_ID: "order-1", ATTRIBUTES: "a=b", "Accept": "application/json"}
+    assert call(connection, **headers)[0] == 200
+    assert call(connection, b"bad")[0] == 400
+    assert call(connection, b"1,crash")[0] == 500
+
+    (answered,) = kept.answered
+    assert before <= answered.time <= time.time()
+    assert answered == Answered(
+        content_type="text/csv",
+        kind="text/csv",
+        body=b"7,Oslo\n",
+        rows=[{"wind": "7", "origin": "Oslo"}],
+        answer_type="application/json; charset=utf-8",
+        answer=b'[{"score":7.0}]',
+        time=answered.time,
+        inference_id="order-1",
+        custom_attributes="a=b",
+    )
 
 
 def test_a_connection_is_kept_for_many_requests(connection):

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tidemill.adapters.endpoints import SMOKE
 from tidemill_jobs.capture import lines as capture_lines
 from tidemill_jobs.capture import reader as capture_reader
 from tidemill_jobs.capture.layout import hour_of, line, object_key, payload
@@ -210,6 +211,16 @@ def test_an_event_that_comes_twice_counts_once_across_files():
     assert [len(batch.inputs) for batch in first] == [1]
     assert second == []
     assert reader.tally.unreadable.counts == {"duplicate": 2}
+
+
+def test_a_rollout_s_own_questions_are_no_traffic():
+    assert SMOKE == capture_reader.SMOKE
+    asked = event().replace("caller-e1", SMOKE)
+
+    inputs, _, tally = read(asked, event(event_id="b"))
+
+    assert len(inputs) == 1
+    assert tally.unreadable.counts == {"smoke": 1}
 
 
 def test_a_clock_that_is_a_little_off_is_no_jump():

@@ -121,6 +121,17 @@ class Lake:
         with path.open("rb") as file:
             self._client.put_object(Bucket=bucket, Key=key, Body=file)
 
+    def put_once(self, uri: str, text: str) -> bool:
+        """Write *text* unless there is something at the URI; say whether it was written."""
+        bucket, key = split(uri)
+        try:
+            self._client.put_object(Bucket=bucket, Key=key, Body=text.encode(), IfNoneMatch="*")
+        except ClientError as error:
+            if error.response["Error"]["Code"] == "PreconditionFailed":
+                return False
+            raise
+        return True
+
     def fetch(self, bucket: str, key: str, version_id: str, path: Path) -> ObjectVersion | None:
         """
         Write an object version's bytes to *path*, and return what S3 says of it.

@@ -7,7 +7,7 @@ from tidemill.adapters.endpoints import Endpoints
 from tidemill.adapters.registry import Registry
 from tidemill.adapters.stores import Stores
 from tidemill.contracts.rollouts import RolloutRef
-from tidemill.domain.rollout import Plan, plan
+from tidemill.domain.rollout import Plan, plan, why_not
 from tidemill.errors import InvalidInputError, RolloutBusyError
 from tidemill.names import aws_name, rollout_name
 from tidemill.spec.compiled import Spec
@@ -50,7 +50,8 @@ class RolloutPlans:
         Raises:
             RolloutBusyError: Another rollout of the model goes on.
             NotFoundError: The model has no spec, or there is no such package.
-            InvalidInputError: The version is not approved any more.
+            InvalidInputError: The version is not approved any more, or SageMaker could not bring
+                the endpoint to what the spec asks for.
         """
         if not self._stores.leases.acquire(
             request.ref, "rollout", holder=request.execution, now=now, seconds=LEASE_SECONDS
@@ -63,6 +64,8 @@ class RolloutPlans:
         project, model = request.project, request.model
         endpoint = aws_name(self._stack, project, model)
         live = self._endpoints.describe(endpoint)
+        if refused := why_not(live, serverless=spec.deploy.serverless is not None):
+            raise InvalidInputError(refused)
         champion = self._stores.champions.find(request.ref)
         return Planned(
             plan(live, champion["version"] if champion else None, request.version),

@@ -37,6 +37,27 @@ def plan(endpoint: Mapping[str, Any] | None, champion: int | None, version: int)
     return Plan("update", f"version {version} takes the place of {before}")
 
 
+def why_not(endpoint: Mapping[str, Any] | None, *, serverless: bool) -> str:
+    """
+    Return why SageMaker would refuse to update the endpoint; empty when it would not.
+
+    Args:
+        endpoint: DescribeEndpoint's answer, or None when there is no endpoint.
+        serverless: Whether the next configuration is.
+    """
+    if endpoint is None or endpoint["EndpointStatus"] in ("Failed", "Deleting") or not serverless:
+        return ""
+    variants = endpoint.get("ProductionVariants", ())
+    if not variants or any("CurrentServerlessConfig" in variant for variant in variants):
+        return ""
+    name = endpoint["EndpointName"]
+    return (
+        f"the endpoint {name} has instances, and SageMaker makes no such endpoint serverless; "
+        f"delete it (aws sagemaker delete-endpoint --endpoint-name {name}; its callers get errors "
+        "until the rollout has ended), then roll out again"
+    )
+
+
 def differing_row(expected: list[Any], answered: list[Any], tolerance: float = 1e-5) -> int | None:
     """
     Return the index of the first smoke row whose answer differs, or None when all agree.

@@ -266,11 +266,20 @@ class Approve(_Document):
 
 
 @dataclass(frozen=True, slots=True)
+class Serverless(_Document):
+    """An endpoint without machines of its own."""
+
+    memory_mb: int  # 1,024 to 6,144 in steps of 1,024
+    max_concurrency: int  # requests at a time, 1 to 200; more are refused
+
+
+@dataclass(frozen=True, slots=True)
 class Deploy(_Document):
-    """The endpoint's machines."""
+    """The endpoint's machines; with *serverless* it has none, and they are not used."""
 
     instance: str
     count: int
+    serverless: Serverless | None = None
 
 
 @dataclass(frozen=True, slots=True)
