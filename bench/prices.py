@@ -1,22 +1,10 @@
 """
-List prices, us-east-1, without any free tier: the one table that costs are reckoned from.
+List prices of what an upload takes, us-east-1, without any free tier, as of 2026-11-20.
 
-As of 2026-11-20, by hand: *read* says whether the page itself was read then, or the figure is from
-memory of it. Check them before you quote a sum.
+What a price is, and how far it is to be trusted, is said in `tidemill.prices`.
 """
 
-from dataclasses import dataclass
-
-
-@dataclass(frozen=True, slots=True)
-class Price:
-    """US dollars for one *unit*, and where the figure is from."""
-
-    dollars: float
-    unit: str
-    source: str
-    read: bool = False
-
+from tidemill.prices import Price
 
 PRICES = {
     "EventBridge": Price(1.00e-6, "S3 event", "aws.amazon.com/eventbridge/pricing, opt-in events"),

@@ -79,6 +79,7 @@ def _plan_apply(session: Session, file: Path) -> int:
     changes = diff(before, spec)
     resources = _resources(stack, spec, before)
     refused = _refused(stack, spec, [change for change in changes if change.breaking])
+    watch = _watch(stack, spec)
     document = {
         "model": spec.ref,
         "digest": spec.digest,
@@ -86,6 +87,7 @@ def _plan_apply(session: Session, file: Path) -> int:
         "changes": [asdict(change) for change in changes],
         "resources": resources,
         "run": _run(spec),
+        "watch": watch,
         "refused": refused,
     }
     if session.as_json:
@@ -99,7 +101,7 @@ def _plan_apply(session: Session, file: Path) -> int:
     click.echo()
     for line in table(resources, {"action": "action", "kind": "what", "name": "name"}):
         click.echo(line)
-    for line in _said(spec):
+    for line in (*_said(spec), _watched(watch)):
         click.echo(line)
     if refused:
         say(f"tidemill: it would be refused: {refused}")
@@ -168,6 +170,52 @@ def _said(spec: "Spec") -> list[str]:
         f"{spec.deploy.instance}, paid by the hour until `tidemill delete {spec.ref}`"
     )
     return ["", run, endpoint]
+
+
+def _watch(stack: "Stack", spec: "Spec") -> dict[str, Any]:
+    """Return how the endpoint is looked at, and what its metrics cost a month; None: per column."""
+    from tidemill.domain.watch_cost import metrics_cost
+    from tidemill.prices import METRIC
+
+    cost = metrics_cost(spec.watch, _features(stack, spec))
+    return {
+        "every_seconds": spec.watch.every_seconds if cost.metrics else 0,
+        "metrics": cost.metrics,
+        "dollars_a_month": round(cost.months * METRIC.dollars, 2) if not cost.each else None,
+        "dollars_each": METRIC.dollars,
+        "metrics_of_each_column": cost.each,
+    }
+
+
+def _features(stack: "Stack", spec: "Spec") -> int | None:
+    """Return how many features a watch compares, by the contract; None when there is none yet."""
+    from tidemill_cli.contracts import contract_of
+
+    held = contract_of(stack, spec.ref)
+    if held is None:
+        return None
+    unused = {spec.data.target, spec.data.id, *spec.data.exclude}
+    return len(held.document.get("columns", {}).keys() - unused) + 1  # and the answers
+
+
+def _watched(watch: dict[str, Any]) -> str:
+    from tidemill.prices import AS_OF, METRIC, REGION
+    from tidemill.spec.durations import format_duration
+
+    if not watch["every_seconds"]:
+        return "its traffic is not looked at by the clock (watch.every, watch.capture.percent)"
+    listed = (
+        f"the list price of {AS_OF} in {REGION} is ${METRIC.dollars:.2f} a {METRIC.unit}, for the "
+        "hours in which it is sent"
+    )
+    looked = f"its traffic is looked at every {format_duration(watch['every_seconds'])}"
+    if watch["dollars_a_month"] is None:
+        return (
+            f"{looked}; {watch['metrics']} CloudWatch metrics and {watch['metrics_of_each_column']}"
+            f" more for each column; {listed}"
+        )
+    dollars = f"about ${watch['dollars_a_month']:,.2f} a month"
+    return f"{looked}; {watch['metrics']} CloudWatch metrics at the most, {dollars}: {listed}"
 
 
 def _refused(stack: "Stack", spec: "Spec", breaking: list[Any]) -> str | None:

@@ -72,6 +72,18 @@ def jobs(monkeypatch):
     return answers, asked
 
 
+def freeze(cloud, contract):
+    """Put a contract in force, as the stack's functions leave it."""
+    key = f"contracts/{REF}/abc/contract.json"
+    item = {"digest": "abc", "uri": f"s3://{deployed.ARTIFACTS}/{key}", "at": 1.0}
+    cloud.stores.state.client.put_item(
+        TableName=deployed.STATE, Item=cloud.stores.state.item(REF, "contract", item)
+    )
+    boto3.client("s3").put_object(
+        Bucket=deployed.ARTIFACTS, Key=key, Body=json.dumps(contract).encode()
+    )
+
+
 def verdicts(document):
     return {step["step"]: step["verdict"] for step in document["steps"]}
 
@@ -89,12 +101,50 @@ def test_a_new_model_is_planned_and_nothing_is_written(run, document, documented
         ("create", "spec"),
         ("create", "schedule"),
     ]
+    assert tuple(found["watch"]) == documented("plan", "watch")
     assert found["run"]["endpoint"] == {"instance": "ml.m5.large", "count": 1}
     printed = run("plan", file)
     assert "+ data.target: late" in printed.stdout
     assert "each a job on one ml.m5.xlarge" in printed.stdout
     assert f"`tidemill apply {file}` does it" in printed.stderr
     assert cloud.facts() == before
+
+
+def test_it_says_what_the_watchs_metrics_cost_a_month(run, document, file):
+    watch = document("plan", file)["watch"]
+    assert watch == {
+        "every_seconds": 3_600,
+        "metrics": 18,
+        "dollars_a_month": 5.4,
+        "dollars_each": 0.3,
+        "metrics_of_each_column": 0,
+    }
+    assert (
+        "looked at every 1h; 18 CloudWatch metrics at the most, about $5.40 a month: the list"
+        in run("plan", file).stdout
+    )
+
+    file.write_text(SPEC + "watch: {metrics: all}\n")
+    assert document("plan", file)["watch"]["dollars_a_month"] is None, "nobody knows the columns"
+    assert "3 CloudWatch metrics and 3 more for each column" in run("plan", file).stdout
+
+    file.write_text(SPEC + "watch: {every: 0s}\n")
+    assert document("plan", file)["watch"]["metrics"] == 0
+    assert "not looked at by the clock" in run("plan", file).stdout
+
+
+def test_with_a_contract_all_columns_metrics_can_be_reckoned(document, cloud, file):
+    columns = {name: {} for name in ("carrier", "origin", "late", "id", "tail")}
+    freeze(cloud, {"columns": columns})
+    file.write_text(
+        SPEC.replace("target: late", "target: late\n  id: id\n  exclude: [tail]")
+        + "watch: {metrics: all, every: 1d}\n"
+    )
+
+    watch = document("plan", file)["watch"]
+
+    assert watch["metrics"] == 3 + 3 * 3, "two columns and the answers"
+    assert watch["dollars_a_month"] == round(12 * 0.3 / 24, 2), "one hour of a day"
 
 
 def test_an_applied_spec_stays_and_a_change_is_told(run, document, file):
@@ -186,14 +236,7 @@ def test_what_is_no_table_is_set_aside_where_intake_would(run, document, model, 
 
 
 def test_the_contract_of_the_stack_is_what_judges(document, cloud, sent, jobs):
-    uri = f"s3://{deployed.ARTIFACTS}/contracts/{REF}/abc/contract.json"
-    cloud.stores.state.client.put_item(
-        TableName=deployed.STATE,
-        Item=cloud.stores.state.item(REF, "contract", {"digest": "abc", "uri": uri, "at": 1.0}),
-    )
-    boto3.client("s3").put_object(
-        Bucket=deployed.ARTIFACTS, Key=f"contracts/{REF}/abc/contract.json", Body=b'{"version": 1}'
-    )
+    freeze(cloud, {"version": 1})
     jobs[0]["judge"] = {
         "verdict": "quarantine",
         "rule": "wrong_type",
