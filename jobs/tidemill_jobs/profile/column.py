@@ -230,7 +230,7 @@ class Column:
             "times": self.times.document() if self.times else None,
             "lengths": asdict(self.lengths) if self.lengths else None,
             "values": {
-                "texts": asdict(self.text_counts),
+                "texts": self.text_counts.document(),
                 "numbers": self.number_counts.document(),
                 "minutes": self.minute_counts.document(),
                 "hashed": self.hashed.document() if self.hashed else None,

@@ -1,7 +1,7 @@
 """How often values occur: exactly while they are few, the frequent ones when they are many."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, Self, TypeVar
 
 MOST = 2_048  # different values that are counted one by one
@@ -39,7 +39,7 @@ class Few:
         """Return them as JSON."""
         return {
             "rows": self.rows,
-            "counts": None if self.counts is None else [*self.counts.items()],
+            "counts": None if self.counts is None else sorted(self.counts.items()),
         }
 
     @classmethod
@@ -65,6 +65,10 @@ class Frequent:
     rows: int = 0
     counts: Mapping[str, int] = field(default_factory=dict)
     error: int = 0
+
+    def document(self) -> dict[str, Any]:
+        """Return them as JSON: equal counts give equal text, in whatever order they were found."""
+        return asdict(self) | {"counts": dict(sorted(self.counts.items()))}
 
     @property
     def complete(self) -> bool:

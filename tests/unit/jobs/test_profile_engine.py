@@ -2,6 +2,7 @@ import gzip
 import io
 import json
 import math
+import random
 from datetime import UTC, datetime
 from itertools import pairwise
 
@@ -164,6 +165,19 @@ def test_long_texts_are_cut_and_stay_different():
     assert sorted(column.categories.values()) == [1, 2]
     assert all(len(text) <= 128 for text in column.categories)
     assert column.lengths.high == 5_001
+
+
+def test_the_same_rows_give_the_same_bytes():
+    chance = random.Random(1)
+    frame = pl.DataFrame(
+        {
+            "origin": [chance.choice(["Oslo", "Rome", "Bonn", "NA"]) for _ in range(400)],
+            "wind": [str(chance.randint(0, 40)) for _ in range(400)],
+            "left": [f"2026-0{chance.randint(1, 9)}-11T10:30Z" for _ in range(400)],
+        }
+    )
+
+    assert len({profile_of(frame).dumps() for _ in range(8)}) == 1
 
 
 def test_a_profile_is_bounded_and_comes_back():
