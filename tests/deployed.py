@@ -263,6 +263,11 @@ class Deployed:
         found: str = wait_until(line, TURN_SECONDS)
         return found
 
+    def read(self, uri: str) -> bytes:
+        """Return an object's bytes."""
+        bucket, _, key = uri.removeprefix("s3://").partition("/")
+        return bytes(self.cloud.client("s3").get_object(Bucket=bucket, Key=key)["Body"].read())
+
     def until_endpoint(self, ref: str, status: str) -> None:
         wait_until(
             lambda: (self.endpoint(ref) or {}).get("EndpointStatus") == status,

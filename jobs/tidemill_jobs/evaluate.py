@@ -15,12 +15,16 @@ from pathlib import Path
 from typing import Any, Literal, NoReturn
 
 import numpy as np
+import polars as pl
+from numpy.typing import NDArray
 
 from tidemill_jobs import quality
+from tidemill_jobs.baseline import Baseline
 from tidemill_jobs.container import Container, find, read_document
 from tidemill_jobs.errors import JobError
+from tidemill_jobs.features import Features, class_name
 from tidemill_jobs.metrics import Outcome, measure
-from tidemill_jobs.predictor import Predictor
+from tidemill_jobs.predictor import Predictor, Scores
 from tidemill_jobs.prepared import read_rows
 
 log = logging.getLogger(__name__)
@@ -57,36 +61,49 @@ def main(container: Container, arguments: Sequence[str]) -> None:
     gate = _parse(arguments)
     with tempfile.TemporaryDirectory(dir=container.work) as work:
         predictor = Predictor.load(_unpack(container.processing_input("model"), Path(work)))
-    evaluation = evaluate(predictor, container.processing_input("test"), gate)
-    rows = [
+    rows, truth = read_rows(container.processing_input("test"), predictor.features)
+    scores = predictor.scores(rows)
+    evaluation = evaluate(predictor.features, scores, truth, gate)
+    tried = [
         json.loads(line)
         for line in read_document(container.processing_input("smoke"), "smoke.jsonl").splitlines()
     ]
-    smoke = {"rows": rows, "predictions": predictor.predict(rows) if rows else []}
+    smoke = {"rows": tried, "predictions": predictor.predict(tried) if tried else []}
     output = container.processing_output("evaluation")
     for name, document in (("evaluation.json", evaluation), ("smoke.json", smoke)):
         (output / name).write_text(
             json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False), encoding="utf-8"
         )
+    _write_baseline(container, predictor.features, scores)
     sentence = evaluation["gate"]["reason"]
     log.info("gate_passed=%s %s", evaluation["gate"]["passed"], sentence)
     container.say(f"Evaluated on {evaluation['rows']['test']:,} rows: {sentence}")
 
 
-def evaluate(predictor: Predictor, test: Path, gate: Gate) -> dict[str, Any]:
+def evaluate(
+    features: Features, scores: Scores, truth: NDArray[np.float64], gate: Gate
+) -> dict[str, Any]:
     """
-    Return evaluation.json for the prepared test rows below *test*.
+    Return evaluation.json.
+
+    Args:
+        features: What the model reads and answers.
+        scores: The model's output on the test rows.
+        truth: Their targets: class numbers, or a regression's numbers.
+        gate: What the model must reach.
 
     Raises:
-        JobError: There are no rows, they do not fit the model, or the metric is undefined on them.
+        JobError: The metric is undefined on these rows.
     """
-    outcome = _outcome(predictor, test)
+    of_classes = features.problem == "multiclass"
+    wide = scores.astype(np.float64)
+    outcome = Outcome(features.problem, truth, wide if of_classes else wide[:, 0])
     value, trivial = measure(outcome, gate.metric)
     passed, reason = gate.judge(value, trivial)
     return {
         "version": 1,
         "problem": outcome.problem,
-        "classes": list(predictor.features.target.classes),
+        "classes": list(features.target.classes),
         "metric": {
             "name": gate.metric,
             "value": value,
@@ -100,11 +117,25 @@ def evaluate(predictor: Predictor, test: Path, gate: Gate) -> dict[str, Any]:
     }
 
 
-def _outcome(predictor: Predictor, test: Path) -> Outcome:
-    rows, truth = read_rows(test, predictor.features)
-    scores = predictor.scores(rows).astype(np.float64)
-    problem = predictor.features.problem
-    return Outcome(problem, truth, scores if problem == "multiclass" else scores[:, 0])
+def _write_baseline(container: Container, features: Features, scores: Scores) -> None:
+    """Add the answers to the baseline that Prepare made of the training rows."""
+    folder = container.processing_input("baseline")
+    if not folder.exists():  # the pipeline was defined before there were baselines
+        log.warning("no baseline: apply the model's spec again, and its next version has one")
+        return
+    baseline = Baseline.read(folder).with_answers(_answers(features, scores))
+    output = container.processing_output("baseline")
+    for name, data in baseline.files().items():
+        (output / name).write_bytes(data)
+
+
+def _answers(features: Features, scores: Scores) -> pl.Series:
+    """Return what an endpoint answers in CSV: the score, or in a multiclass problem the label."""
+    if features.problem == "multiclass":
+        names = [class_name(value) for value in features.target.classes]
+        return pl.Series([names[best] for best in scores.argmax(axis=1)], dtype=pl.String)
+    # The shortest decimal that is the same 32-bit float, as answers have it.
+    return pl.Series(scores[:, 0], dtype=pl.Float32).cast(pl.String).cast(pl.Float64)
 
 
 def _unpack(folder: Path, work: Path) -> Path:

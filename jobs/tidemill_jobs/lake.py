@@ -146,9 +146,18 @@ class Lake:
         Raises:
             JobError: S3 cannot be reached, or refuses.
         """
+        self.put_bytes(text.encode(), uri)
+
+    def put_bytes(self, data: bytes, uri: str) -> None:
+        """
+        Write an object to *uri*.
+
+        Raises:
+            JobError: S3 cannot be reached, or refuses.
+        """
         bucket, key = _split(uri)
         try:
-            self._client.put_object(Bucket=bucket, Key=key, Body=text.encode())
+            self._client.put_object(Bucket=bucket, Key=key, Body=data)
         except (BotoCoreError, ClientError) as exc:
             raise JobError(f"{uri} cannot be written: {exc}. Check the job's role.") from exc
 

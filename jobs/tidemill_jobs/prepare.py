@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from tidemill_jobs import schema, split
+from tidemill_jobs import baseline, schema, split
 from tidemill_jobs.container import Container, read_document
 from tidemill_jobs.contract.document import Contract
 from tidemill_jobs.features import Dropped, Features, Target
@@ -27,6 +27,7 @@ from tidemill_jobs.fit import fit, transform_frame
 from tidemill_jobs.lake import Lake, ObjectVersion, read_dataset
 from tidemill_jobs.parts import PartWriter
 from tidemill_jobs.prepared import to_frame
+from tidemill_jobs.profile import Profiler
 from tidemill_jobs.profile.columns import ColumnProfile
 from tidemill_jobs.reader import RawFile
 from tidemill_jobs.spec import Spec
@@ -93,14 +94,22 @@ def prepare(
     lake.put_text(features.to_json(), f"{uri}/features.json")
     lake.put_text("".join(f"{row}\n" for row in rows.smoke), f"{uri}/smoke.jsonl")
     lake.put_text(json.dumps(summary, indent=1, ensure_ascii=False), f"{uri}/summary.json")
+    of_inputs = baseline.of_inputs(rows.training.profile(), features, spec.watch).files()
+    for name, data in of_inputs.items():
+        lake.put_bytes(data, f"{uri}/baseline/{name}")
     _put_manifests(lake, uri, writer.names)
     return summary
 
 
 @dataclass(slots=True)
 class _Rows:
-    """What the second pass found; the typed rows wait on disk."""
+    """
+    What the second pass found; the typed rows wait on disk.
 
+    *training* is given the training rows' inputs, in the user's own cells.
+    """
+
+    training: Profiler
     paths: list[Path] = field(default_factory=list)
     outcomes: Outcomes = field(default_factory=Outcomes)
     without_target: int = 0
@@ -114,8 +123,8 @@ class _Rows:
 
 
 def _type_rows(found: Survey, spec: Spec) -> _Rows:
-    rows = _Rows()
     kinds = _inputs(found, spec)
+    rows = _Rows(Profiler(kinds))
     for file in found.files:
         raw = file.open()
         keys = split.row_keys(raw.frame, spec.id)
@@ -128,6 +137,8 @@ def _type_rows(found: Survey, spec: Spec) -> _Rows:
             rows.profile[name] = rows.profile[name].merge(part) if name in rows.profile else part
         known = typed[spec.target].is_not_null()
         rows.without_target += typed.height - int(known.sum())
+        of_training = known & pl.Series(splits == split.TRAIN)
+        rows.training.add(raw.frame.filter(of_training).select(list(kinds)))
         test = np.flatnonzero(known.to_numpy() & (splits == split.TEST))
         rows.candidates = heapq.nsmallest(
             SMOKE_ROWS, rows.candidates + _smoke_rows(found, raw.frame, typed, hashes, test)
@@ -246,6 +257,7 @@ def _put_manifests(lake: Lake, uri: str, parts: Sequence[Sequence[str]]) -> None
         **dict(zip(split.NAMES, parts, strict=True)),
         "features": ["features.json"],
         "smoke": ["smoke.jsonl"],
+        "baseline": [f"baseline/{name}" for name in baseline.FILES],
     }
     for name, files in listed.items():
         lake.put_manifest(uri, files, f"{uri}/{name}.manifest")

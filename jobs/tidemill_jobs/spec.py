@@ -6,6 +6,7 @@ plain JSON, so that neither side imports the other. Unknown keys are left out.
 """
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Self, get_args
 
@@ -62,7 +63,7 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Spec:
-    """How a dataset is read, split and learned from."""
+    """How a dataset is read, split and learned from, and how traffic will be compared with it."""
 
     format: Format
     target: str
@@ -74,6 +75,7 @@ class Spec:
     seed: int
     problem: Problem
     check: Check = Check()
+    watch: Mapping[str, Any] = field(default_factory=dict)  # as it stands there
 
     @classmethod
     def parse(cls, text: str) -> Self:
@@ -117,6 +119,7 @@ class Spec:
                 seed=int(prepare["seed"]),
                 problem=_one_of(train["problem"], get_args(Problem), "train.problem"),
                 check=Check.of(document.get("check", {})),  # older documents have none
+                watch=document.get("watch", {}),  # likewise
             )
         except (KeyError, TypeError, ValueError) as exc:
             raise JobError(

@@ -5,7 +5,9 @@ import json
 import pytest
 
 from deployed import spec_text, table
+from tidemill.adapters.baselines import baseline_of
 from tidemill.spec.compile import compile_spec
+from tidemill_jobs.profile import Profile
 
 pytestmark = pytest.mark.e2e
 
@@ -40,6 +42,7 @@ def test_a_good_delivery_turns_the_wheel(stack):
     )
     assert likely["score"] > 0.9
     assert unlikely["score"] < 0.1
+    check_baseline(stack, ref, run)
 
 
 def test_a_dataset_that_a_function_has_no_room_for_is_prepared_by_a_job(stack):
@@ -53,6 +56,26 @@ def test_a_dataset_that_a_function_has_no_room_for_is_prepared_by_a_job(stack):
         "OpenRun", "IsSmall", "PrepareSmall", "Prepare", "StartPipeline",
     ]  # fmt: skip
     assert run["prepared"].endswith(f"/{run['run']}")
+    check_baseline(stack, ref, run)
+
+
+def check_baseline(stack, ref, run):
+    """The version's package names a baseline that everybody can read."""
+    held = stack.registry.version(f"tidemill--{ref.replace('/', '--')}", run["version"])
+    package = stack.registry.describe(held["package"])
+    found = baseline_of(package)
+    assert package["ModelMetrics"]["ModelDataQuality"]["Statistics"]["S3Uri"] == found.statistics
+    assert found.prefix.endswith(f"/{run['run']}/baseline")
+    profile = Profile.loads(stack.read(found.profile))
+    assert {name: column.kind for name, column in profile.columns.items()} == {
+        "x": "number", "z": "number", "colour": "category", "prediction": "number",
+    }  # fmt: skip
+    assert profile.rows == profile.columns["x"].rows > profile.columns["prediction"].rows > 0
+    statistics = json.loads(stack.read(found.statistics))
+    assert statistics["dataset"]["item_count"] == profile.rows
+    constraints = json.loads(stack.read(found.constraints))
+    for document in (statistics, constraints):
+        assert [entry["name"] for entry in document["features"]] == list(profile.columns)
 
 
 def test_a_version_waits_for_a_person_when_the_spec_says_so(stack):

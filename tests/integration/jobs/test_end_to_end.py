@@ -96,6 +96,7 @@ def test_the_wheel_turns_once(s3, tmp_path):
             archive.add(path, path.name)
     download(s3, f"{PREPARED}/test.manifest", container.processing_input("test"))
     download(s3, f"{PREPARED}/smoke.manifest", container.processing_input("smoke"))
+    download(s3, f"{PREPARED}/baseline.manifest", container.processing_input("baseline"))
     gate = ["--metric", "auc", "--direction", "maximize", "--minimum", "0.7"]
     evaluate = processes(container.base, "evaluate", *gate)
     assert evaluate.wait(120) == 0
@@ -105,6 +106,9 @@ def test_the_wheel_turns_once(s3, tmp_path):
     assert evaluation["gate"]["passed"] is True
     assert evaluation["metric"]["value"] > 0.8
     smoke = json.loads((output / "smoke.json").read_text())
+    statistics = container.processing_output("baseline") / "statistics.json"
+    named = [entry["name"] for entry in json.loads(statistics.read_text())["features"]]
+    assert named == ["left", "wind", "origin", "prediction"]
 
     port = free_port()
     serve = processes(container.base, "serve", SAGEMAKER_BIND_TO_PORT=str(port))

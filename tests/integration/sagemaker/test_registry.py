@@ -58,6 +58,29 @@ def test_a_version_is_described_with_what_was_registered(registry):
     assert "ClientToken" not in version
 
 
+def test_a_version_keeps_the_baselines_that_drift_is_checked_by(registry):
+    quality = {
+        name: {"ContentType": "application/json", "S3Uri": f"s3://a/baseline/{name.lower()}.json"}
+        for name in ("Statistics", "Constraints")
+    }
+    arn = register(
+        registry,
+        ModelMetrics={"ModelDataQuality": quality},
+        DriftCheckBaselines={"ModelDataQuality": quality},
+    )
+
+    version = registry.sagemaker.describe_model_package(ModelPackageName=arn)
+
+    assert version["ModelMetrics"] == {"ModelDataQuality": quality}
+    assert version["DriftCheckBaselines"] == {"ModelDataQuality": quality}
+
+
+def test_a_baseline_that_is_not_in_s3_is_refused(registry):
+    wrong = {"Statistics": {"ContentType": "application/json", "S3Uri": "statistics.json"}}
+    with pytest.raises(ClientError, match="s3Uri"):
+        register(registry, DriftCheckBaselines={"ModelDataQuality": wrong})
+
+
 def test_a_repeated_request_registers_once(registry):
     assert register(registry, ClientToken="t-1") == register(registry, ClientToken="t-1")
     assert register(registry, ClientToken="t-2").endswith("/2")

@@ -9,6 +9,7 @@ import polars as pl
 import pytest
 
 from tidemill_jobs import parts
+from tidemill_jobs.baseline import FILES
 from tidemill_jobs.errors import RefusedError
 from tidemill_jobs.features import Features, transform_rows
 from tidemill_jobs.packed import zstd
@@ -68,11 +69,15 @@ def test_manifests_list_what_was_written_and_the_last_lists_all(
         "features.json",
         "smoke.jsonl",
         "summary.json",
+        "baseline/profile.json.gz",
+        "baseline/statistics.json",
+        "baseline/constraints.json",
     }
     for name, files in (
         ("train", ["train/part-00000.parquet"]),
         ("features", ["features.json"]),
         ("smoke", ["smoke.jsonl"]),
+        ("baseline", [f"baseline/{name}" for name in FILES]),
     ):
         assert json.loads((prepared / f"{name}.manifest").read_text())[1:] == files
     assert all((prepared / name).is_file() for name in everything[1:])

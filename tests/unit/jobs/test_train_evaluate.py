@@ -10,6 +10,7 @@ import pytest
 
 from tidemill_jobs import evaluate, onnx_export, train
 from tidemill_jobs.__main__ import FAILED, run
+from tidemill_jobs.baseline import Baseline
 from tidemill_jobs.errors import JobError
 from tidemill_jobs.evaluate import Gate
 from tidemill_jobs.predictor import Predictor
@@ -27,6 +28,11 @@ def stage_evaluation(container, prepared):
             prepared / "test", container.processing_input("test") / "test", dirs_exist_ok=True
         )
         shutil.copy(prepared / "smoke.jsonl", container.processing_input("smoke"))
+        shutil.copytree(
+            prepared / "baseline",
+            container.processing_input("baseline") / "baseline",
+            dirs_exist_ok=True,
+        )
 
     return stage
 
@@ -91,6 +97,46 @@ def test_a_model_is_trained_judged_and_its_answers_recorded(
     again = Predictor.load(container.model).predict(smoke["rows"])
     assert again == smoke["predictions"]
     assert "Evaluated on" in (container.base / "output" / "message").read_text()
+    answers = Baseline.read(container.processing_output("baseline")).profile.columns["prediction"]
+    assert (answers.rows, answers.missing) == (found["rows"]["test"], 0)
+    given = {answer["label" if problem == "multiclass" else "score"] for answer in again}
+    if problem == "multiclass":
+        assert given <= set(answers.categories) <= {"low", "mid", "high"}
+    else:
+        assert {min(given), max(given), answers.numbers.low} <= set(
+            answers.numbers.sketch.levels[0]
+        ), "every answer is one of the baseline's, to the last digit"
+
+
+def test_a_pipeline_from_before_there_were_baselines_is_evaluated_without(
+    run_prepare, stage_training, stage_evaluation, container, flights
+):
+    run_prepare(flights(), id="id")
+    stage_training(problem="binary")
+    assert run(container, ["train"]) == 0
+    stage_evaluation()
+    shutil.rmtree(container.processing_input("baseline"))
+
+    gate = ["--metric", "auc", "--direction", "maximize", "--minimum", "0"]
+    assert run(container, ["evaluate", *gate]) == 0
+
+    assert not list(container.processing_output("baseline").iterdir())
+
+
+def test_a_baseline_that_is_damaged_fails_the_job(
+    run_prepare, stage_training, stage_evaluation, container, flights
+):
+    run_prepare(flights(), id="id")
+    stage_training(problem="binary")
+    assert run(container, ["train"]) == 0
+    stage_evaluation()
+    path = container.processing_input("baseline") / "baseline" / "profile.json.gz"
+    path.write_bytes(path.read_bytes()[:100])
+
+    gate = ["--metric", "auc", "--direction", "maximize", "--minimum", "0"]
+    assert run(container, ["evaluate", *gate]) == FAILED
+
+    assert "is no profile" in (container.base / "output" / "failure").read_text()
 
 
 def test_the_same_rows_give_the_same_bytes(run_prepare, stage_training, container, flights):

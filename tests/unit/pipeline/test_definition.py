@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tidemill.adapters.baselines import baseline_of
 from tidemill.pipeline.definition import emit
 
 GOLDEN = Path(__file__).with_name("flights-delay.json")
@@ -198,7 +199,7 @@ def test_a_minimum_given_at_the_start_reaches_the_job(definition):
     assert resolve(arguments[-1], {"MinimumMetric": -1e30}) == "--minimum=-1e+30"
 
 
-def test_evaluation_reads_the_model_and_two_manifests(definition):
+def test_evaluation_reads_the_model_and_three_manifests(definition):
     inputs = {
         item["InputName"]: item["S3Input"]
         for item in request(definition, "Evaluate")["ProcessingInputs"]
@@ -208,6 +209,7 @@ def test_evaluation_reads_the_model_and_two_manifests(definition):
         "model": ("S3Prefix", ARTIFACT),
         "test": ("ManifestFile", f"{RUN['PreparedUri']}/test.manifest"),
         "smoke": ("ManifestFile", f"{RUN['PreparedUri']}/smoke.manifest"),
+        "baseline": ("ManifestFile", f"{RUN['PreparedUri']}/baseline.manifest"),
     }
     assert all(
         item["LocalPath"] == f"/opt/ml/processing/input/{name}" for name, item in inputs.items()
@@ -216,7 +218,7 @@ def test_evaluation_reads_the_model_and_two_manifests(definition):
 
 def test_the_condition_reads_what_the_evaluation_writes(definition):
     evaluate = step(definition, "Evaluate")
-    (output,) = request(definition, "Evaluate")["ProcessingOutputConfig"]["Outputs"]
+    output, _ = request(definition, "Evaluate")["ProcessingOutputConfig"]["Outputs"]
 
     assert evaluate["PropertyFiles"] == [
         {
@@ -272,6 +274,22 @@ def test_a_version_waits_for_approval_and_names_where_it_comes_from(definition):
     )
     (container,) = register["InferenceSpecification"]["Containers"]
     assert container["ModelDataUrl"] == ARTIFACT
+
+
+def test_a_version_names_the_baseline_that_evaluation_leaves(definition):
+    _, output = request(definition, "Evaluate")["ProcessingOutputConfig"]["Outputs"]
+    register = request(definition, "Register")
+
+    assert output["OutputName"] == "baseline"
+    where = output["S3Output"]["S3Uri"]
+    assert where == f"s3://tidemill-artifacts/pipelines/flights/delay/{RUN['RunId']}/baseline"
+    baseline = register["DriftCheckBaselines"]["ModelDataQuality"]
+    assert register["ModelMetrics"]["ModelDataQuality"] == baseline
+    assert baseline == {
+        "Statistics": {"ContentType": "application/json", "S3Uri": f"{where}/statistics.json"},
+        "Constraints": {"ContentType": "application/json", "S3Uri": f"{where}/constraints.json"},
+    }
+    assert baseline_of(register).prefix == where
 
 
 @pytest.mark.parametrize(

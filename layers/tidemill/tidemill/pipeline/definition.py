@@ -234,8 +234,12 @@ class _Model:
                 Input("model", _MODEL_DATA),
                 Input("test", _prepared("test.manifest"), "ManifestFile"),
                 Input("smoke", _prepared("smoke.manifest"), "ManifestFile"),
+                Input("baseline", _prepared("baseline.manifest"), "ManifestFile"),
             ),
-            outputs=(Output("evaluation", self.artifacts("pipelines", "evaluation")),),
+            outputs=(
+                Output("evaluation", self.artifacts("pipelines", "evaluation")),
+                Output("baseline", self.artifacts("pipelines", "baseline")),
+            ),
             property_files=(PropertyFile("Evaluation", "evaluation", "evaluation.json"),),
             compute=self.spec.train.compute,
             tags=self.tags,
@@ -264,6 +268,8 @@ class _Model:
             response_types=ANSWERED,
             instances=(spec.deploy.instance,),
             quality=self.artifacts("pipelines", "evaluation", "evaluation.json"),
+            data_statistics=self.artifacts("pipelines", "baseline", "statistics.json"),
+            data_constraints=self.artifacts("pipelines", "baseline", "constraints.json"),
             metadata={
                 "project": spec.project,
                 "model": spec.model,

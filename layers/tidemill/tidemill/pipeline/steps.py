@@ -153,10 +153,16 @@ class RegisterModelStep:
     response_types: tuple[str, ...]
     instances: tuple[str, ...]
     quality: Text  # the URI of the evaluation's JSON
+    data_statistics: Text  # the URIs of the baseline's two files that Model Monitor knows
+    data_constraints: Text
     metadata: Mapping[str, Text]
 
     def definition(self) -> Json:
         """Return the step."""
+        baseline = {
+            "Statistics": _json_file(self.data_statistics),
+            "Constraints": _json_file(self.data_constraints),
+        }
         return {
             "Name": self.name,
             "Type": "RegisterModel",
@@ -171,18 +177,20 @@ class RegisterModelStep:
                     "SupportedRealtimeInferenceInstanceTypes": list(self.instances),
                 },
                 "ModelMetrics": {
-                    "ModelQuality": {
-                        "Statistics": {
-                            "ContentType": "application/json",
-                            "S3Uri": to_json(self.quality),
-                        }
-                    }
+                    "ModelQuality": {"Statistics": _json_file(self.quality)},
+                    "ModelDataQuality": baseline,
                 },
+                # What later traffic is compared with: this version's own rows, too.
+                "DriftCheckBaselines": {"ModelDataQuality": baseline},
                 # Versions take no tags.
                 "CustomerMetadataProperties": to_json(dict(self.metadata)),
             },
             "RetryPolicies": [CALLS.to_json()],
         }
+
+
+def _json_file(uri: Text) -> Json:
+    return {"ContentType": "application/json", "S3Uri": to_json(uri)}
 
 
 @dataclass(frozen=True, slots=True)
