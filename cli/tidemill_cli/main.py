@@ -3,6 +3,7 @@
 import click
 
 from tidemill_cli import (
+    baselines,
     cloud,
     contract,
     dlq,
@@ -41,6 +42,7 @@ SECTIONS: dict[str, tuple[click.Command, ...]] = {
         versions.approve,
         versions.reject,
         versions.rollback,
+        baselines.baseline,
         predictions.predict,
     ),
     "Operation": (doctor.doctor, dlq.dlq, ledger.ledger),
