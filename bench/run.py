@@ -27,6 +27,7 @@ import memory
 import storm
 import turn_time
 import work
+import year
 from botocore.exceptions import BotoCoreError, ClientError
 from cloud import BenchError, Workspace
 from figures import Result
@@ -38,6 +39,7 @@ BENCHES: dict[str, Callable[[Workspace], Result]] = {
     "memory": memory.measure,
     "command": command.measure,
     "imports": cold_imports.measure,
+    "year": year.measure,
     "storm": storm.measure,
     "demo": demo.measure,
 }

@@ -95,14 +95,18 @@ def hash_wholes(values: NDArray[np.int64], salt: int = 0) -> Hashes:
 
 
 def hash_numbers(values: Iterable[float], salt: int = 0) -> Hashes:
-    """Return the hash of each of a few Python numbers."""
-    hashes = [
-        hash_wholes(np.array([value], np.int64), salt)
-        if isinstance(value, int) and abs(value) < 2**63
-        else hash_floats(np.array([value], np.float64), salt)
-        for value in values
-    ]
-    return np.concatenate([np.empty(0, np.uint64), *hashes])
+    """Return the hashes of Python numbers, in no order."""
+    wholes: list[int] = []
+    others: list[float] = []
+    for value in values:
+        fits = isinstance(value, int) and abs(value) < 2**63
+        (wholes if fits else others).append(value)  # type: ignore[arg-type]  # as just asked
+    return np.concatenate(
+        (
+            hash_wholes(np.array(wholes, np.int64), salt),
+            hash_floats(np.array(others, np.float64), salt),
+        )
+    )
 
 
 def _mix(bits: Hashes) -> Hashes:
