@@ -43,6 +43,7 @@ REFS = {
     "Check": machine("check"),
     "Retrain": machine("retrain"),
     "Rollout": machine("rollout"),
+    "Watch": machine("watch"),
     "JobsImageUri": IMAGE,
     "LedgerRetentionDays": "0",
     "LogRetentionDays": "30",
@@ -59,6 +60,7 @@ ARNS = {
     "ExecutionRole": ROLE,
     "SchedulerRole": f"arn:aws:iam::{ACCOUNT}:role/tidemill-SchedulerRole-1",
     "RaiseTriggerFunction": f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:RaiseTrigger",
+    "StartWatchFunction": f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:StartWatch",
     "EventDeadLetters": queue_arn("EventDeadLetters"),
     **{name: queue_arn(name) for name in QUEUES},
 }

@@ -38,8 +38,9 @@ applying = Applying(
 )
 lake = Lake(boto3.client("s3"))
 target = Target(
-    settings.raise_trigger_arn, settings.scheduler_role_arn, settings.event_dead_letters_arn
-)
+    settings.raise_trigger_arn, settings.start_watch_arn,
+    settings.scheduler_role_arn, settings.event_dead_letters_arn,
+)  # fmt: skip
 
 
 @logger.inject_lambda_context

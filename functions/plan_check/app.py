@@ -17,7 +17,7 @@ from tidemill.contracts.uploads import CheckRef
 from tidemill.domain.check import plan
 from tidemill.domain.size import text_bytes
 from tidemill.errors import NotFoundError
-from tidemill.pipeline.check_job import check_job
+from tidemill.pipeline.plan_job import plan_job
 from tidemill.settings import PlanCheckSettings
 
 logger = Logger()
@@ -38,8 +38,9 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ARG
     planned = []
     for number, part in enumerate(parts):
         uri = plans.write(spec, request.delivery, request.attempt, number, part.objects)
-        job = check_job(
+        job = plan_job(
             spec,
+            "check",
             stack=settings.stack_name,
             name=f"{request.delivery}-{request.attempt}-{number}",
             plan_uri=uri,

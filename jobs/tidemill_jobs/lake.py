@@ -133,6 +133,27 @@ class Lake:
         except BotoCoreError as exc:
             raise JobError(f"{uri} broke off ({exc}); run again.") from exc
 
+    def fetch(self, uri: str, path: Path) -> bool:
+        """
+        Stream the newest version of an object into *path*; False when there is none.
+
+        Raises:
+            JobError: S3 cannot be reached, or refuses.
+        """
+        bucket, key = _split(uri)
+        try:
+            answer = self._client.get_object(Bucket=bucket, Key=key)
+            with closing(answer["Body"]) as body, path.open("wb") as file:
+                for chunk in body.iter_chunks(CHUNK):
+                    file.write(chunk)
+        except ClientError as exc:
+            if exc.response["Error"]["Code"] in GONE:
+                return False
+            raise JobError(f"{uri} cannot be read: {exc}. Check the job's role.") from exc
+        except BotoCoreError as exc:
+            raise JobError(f"{uri} broke off ({exc}); run again.") from exc
+        return True
+
     def put_file(self, path: Path, uri: str) -> None:
         """Write a local file to *uri*."""
         bucket, key = _split(uri)

@@ -19,6 +19,10 @@ WILDCARDS = {
         "LetJobLogsExpire",
     ): "SageMaker's own names; the ARN ends in :log-stream:",
     ("ApplyModelFunction", "SeeWhetherTheyDo"): "lists take no group's name in a policy",
+    (
+        "ConcludeWatchFunction",
+        "PutMetricsAsModelMonitorDoes",
+    ): "PutMetricData takes no resource in a policy; its condition names the namespace",
     ("DeleteModelFunction", "FindItsPipeline"): LISTING,
     ("ExecutionRole", "LogInToEcr"): "GetAuthorizationToken takes no resource in a policy",
     ("ExecutionRole", "RunThePipelinesSteps"): PIPELINE_JOBS,

@@ -62,6 +62,8 @@ def needed(  # noqa: C901  # a table
             yield f"scheduler:{operation}", f"arn:aws:scheduler:{REGION}:{ACCOUNT}:{name}"
             if "Target" in request:
                 yield "iam:PassRole", request["Target"]["RoleArn"]
+        case "cloudwatch", _:
+            yield f"cloudwatch:{operation}", "*"
         case "stepfunctions", ("SendTaskSuccess" | "SendTaskFailure"):
             for name in ("retrain", "rollout"):  # a token does not say which
                 yield f"states:{operation}", machine(name)
@@ -91,6 +93,8 @@ def _s3(operation: str, request: dict[str, Any]) -> tuple[str, str]:
     bucket = f"arn:aws:s3:::{request['Bucket']}"
     if operation == "ListObjectVersions":
         return "s3:ListBucketVersions", bucket
+    if operation == "ListObjectsV2":
+        return "s3:ListBucket", bucket
     action = _S3[operation]
     if "VersionId" in request:
         action = _OF_VERSION[action]

@@ -5,8 +5,22 @@ from types import SimpleNamespace
 import pytest
 
 from tidemill.adapters.sweep import Sweep
+from tidemill.adapters.watching import Rounds
 
-PARTS = ["answered", "settled", "armed", "checked", "woken", "chained", "missed", "truth"]
+PARTS = [
+    "answered", "settled", "armed", "checked", "watched", "woken", "chained", "missed", "truth",
+]  # fmt: skip
+
+
+class Watches:
+    """Watches that are in order but for one that stopped."""
+
+    def __init__(self, parts):
+        self.parts = parts
+
+    def sweep(self, now):
+        self.parts.watches(now)
+        return Rounds(mended=4, stopped=1)
 
 
 class Parts:
@@ -27,7 +41,8 @@ class Parts:
 
 def sweep(failing):
     parts, heard = Parts(failing), []
-    found, failed = Sweep(parts, parts, parts, "lake").run(7.0, lambda *told: heard.append(told))
+    swept = Sweep(parts, parts, Watches(parts), parts, bucket="lake", stack="tidemill")
+    found, failed = swept.run(7.0, lambda *told: heard.append(told))
     return SimpleNamespace(done=parts.done, heard=heard, found=found, failed=failed)
 
 
@@ -35,14 +50,14 @@ def test_every_part_is_done_once_in_order():
     swept = sweep({})
     assert swept.done == [
         ("settle",), ("executions", 7.0), ("deliveries", 7.0), ("checks", 7.0),
-        ("triggers", 7.0), ("sweep", 7.0), ("uploads", "lake", 7.0),
+        ("watches", 7.0), ("triggers", 7.0), ("sweep", 7.0), ("uploads", "lake", 7.0),
         ("truth", "lake", 7.0),
     ]  # fmt: skip
-    assert swept.found == dict(zip(PARTS, (1, 2, 3, 4, 5, 6, 7, 8), strict=True))
+    assert swept.found == dict(zip(PARTS, (1, 2, 3, 4, 4, 6, 7, 8, 9), strict=True))
     assert (swept.failed, swept.heard) == ([], [])
 
 
-@pytest.mark.parametrize("method", ["settle", "executions", "sweep", "uploads"])
+@pytest.mark.parametrize("method", ["settle", "executions", "watches", "sweep", "uploads"])
 def test_a_part_that_fails_is_told_with_its_error_and_the_others_are_done(method):
     error = ConnectionError("no")
     swept = sweep({method: error})

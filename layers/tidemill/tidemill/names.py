@@ -31,6 +31,11 @@ def rollout_name(stack: str, project: str, model: str, execution: str) -> str:
     return aws_name(stack, project, model, execution.rpartition("-")[2])
 
 
+def watch_name(project: str, model: str, what: str) -> str:
+    """Return what the execution of a look is called; *what* tells it from the model's others."""
+    return aws_name(project, model, what)
+
+
 def model_ref(project: str, model: str) -> str:
     """Return how people and tables name a model: `project/model`."""
     return f"{project}/{model}"

@@ -186,6 +186,7 @@ class ApplyModelSettings(Tables):
     trigger_queue_url: str
     schedule_group: str
     raise_trigger_arn: str
+    start_watch_arn: str
     scheduler_role_arn: str
     event_dead_letters_arn: str
     log_retention_days: str
@@ -222,6 +223,36 @@ class RequestCheckSettings(Tables):
 
 
 @dataclass(frozen=True, slots=True)
+class StartWatchSettings(Tables):
+    """What `functions/start_watch` and `functions/request_watch` need."""
+
+    watch_arn: str
+
+
+@dataclass(frozen=True, slots=True)
+class PlanWatchSettings(Tables):
+    """What `functions/plan_watch` needs."""
+
+    stack_name: str
+    lake_bucket: str
+    jobs_image_uri: str
+    execution_role_arn: str
+
+
+@dataclass(frozen=True, slots=True)
+class ConcludeWatchSettings(Tables):
+    """What `functions/conclude_watch` needs."""
+
+    lake_bucket: str
+    bus_name: str
+
+
+@dataclass(frozen=True, slots=True)
+class CloseWatchSettings(Tables):
+    """What `functions/close_watch` needs."""
+
+
+@dataclass(frozen=True, slots=True)
 class DeleteModelSettings(Tables):
     """What `functions/delete_model` needs."""
 
@@ -241,6 +272,7 @@ class SweepSettings(Tables):
     check_arn: str
     retrain_arn: str
     rollout_arn: str
+    watch_arn: str
     delivery_queue_url: str
     trigger_queue_url: str
     bus_name: str

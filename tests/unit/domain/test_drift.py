@@ -218,12 +218,14 @@ def test_each_kind_has_its_own_pace():
 
 
 def test_a_new_version_begins_anew_but_keeps_the_pace():
+    """Also within the window in which it came."""
     settings = replace(QUICK, cooldown_seconds=7_200)
     watching = Watching(settings)
     watching.conclude(*(window(n, a=0.2) for n in range(2)))
-    since = NOW + 5 * HOUR
-    fresh = remember(History(since), [window(n, a=0.2) for n in range(7)], settings, watching.told)
-    assert [one.start for one in fresh.windows] == [since, since + HOUR], "not the old version's"
+    fresh = History(since=NOW + HOUR + 1)
+    fresh = remember(fresh, [window(1, a=0.2)], settings, watching.told)
+    assert decide_drift(fresh, settings, watching.told, NOW + HOUR).verdict == "suspected"
+    fresh = remember(fresh, [window(2, a=0.2)], settings, watching.told)
     assert decide_drift(fresh, settings, watching.told, NOW + HOUR).verdict == "held"
     assert decide_drift(fresh, settings, watching.told, NOW + 2 * HOUR).verdict == "found"
 
@@ -311,7 +313,7 @@ def test_an_episode_outlives_the_windows_that_are_kept(extra, told_late):
     settings = replace(QUICK, cooldown_seconds=10**9 if told_late else 0)
     watching = Watching(settings)
     watching.told = [earlier(NOW - HOUR)]
-    kept = 2 * settings.of + LATE_WINDOWS
+    kept = settings.of + LATE_WINDOWS
     for number in range(kept + extra):
         watching.conclude(window(number, a=0.2 if number < 2 else 0.07))
     assert len(watching.history.windows) == kept
@@ -324,7 +326,7 @@ def test_an_episode_outlives_the_windows_that_are_kept(extra, told_late):
 
 
 def test_a_window_that_was_let_go_stays_gone():
-    kept = 2 * QUICK.of + LATE_WINDOWS
+    kept = QUICK.of + LATE_WINDOWS
     history = remember(History(), [window(n) for n in range(kept + 1)], QUICK, [])
     again = remember(history, [window(0, a=0.9)], QUICK, [])
     assert again == history

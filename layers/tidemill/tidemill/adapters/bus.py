@@ -6,7 +6,14 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from tidemill.adapters.measures import count
-from tidemill.contracts.domain_events import DomainEvent, RunFailed, RunSucceeded, TriggerDecided
+from tidemill.contracts.domain_events import (
+    DomainEvent,
+    DriftFound,
+    RunFailed,
+    RunSucceeded,
+    TriggerDecided,
+    UpstreamBroken,
+)
 
 if TYPE_CHECKING:
     from mypy_boto3_events import EventBridgeClient
@@ -54,6 +61,8 @@ class Bus:
                 count("Triggers", 1, stack=self._name, verdict=event.verdict)
             case RunSucceeded() | RunFailed():
                 count("RunsEnded", 1, stack=self._name, status=event.status)
+            case DriftFound() | UpstreamBroken():
+                count("Findings", 1, stack=self._name)
             case _:
                 pass
 

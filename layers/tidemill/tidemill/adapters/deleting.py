@@ -100,9 +100,12 @@ class Deleting:
             f"{request.why}; uploads, versions and this ledger stay",
             {"deleted": gone},
         )
-        idle = (self._stores.standings.idle(request.ref),)
+        also = (
+            self._stores.standings.idle(request.ref),
+            self._stores.watches.forget(request.ref),
+        )
         try:
-            self._stores.specs.remove(request.ref, self._stores.ledger, entry, idle)
+            self._stores.specs.remove(request.ref, self._stores.ledger, entry, also)
         except ConditionFailedError as error:
             raise ApplyBusyError(
                 "a run has started meanwhile; delete again when it ends"

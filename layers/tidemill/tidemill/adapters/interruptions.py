@@ -10,6 +10,7 @@ from tidemill.adapters.workflows import Workflows
 from tidemill.contracts.rollouts import RolloutRef
 from tidemill.contracts.runs import ExecutionChanged, RunRef
 from tidemill.contracts.uploads import CheckRef
+from tidemill.contracts.watch import WatchRef
 from tidemill.domain.failure import interrupted
 
 
@@ -44,6 +45,9 @@ class Interruptions:
             return self._stores.checks.fail(
                 check.ref, check.delivery, check.attempt, interrupted(*ended), now
             )
+        if "watch" in document:
+            watch = WatchRef.parse(document)
+            return self._stores.watches.fail(watch.ref, watch.watch, interrupted(*ended), now)
         rollout = RolloutRef.parse(document)
         return self._closing.rollout(
             rollout.ref, changed.name, rollout.version, interrupted(*ended), now

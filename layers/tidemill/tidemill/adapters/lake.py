@@ -182,6 +182,26 @@ class Lake:
             while waiting:
                 yield waiting.popleft().result()
 
+    def keys(self, bucket: str, prefix: str, *, after: str = "") -> Iterator[str]:
+        """Yield the keys under *prefix* that come after *after*, in their order."""
+        pages = self._client.get_paginator("list_objects_v2").paginate(
+            Bucket=bucket, Prefix=prefix, StartAfter=after
+        )
+        return (item["Key"] for page in pages for item in page.get("Contents", []))
+
+    def find_bytes(self, uri: str) -> bytes | None:
+        """Return the bytes at an `s3://` URI, or None when there is nothing."""
+        bucket, key = split(uri)
+        try:
+            return self._client.get_object(Bucket=bucket, Key=key)["Body"].read()
+        except self._client.exceptions.NoSuchKey:
+            return None
+
+    def put_bytes(self, uri: str, data: bytes, kind: str = "application/octet-stream") -> None:
+        """Write *data* at an `s3://` URI."""
+        bucket, key = split(uri)
+        self._client.put_object(Bucket=bucket, Key=key, Body=data, ContentType=kind)
+
     def versions(
         self, bucket: str, prefix: str, after: tuple[str, str] | None = None
     ) -> tuple[list[ObjectCreated], tuple[str, str] | None]:

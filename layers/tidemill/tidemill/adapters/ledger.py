@@ -34,6 +34,8 @@ Kind = Literal[
     "approval",
     "rollout",
     "model",
+    "watch",
+    "finding",
     "tamper",
 ]
 #: What people upload: data, and what really happened.
@@ -43,7 +45,7 @@ UNPLACED = "unplaced"
 BY_TIME = "by_time"
 #: Entries that may go when their time has come. Uploads and contracts stay: intake and datasets
 #: rest on them. So do versions, approvals and rollouts: people answer for those.
-EXPIRING: tuple[Kind, ...] = ("delivery", "trigger", "run")
+EXPIRING: tuple[Kind, ...] = ("delivery", "trigger", "run", "watch")
 _DAY = 86_400
 #: So many entries of one key are read to find the version before.
 LONGEST_HISTORY = 200

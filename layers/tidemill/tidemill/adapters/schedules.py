@@ -1,10 +1,13 @@
 """A model's schedules: EventBridge Scheduler calls `raise_trigger` by the clock."""
 
 import json
+import math
 import re
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from tidemill.domain.watch import SETTLING_SECONDS, window_of
 from tidemill.errors import InvalidInputError
 from tidemill.names import aws_name
 from tidemill.spec.compiled import Spec
@@ -22,7 +25,8 @@ _RETRY = {"MaximumEventAgeInSeconds": 21_600, "MaximumRetryAttempts": 20}
 class Target:
     """What the schedules call, as what, and where goes what could not be delivered: ARNs."""
 
-    function: str
+    function: str  # for runs
+    watch: str  # the function for looks at the endpoint's traffic
     role: str
     dead_letters: str
 
@@ -55,10 +59,52 @@ class Schedules:
                 self._client.create_schedule(**wanted)
             elif any(there.get(field) != value for field, value in wanted.items()):
                 self._client.update_schedule(**wanted)  # whole: what is omitted is reset
-        self.remove(spec.project, spec.model, first=len(spec.triggers.schedule))
+        self._remove_from(spec.project, spec.model, len(spec.triggers.schedule))
+        self._sync_watch(spec, target, now)
 
-    def remove(self, project: str, model: str, first: int = 0) -> list[str]:
-        """Delete a model's schedules from number *first* on; return their names."""
+    def remove(self, project: str, model: str) -> list[str]:
+        """Delete a model's schedules; return their names."""
+        watch = watch_schedule(self._stack, project, model)
+        names = [watch] if self._find(watch) else []
+        for name in names:
+            self._client.delete_schedule(GroupName=self._group, Name=name)
+        return self._remove_from(project, model, 0) + names
+
+    def _sync_watch(self, spec: Spec, target: Target, now: float) -> None:
+        name, every = watch_schedule(self._stack, spec.project, spec.model), _every(spec)
+        there = self._find(name)
+        if not every:
+            if there is not None:
+                self._client.delete_schedule(GroupName=self._group, Name=name)
+            return
+        wanted = self._watch(name, spec, every, target)
+        first = window_of(now, spec.watch.every_seconds) + spec.watch.every_seconds
+        start = datetime.fromtimestamp(first + SETTLING_SECONDS, UTC)
+        if there is None:
+            self._client.create_schedule(**wanted, StartDate=start)
+        elif any(there.get(field) != value for field, value in wanted.items()):
+            self._client.update_schedule(**wanted, StartDate=start)
+
+    def _watch(self, name: str, spec: Spec, every: str, target: Target) -> dict[str, Any]:
+        message = {
+            "project": spec.project,
+            "model": spec.model,
+            "at": "<aws.scheduler.scheduled-time>",
+        }
+        return {
+            "GroupName": self._group,
+            "Name": name,
+            "Description": f"Looks at the traffic of {spec.ref}",
+            "ScheduleExpression": every,
+            "ScheduleExpressionTimezone": "UTC",
+            "FlexibleTimeWindow": {"Mode": "OFF"},
+            "ActionAfterCompletion": "NONE",
+            "State": "ENABLED",
+            "Target": _call(target, target.watch, message),
+        }
+
+    def _remove_from(self, project: str, model: str, first: int) -> list[str]:
+        """Delete a model's numbered schedules from *first* on; return their names."""
         names: list[str] = []
         while self._find(name := aws_name(self._stack, project, model, str(first + len(names)))):
             names.append(name)
@@ -92,14 +138,29 @@ class Schedules:
             "FlexibleTimeWindow": {"Mode": "OFF"},
             "ActionAfterCompletion": "NONE",  # one that is gone would be made, and fire, again
             "State": "DISABLED" if over else "ENABLED",
-            "Target": {
-                "Arn": target.function,
-                "RoleArn": target.role,
-                "Input": json.dumps(message),
-                "DeadLetterConfig": {"Arn": target.dead_letters},
-                "RetryPolicy": _RETRY,
-            },
+            "Target": _call(target, target.function, message),
         }
+
+
+def watch_schedule(stack: str, project: str, model: str) -> str:
+    """Return the name of the schedule of a model's watch."""
+    return aws_name(stack, project, model, "watch")
+
+
+def _call(target: Target, function: str, message: dict[str, str]) -> dict[str, Any]:
+    return {
+        "Arn": function,
+        "RoleArn": target.role,
+        "Input": json.dumps(message),
+        "DeadLetterConfig": {"Arn": target.dead_letters},
+        "RetryPolicy": _RETRY,
+    }
+
+
+def _every(spec: Spec) -> str:
+    """Return the expression of the watch: Scheduler counts in minutes; empty for never."""
+    minutes = math.ceil(spec.watch.every_seconds / 60)
+    return f"rate({minutes} minute{'' if minutes == 1 else 's'})" if minutes else ""
 
 
 def _is_over(expression: str, zone: str, now: float) -> bool:

@@ -19,6 +19,7 @@ CHAMPION = "champion"
 CONTRACT = "contract"
 CONTENT = "content#"
 STANDING = "standing"
+WATCH = "watch"
 #: Partitions that are not a model's.
 MODELS = "models"
 PARKED = "parked"

@@ -13,6 +13,7 @@ from tidemill.adapters.specs import Specs
 from tidemill.adapters.standings import Standings
 from tidemill.adapters.state import State
 from tidemill.adapters.triggers import Triggers
+from tidemill.adapters.watches import Watches
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -64,6 +65,7 @@ class Stores:
         self.standings = Standings(self.state)
         self.runs = Runs(self.state, self.ledger, self.leases, self.triggers, self.standings)
         self.champions = Champions(self.state, self.ledger)
+        self.watches = Watches(self.state, self.ledger)
 
     @classmethod
     def of(cls, client: "DynamoDBClient", tables: Tables) -> Self:

@@ -12,9 +12,11 @@ from tidemill.adapters.endpoints import Endpoints
 from tidemill.adapters.jobs import Jobs
 from tidemill.adapters.lake import Lake
 from tidemill.adapters.late_links import LateLinks
+from tidemill.adapters.measures import count
 from tidemill.adapters.parking import Parking
 from tidemill.adapters.reconciliation import Queues, Reconciliation
 from tidemill.adapters.stores import Stores, Tables
+from tidemill.adapters.watching import Watching
 from tidemill.adapters.workflows import Workflows
 
 
@@ -58,6 +60,10 @@ class Swept(Tables, Protocol):
         """The machine of rollouts."""
 
     @property
+    def watch_arn(self) -> str:
+        """The machine of looks at traffic."""
+
+    @property
     def bus_name(self) -> str:
         """Where it is told what has ended."""
 
@@ -66,12 +72,21 @@ class Sweep:
     """Finds what events missed, and sets going again what stopped."""
 
     def __init__(
-        self, reconciliation: Reconciliation, parking: Parking, late: LateLinks, bucket: str
+        self,
+        reconciliation: Reconciliation,
+        parking: Parking,
+        watching: Watching,
+        late: LateLinks,
+        *,
+        bucket: str,
+        stack: str,
     ) -> None:
         self._reconciliation = reconciliation
         self._parking = parking
+        self._watching = watching
         self._late = late
         self._bucket = bucket
+        self._stack = stack
 
     @classmethod
     def of(cls, client: Callable[[Any], Any], swept: Swept) -> Self:
@@ -105,7 +120,15 @@ class Sweep:
         late = LateLinks(
             stores, Chain(dynamodb, swept.ledger_table), Anchors(s3, swept.anchor_bucket)
         )
-        return cls(reconciliation, parking, late, swept.lake_bucket)
+        watching = Watching(stores, Workflows(states, swept.watch_arn))
+        return cls(
+            reconciliation,
+            parking,
+            watching,
+            late,
+            bucket=swept.lake_bucket,
+            stack=swept.bus_name,  # the bus has the stack's name
+        )
 
     def run(
         self, now: float, on_failure: Callable[[str, Exception], None]
@@ -126,6 +149,7 @@ class Sweep:
             "settled": lambda: reconciliation.executions(now),
             "armed": lambda: reconciliation.deliveries(now),
             "checked": lambda: reconciliation.checks(now),
+            "watched": lambda: self._watch(now),
             "woken": lambda: reconciliation.triggers(now),
             "chained": lambda: self._late.sweep(now),
             "missed": lambda: reconciliation.uploads(self._bucket, now),
@@ -140,3 +164,10 @@ class Sweep:
                 failed.append(name)
                 on_failure(name, error)
         return found, failed
+
+    def _watch(self, now: float) -> int:
+        """Mend the watches; alarms go by how many are in no good state."""
+        found = self._watching.sweep(now)
+        count("WatchesStopped", found.stopped, stack=self._stack)
+        count("WatchesWithoutTraffic", found.silent, stack=self._stack)
+        return found.mended

@@ -17,9 +17,11 @@ from tidemill.spec.compiled import Drift
 from tidemill.times import duration, iso
 
 Kind = Literal["shift", "broken_upstream"]
-Verdict = Literal["no_traffic", "too_few_rows", "same", "suspected", "drifted", "held", "found"]
+Verdict = Literal[
+    "no_baseline", "no_traffic", "too_few_rows", "same", "suspected", "drifted", "held", "found"
+]
 WEEK = 7 * 86_400.0
-#: So many windows are kept beside twice those that a verdict takes; late files change no others.
+#: So many windows are kept beside those that a verdict takes; late files change no older ones.
 LATE_WINDOWS = 24
 #: Of one window so many features that are not clear are kept, the farthest first, and so many
 #: signs of a broken upstream: one item of State holds all windows.
@@ -53,13 +55,18 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """A finding that was told *at* a time, when *window* was the newest that counts."""
+    """
+    A finding that was told *at* a time, when *window* was the newest that counts.
+
+    *since* is when the version came into service that it is about, as its history has it.
+    """
 
     id: str
     kind: Kind
     at: float
     window: float
     features: tuple[str, ...]
+    since: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +82,8 @@ class History:
     """
     The windows since a version came into service, oldest first.
 
-    *since* is when that was: findings about windows before it are another version's. What windows
-    said that were let go is *carried*, by feature: those that start before *forgotten*.
+    *since* is when that was: a finding of another time is another version's. What windows said that
+    were let go is *carried*, by feature: those that start before *forgotten*.
     """
 
     since: float = 0.0
@@ -150,7 +157,7 @@ def decide_drift(history: History, settings: Drift, told: Sequence[Told], now: f
     counting = [window for window in history.windows if window.counts(settings)]
     features = _replay(history.windows, history, settings, told)
     drifted = {name: one.since for name, one in features.items() if one.since is not None}
-    due = _due(drifted, counting[-1], told) if counting else None
+    due = _due(drifted, counting[-1], _ours(told, history)) if counting else None
     if due is not None:
         decided = _tell(due, drifted, counting, settings, told=told, now=now)
     else:
@@ -165,14 +172,14 @@ def remember(
     """
     Return *history* with what was *seen*: a window that is concluded again replaces itself.
 
-    Windows of before the version came into service, and those that were let go, are left out.
+    One that was let go before is left out.
     """
     known = {window.start: window for window in history.windows}
     for window in seen:
-        if window.start >= max(history.forgotten, history.since):
+        if window.start >= history.forgotten:
             known[window.start] = _bounded(window)
     windows = tuple(known[start] for start in sorted(known))
-    kept = 2 * settings.of + LATE_WINDOWS
+    kept = settings.of + LATE_WINDOWS
     if len(windows) <= kept:
         return replace(history, windows=windows)
     gone, left = windows[:-kept], windows[-kept:]
@@ -189,7 +196,15 @@ def still_needed(told: Sequence[Told], history: History, now: float) -> tuple[To
     """Return the findings that a later decision may ask for: of a week, and of windows kept."""
     begun = [one.since for one in history.carried.values() if one.since is not None]
     first = min((*begun, history.forgotten))
-    return tuple(one for one in told if one.at > now - WEEK or one.window >= first)
+    return tuple(
+        one
+        for one in told
+        if one.at > now - WEEK or (one.since == history.since and one.window >= first)
+    )
+
+
+def _ours(told: Sequence[Told], history: History) -> list[Told]:
+    return [one for one in told if one.since == history.since]
 
 
 def _bounded(window: Window) -> Window:
@@ -213,7 +228,7 @@ def _replay(
     windows: Sequence[Window], history: History, settings: Drift, told: Sequence[Told]
 ) -> dict[str, _Feature]:
     """Return every feature that any of *windows* names, after the last of them."""
-    ours = [one for one in told if one.window >= max(history.since, history.forgotten)]
+    ours = [one for one in _ours(told, history) if one.window >= history.forgotten]
     names = {name for window in windows for name in (*window.drifted, *window.between)}
     names |= {*history.carried, *(name for one in ours for name in one.features)}
     features = {name: _Feature(deque(maxlen=settings.of)) for name in sorted(names)}

@@ -1,9 +1,9 @@
-"""The job that checks what is too much for a Lambda."""
+"""The job that does one part of a plan which is too much for a Lambda."""
 
 import pytest
 
 from tidemill.names import LIMIT
-from tidemill.pipeline.check_job import GIB, ROOM_GB, check_job
+from tidemill.pipeline.plan_job import GIB, ROOM_GB, plan_job
 
 DELIVERY = "d-20261120t101112-0a1b2c"
 PLAN = f"s3://tidemill-artifacts/checks/flights/delay/plans/{DELIVERY}/1/40/plan.json"
@@ -11,7 +11,7 @@ PLAN = f"s3://tidemill-artifacts/checks/flights/delay/plans/{DELIVERY}/1/40/plan
 
 @pytest.fixture
 def job(spec, place):
-    def build(**changes):
+    def build(command="check", **changes):
         arguments = {
             "stack": place["stack"],
             "name": f"{DELIVERY}-1-40",
@@ -20,7 +20,7 @@ def job(spec, place):
             "image_uri": place["image_uri"],
             "role_arn": place["role_arn"],
         }
-        return check_job(spec, **{**arguments, **changes})
+        return plan_job(spec, command, **{**arguments, **changes})
 
     return build
 
@@ -29,11 +29,14 @@ def test_the_request_has_sagemakers_shape(job, requests):
     requests.check("CreateProcessingJob", job())
 
 
-def test_the_job_finds_its_plan_and_runs_the_check(job):
-    (given,) = job()["ProcessingInputs"]
+@pytest.mark.parametrize("command", ["check", "watch"])
+def test_the_job_finds_its_plan_and_runs_what_is_asked(job, command):
+    request = job(command)
+    (given,) = request["ProcessingInputs"]
     assert given["S3Input"]["S3Uri"] == PLAN
     assert given["S3Input"]["LocalPath"] == "/opt/ml/processing/input/plan"
-    assert job()["AppSpecification"]["ContainerEntrypoint"][-2:] == ["tidemill_jobs", "check"]
+    assert request["AppSpecification"]["ContainerEntrypoint"][-2:] == ["tidemill_jobs", command]
+    assert f"--{command}--" in request["ProcessingJobName"]
 
 
 @pytest.mark.parametrize("wrong", ["s3://b/1.json", "s3://b/plan.json/", "s3://b/my-plan.json"])

@@ -1,8 +1,8 @@
 """
-The request of a processing job that checks uploads: what is too much for a Lambda.
+The request of a processing job that does one part of a plan: what is too much for a Lambda.
 
-Called by `functions/plan_check`, for every part of a plan: a part whose Lambda runs out of time or
-memory goes on as this job, with the same plan.
+Called by `functions/plan_check` and `functions/plan_watch`, for every part: one whose Lambda runs
+out of time or memory goes on as this job, with the same plan.
 """
 
 import math
@@ -17,8 +17,9 @@ GIB = 1024**3
 ROOM_GB = 5
 
 
-def check_job(
+def plan_job(
     spec: Spec,
+    command: str,
     *,
     stack: str,
     name: str,
@@ -32,8 +33,9 @@ def check_job(
 
     Args:
         spec: The model.
+        command: What `python -m tidemill_jobs` is to do: `check` or `watch`.
         stack: The CloudFormation stack's name.
-        name: Tells this job from the model's others: delivery, attempt and part.
+        name: Tells this job from the model's others: a delivery or a look, and the part.
         plan_uri: The plan in S3; the object must be called plan.json.
         largest_bytes: The largest file, unpacked, as estimated: the disk must hold it.
         image_uri: The jobs image.
@@ -48,10 +50,10 @@ def check_job(
     needed = math.ceil(largest_bytes / GIB) + ROOM_GB
     machine = replace(compute, volume_gb=max(compute.volume_gb, needed))
     return {
-        "ProcessingJobName": aws_name(stack, spec.project, spec.model, "check", name),
+        "ProcessingJobName": aws_name(stack, spec.project, spec.model, command, name),
         "AppSpecification": {
             "ImageUri": image_uri,
-            "ContainerEntrypoint": ["python", "-m", "tidemill_jobs", "check"],
+            "ContainerEntrypoint": ["python", "-m", "tidemill_jobs", command],
         },
         "ProcessingInputs": [Input("plan", plan_uri).to_json()],
         "ProcessingResources": {"ClusterConfig": cluster(machine)},

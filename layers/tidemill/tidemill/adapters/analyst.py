@@ -1,0 +1,74 @@
+"""What compares a window's profile with the baseline; it lives with the jobs."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureSeen:
+    """
+    One feature in one window, as far as metrics tell of it.
+
+    *distance* is the one that decides, None without a baseline or rows; *data* is None of text.
+    """
+
+    feature: str
+    present: int
+    rows: int
+    distance: float | None = None
+    data: Mapping[str, float] | None = None  # low, high, sum
+
+
+@dataclass(frozen=True, slots=True)
+class WindowSeen:
+    """
+    What a window came to.
+
+    *drifted* has distances, *broken* sentences, by feature; *between* neither drifted nor is it
+    clearly the same. *documents* are written below the window's prefix, by name.
+    """
+
+    rows: int
+    drifted: Mapping[str, float]
+    between: Sequence[str]
+    broken: Mapping[str, str]
+    features: Sequence[FeatureSeen]
+    documents: Mapping[str, bytes] = field(default_factory=dict)
+
+
+class Analyst(Protocol):
+    """`tidemill_jobs.windows`, which functions with `layers/data` have."""
+
+    def look_at(
+        self,
+        spec: str,
+        baseline: bytes | None,
+        profiles: Sequence[bytes],
+        tallies: Sequence[Mapping[str, Any]],
+    ) -> dict[str, Any]:
+        """
+        Merge the partial profiles of a window, and compare them with the baseline.
+
+        Args:
+            spec: The compiled spec, as JSON.
+            baseline: The version's profile; None when it has none.
+            profiles: The partials'.
+            tallies: What their readers met.
+
+        Returns:
+            The fields of `WindowSeen`; *features* as a list of the fields of `FeatureSeen`.
+        """
+
+
+def look_at(
+    analyst: Analyst,
+    spec: str,
+    baseline: bytes | None,
+    profiles: Sequence[bytes],
+    tallies: Sequence[Mapping[str, Any]],
+) -> WindowSeen:
+    """Return what *analyst* says of a window."""
+    said = analyst.look_at(spec, baseline, profiles, tallies)
+    features = [FeatureSeen(**one) for one in said["features"]]
+    return WindowSeen(**{**said, "features": features})
