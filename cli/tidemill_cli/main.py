@@ -18,6 +18,7 @@ from tidemill_cli import (
     specs,
     uploads,
     versions,
+    watch,
     why,
 )
 from tidemill_cli.session import Program, Session, shared_options
@@ -45,6 +46,7 @@ SECTIONS: dict[str, tuple[click.Command, ...]] = {
         baselines.baseline,
         predictions.predict,
     ),
+    "Traffic": (watch.watch,),
     "Operation": (doctor.doctor, dlq.dlq, ledger.ledger),
 }
 

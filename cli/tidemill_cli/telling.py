@@ -35,6 +35,17 @@ PHRASES = {
     ("rollout", "in service"): "is in service",
     ("rollout", "fail"): "did not get into service",
     ("rollout", "roll back"): "was rolled back",
+    ("watch", "no_baseline"): "cannot be compared",
+    ("watch", "no_traffic"): "is missing",
+    ("watch", "too_few_rows"): "is too little to tell",
+    ("watch", "same"): "is like what the version learned from",
+    ("watch", "suspected"): "may have drifted",
+    ("watch", "drifted"): "still drifts",
+    ("watch", "held"): "has drifted, which is not told yet",
+    ("watch", "found"): "has drifted",
+    ("watch", "failed"): "failed",
+    ("finding", "shift"): "was found to have drifted",
+    ("finding", "broken_upstream"): "looks broken",
     ("spec", "create"): "was applied first",
     ("spec", "change"): "was changed",
     ("model", "delete"): "was deleted",
@@ -58,6 +69,7 @@ TRIMS = (
 )
 _OF_DELIVERY = re.compile(r"^(delivery \S+): ")
 _WHEN = 12
+_ABOUT = {"finding": "feature", "tamper": "entry"}
 
 
 def lines(rows: Sequence[dict[str, Any]], now: float) -> Iterator[str]:
@@ -126,8 +138,11 @@ def _subject(row: dict[str, Any], names: dict[str, str]) -> str:
             return f"Upload {names[subject]}"
         case "trigger":
             return f"A {subject} trigger"
-        case "tamper":
-            return f"The entry {subject}"
+        case "watch":
+            failed = row["verdict"] == "failed"
+            return f"The look {subject}" if failed else f"The traffic of {subject}"
+        case "finding" | "tamper" as kind:
+            return f"The {_ABOUT[kind]} {subject}"
         case "spec" | "model" | "contract" as kind:
             return f"The {kind}"
         case "rollout" if row["now"]:

@@ -301,7 +301,7 @@ def _tell(
     if held is not None:
         why, until = held
         reason = f"{reason}; {why}; this is told at {iso(until)} if it lasts"
-        return Decision("held", reason, {**facts, "until": iso(until)}, until=until)
+        return Decision("held", reason, {**facts, "until": until}, until=until)
     identity = _identity(kind, newest.start, features)
     finding = Finding(identity, kind, newest.start, features, reason)
     return Decision("found", reason, {**facts, "finding": identity}, finding=finding)

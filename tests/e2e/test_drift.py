@@ -1,0 +1,39 @@
+"""An endpoint is asked what it never learned from: drift is found, and the wheel turns again."""
+
+import random
+
+import pytest
+
+from deployed import spec_text, table
+from local_cloud import wait_until
+
+pytestmark = pytest.mark.e2e
+
+MODEL = "tests/drifts"
+
+
+def test_drift_in_real_traffic_is_found_and_starts_a_run(typed, answer, stack, tmp_path):
+    drift = {"windows": 1, "of": 1, "minimum_rows": 100, "cooldown": "0s"}
+    (tmp_path / "model.yaml").write_text(spec_text("drifts", watch={"drift": drift}))
+    (tmp_path / "a.csv").write_text(table(600))
+    assert typed("tidemill", "apply", tmp_path / "model.yaml")[0] == 0
+    answer("upload", MODEL, tmp_path / "a.csv")
+    assert typed("tidemill", "wait", MODEL, "--timeout", "3m")[0] == 0
+
+    chance = random.Random(1)
+    rows = [f"{chance.gauss(4, 1):.4f},{n % 7},blue" for n in range(300)]
+    (tmp_path / "rows.csv").write_text("\n".join(["x,z,colour", *rows]) + "\n")
+    answer("predict", MODEL, tmp_path / "rows.csv")
+    wait_until(lambda: stack.captured(MODEL, "blue"), 60)
+
+    status, out, _ = typed("tidemill", "watch", MODEL, "--wait", "--json")
+    assert status == 1, "something drifted"
+    assert '"verdict":"found"' in out.replace(" ", "")
+
+    stack.ended_run(MODEL, 2)
+    told = {(row["kind"], row["verdict"]) for row in answer("why", MODEL)}
+    assert {("watch", "found"), ("finding", "shift"), ("trigger", "start")} <= told
+    _, why, _ = typed("tidemill", "why", MODEL)
+    assert "drift was found" in why
+    run = stack.runs(MODEL)[1]
+    assert (run["trigger"], run["status"]) == ("drift", "succeeded")

@@ -1,0 +1,137 @@
+"""Every state of `watch` is entered, and every Catch of it taken, on the real engine."""
+
+import random
+import uuid
+
+import pytest
+
+from deployed import aws_name, table
+from local_cloud import wait_until
+
+pytestmark = pytest.mark.e2e
+
+DRIFT = {"windows": 1, "of": 1, "minimum_rows": 100, "cooldown": "0s", "per_week": 100}
+STATES = ["PlanWatch", "ProfileParts", "ConcludeWatch", "Watched"]
+
+
+def execution(stack, watch):
+    return f"{stack.outputs['WatchArn'].replace(':stateMachine:', ':execution:')}:{watch}"
+
+
+def traffic(count=200, *, shift=0.0, seed=5):
+    """Return rows like those of `table`, or such whose `x` has moved."""
+    chance = random.Random(seed)
+    return [
+        {"x": chance.gauss(shift, 1), "z": n % 7, "colour": chance.choice(["red", "green", "blue"])}
+        for n in range(count)
+    ]
+
+
+def ask(stack, ref, rows):
+    """Send rows to the endpoint, and wait until they were captured."""
+    before = len(captured(stack, ref))
+    stack.predict(ref, rows)
+    wait_until(lambda: len(captured(stack, ref)) > before, 60, lambda: stack.story(ref))
+
+
+def captured(stack, ref):
+    listed = stack.cloud.client("s3").list_objects_v2(
+        Bucket=stack.lake, Prefix=f"capture/{ref}/{aws_name(ref)}/"
+    )
+    return listed.get("Contents", [])
+
+
+def watch(stack, ref):
+    """Look at the traffic now; return the execution's name."""
+    project, model = ref.split("/")
+    request = {"project": project, "model": model, "id": uuid.uuid4().hex}
+    return stack.invoke("RequestWatchFunctionName", request)["watch"]
+
+
+def looked(stack, ref, name):
+    """Wait for what the ledger says of a look."""
+
+    def found():
+        entries = stack.stores.ledger.under(ref, f"watch#{name}")
+        return entries[0] if entries else None
+
+    return wait_until(found, 120, lambda: stack.story(ref))
+
+
+@pytest.fixture(scope="module")
+def served(stack):
+    """A model in service whose traffic nobody trains on again."""
+    ref = stack.apply("served", watch={"every": "1h", "drift": {**DRIFT, "retrain": False}})
+    stack.put(ref, "a.csv", table(600))
+    stack.entry(ref, "rollout")
+    return ref
+
+
+def test_a_look_without_traffic_is_a_verdict(stack, served):
+    name = watch(stack, served)
+    entry = looked(stack, served, name)
+    assert (entry["verdict"], entry["subject"]) == ("no_traffic", "version 1")
+    assert stack.states(execution(stack, name)) == STATES
+
+
+def test_traffic_is_profiled_and_compared_with_the_baseline(stack, served):
+    ask(stack, served, traffic())
+    name = watch(stack, served)
+    entry = looked(stack, served, name)
+    assert entry["verdict"] == "same", stack.story(served)
+    assert entry["facts"]["rows"] >= 200
+    entered = stack.states(execution(stack, name))
+    assert entered == ["PlanWatch", "ProfileParts", "IsSmall", "ProfileTraffic", *STATES[2:]]
+
+
+def test_a_part_whose_lambda_runs_out_goes_on_as_a_job(stack, served):
+    ask(stack, served, traffic(seed=6))
+    with stack.configured("ProfileTrafficFunction", Timeout=10):  # too little to begin
+        name = watch(stack, served)
+        assert looked(stack, served, name)["verdict"] == "same"
+    assert stack.states(execution(stack, name))[2:5] == [
+        "IsSmall", "ProfileTraffic", "ProfileInJob",
+    ]  # fmt: skip
+    jobs = stack.cloud.client("sagemaker").list_processing_jobs(NameContains="--served--watch")
+    (job,) = jobs["ProcessingJobSummaries"]
+    assert job["ProcessingJobStatus"] == "Completed"
+
+
+@pytest.mark.parametrize(
+    ("state", "function"),
+    [
+        ("PlanWatch", "PlanWatchFunction"),
+        ("ProfileParts", "ProfileTrafficFunction"),
+        ("ConcludeWatch", "ConcludeWatchFunction"),
+    ],
+)
+def test_a_look_that_fails_takes_the_recorded_path(stack, served, state, function):
+    ask(stack, served, traffic(10, seed=7))
+    with stack.broken(function):
+        name = watch(stack, served)
+        entry = looked(stack, served, name)
+    assert entry["verdict"] == "failed"
+    assert entry["reason"].startswith(f"{state}: ")
+    assert stack.states(execution(stack, name))[-2:] == ["CloseFailedWatch", "WatchFailed"]
+
+
+def test_a_look_that_cannot_even_say_that_it_failed_is_settled_by_its_event(stack, served):
+    with stack.broken("PlanWatchFunction"), stack.broken("CloseWatchFunction"):
+        name = watch(stack, served)
+        assert looked(stack, served, name)["verdict"] == "failed"
+
+
+def test_drift_for_people_starts_nothing(stack, served):
+    ask(stack, served, traffic(3_000, shift=4))
+    assert looked(stack, served, watch(stack, served))["verdict"] == "found"
+    refused = stack.entry(served, "trigger", verdict="refuse")
+    assert refused["reason"].endswith("watch.drift.retrain is false, so nothing starts")
+
+
+def test_a_schedule_looks_by_the_clock(stack):
+    ref = stack.apply("by-clock", watch={"every": "1m", "drift": DRIFT})
+    stack.put(ref, "a.csv", table(600))
+    stack.entry(ref, "rollout")
+    entry = stack.entry(ref, "watch", seconds=240)  # by the clock: two minutes after a window
+    assert entry["verdict"] == "no_traffic"
+    assert "--w-" in entry["facts"]["watch"]
