@@ -15,8 +15,11 @@ from tidemill_jobs.drift.findings import (
     FeatureDrift,
     Finding,
 )
+from tidemill_jobs.drift.signs import BROKEN, Sign, Triage
+from tidemill_jobs.drift.triage import triage
 
 __all__ = [
+    "BROKEN",
     "FILE_NAME",
     "Comparison",
     "ComparisonError",
@@ -24,5 +27,8 @@ __all__ = [
     "DriftSettings",
     "FeatureDrift",
     "Finding",
+    "Sign",
+    "Triage",
     "compare",
+    "triage",
 ]

@@ -160,7 +160,7 @@ def _present(name: str, was: Column, now: Column, settings: DriftSettings) -> Fe
             feature, distances=numeric(cdf_of(was), cdf_of(now)), findings=tuple(findings)
         )
     counts = counts_of(was), counts_of(now)
-    new, gone = _new(*counts), _gone(*counts)
+    new, gone = new_categories(*counts), gone_categories(*counts)
     if sum(new.values()) > settings.new_categories:
         share = sum(new.values())
         sentence = say.new_categories(name, new, share)
@@ -281,7 +281,7 @@ def _constant(was: Column, now: Column) -> bool:
     )
 
 
-def _new(baseline: Counts, current: Counts) -> dict[str, float]:
+def new_categories(baseline: Counts, current: Counts) -> dict[str, float]:
     """Return the shares of categories that the baseline cannot have had to any such extent."""
     possible = SURELY * baseline.error / baseline.rows * current.rows
     least = max(possible, EXPECTED) if baseline.error else 0.0
@@ -293,7 +293,7 @@ def _new(baseline: Counts, current: Counts) -> dict[str, float]:
     return dict(sorted(found.items(), key=lambda item: (-item[1], item[0])))
 
 
-def _gone(baseline: Counts, current: Counts) -> dict[str, float]:
+def gone_categories(baseline: Counts, current: Counts) -> dict[str, float]:
     """Return the baseline's shares of categories that should have occurred, and did not."""
     found = {
         category: rows / baseline.rows
