@@ -13,6 +13,7 @@ from tidemill_local.sagemaker.deployment import (
     new_deployment,
 )
 from tidemill_local.sagemaker.errors import ServiceError, ValidationError
+from tidemill_local.sagemaker.hosting import is_serverless
 from tidemill_local.sagemaker.operations import operation
 from tidemill_local.sagemaker.paging import page
 from tidemill_local.sagemaker.store import DuplicateRecordError, MissingRecordError
@@ -88,6 +89,7 @@ def update_endpoint(context: Context, request: dict[str, Any]) -> dict[str, Any]
                 f'Cannot update endpoint "{body["EndpointArn"]}" to the endpoint configuration '
                 f'"{pending["config"]["EndpointConfigArn"]}" that it has already; create a new one.'
             )
+        _check_conversion(body, pending["config"])
         _retain(request, body, pending["config"])
         body["EndpointStatus"] = "Updating"
         body["FailureReason"] = None
@@ -158,6 +160,15 @@ def _check_idle(body: dict[str, Any]) -> None:
         )
 
 
+def _check_conversion(body: dict[str, Any], config: dict[str, Any]) -> None:
+    """Refuse the way to serverless; the way back is open."""
+    if is_serverless(config) and not is_serverless(body[DEPLOYED]["config"]):
+        raise ValidationError(
+            f'Cannot update endpoint "{body["EndpointArn"]}" to a serverless configuration: it has '
+            "instances; delete it and create it again."
+        )
+
+
 def _check_policy(request: dict[str, Any]) -> None:
     policy = request.get("DeploymentConfig", {})
     routing = policy.get("BlueGreenUpdatePolicy", {}).get("TrafficRoutingConfiguration", {})
@@ -182,7 +193,7 @@ def _retain(request: dict[str, Any], body: dict[str, Any], config: dict[str, Any
         now = live.get(variant["VariantName"], {})
         if "DesiredWeight" in kept and now:
             variant["InitialVariantWeight"] = now["CurrentWeight"]
-        if "DesiredInstanceCount" in kept and now:
+        if "DesiredInstanceCount" in kept and now and "InstanceType" in variant:
             variant["InitialInstanceCount"] = now["CurrentInstanceCount"]
     capture = body[DEPLOYED]["config"].get("DataCaptureConfig")
     if "DataCaptureConfig" in kept and capture is not None:
@@ -199,13 +210,21 @@ def _pending_summary(config: dict[str, Any]) -> dict[str, Any]:
                 "CurrentWeight": 0.0,
                 "DesiredWeight": variant["InitialVariantWeight"],
                 "CurrentInstanceCount": 0,
-                "DesiredInstanceCount": variant["InitialInstanceCount"],
-                "InstanceType": variant["InstanceType"],
+                **_wanted(variant),
                 "VariantStatus": [{"Status": "Creating", "StartTime": now}],
             }
             for variant in config["ProductionVariants"]
         ],
         "StartTime": now,
+    }
+
+
+def _wanted(variant: dict[str, Any]) -> dict[str, Any]:
+    if "ServerlessConfig" in variant:
+        return {"DesiredServerlessConfig": variant["ServerlessConfig"]}
+    return {
+        "DesiredInstanceCount": variant["InitialInstanceCount"],
+        "InstanceType": variant["InstanceType"],
     }
 
 

@@ -15,6 +15,7 @@ from tidemill_local.sagemaker.serving import STARTUP_SECONDS, Workload
 from tidemill_local.sagemaker.store import DuplicateRecordError, MissingRecordError
 
 _DEFAULT_WEIGHT = 1.0
+_MEMORY_STEP_MB = 1024
 _NOT_SERVED = (
     "AsyncInferenceConfig",
     "ExplainerConfig",
@@ -74,6 +75,7 @@ def create_endpoint_config(context: Context, request: dict[str, Any]) -> dict[st
     capture = request.get("DataCaptureConfig")
     if capture is not None and not capture["DestinationS3Uri"].startswith("s3://"):
         raise ValidationError("DestinationS3Uri of DataCaptureConfig must begin with s3://.")
+    _check_serverless(variants, capture)
     name = request["EndpointConfigName"]
     arn = arn_of(context, "endpoint-config", name)
     body = {**request, "ProductionVariants": variants, "EndpointConfigArn": arn}
@@ -141,8 +143,8 @@ def workloads(context: Context, endpoint: str, config: dict[str, Any]) -> list[W
 
 def variant_summary(variant: dict[str, Any], image: str) -> dict[str, Any]:
     """Return a production variant as DescribeEndpoint shows it once it serves."""
-    weight, count = variant["InitialVariantWeight"], variant["InitialInstanceCount"]
-    return {
+    weight, count = variant["InitialVariantWeight"], variant.get("InitialInstanceCount", 0)
+    summary = {
         "VariantName": variant["VariantName"],
         "DeployedImages": [
             {"SpecifiedImage": image, "ResolvedImage": image, "ResolutionTime": time.time()}
@@ -152,17 +154,46 @@ def variant_summary(variant: dict[str, Any], image: str) -> dict[str, Any]:
         "CurrentInstanceCount": count,
         "DesiredInstanceCount": count,
     }
+    serverless = variant.get("ServerlessConfig")
+    if serverless is not None:
+        summary |= {"CurrentServerlessConfig": serverless, "DesiredServerlessConfig": serverless}
+    return summary
+
+
+def is_serverless(config: dict[str, Any]) -> bool:
+    """Say whether an endpoint configuration has no instances."""
+    return any("ServerlessConfig" in variant for variant in config["ProductionVariants"])
+
+
+def _check_serverless(variants: list[dict[str, Any]], capture: dict[str, Any] | None) -> None:
+    """Refuse what SageMaker does not combine with a serverless variant."""
+    if not is_serverless({"ProductionVariants": variants}):
+        return
+    if len(variants) > 1:
+        raise ValidationError("A serverless endpoint has exactly one production variant.")
+    if capture is not None:
+        raise ValidationError("DataCaptureConfig is not supported for serverless endpoints.")
+    memory = variants[0]["ServerlessConfig"]["MemorySizeInMB"]
+    if memory % _MEMORY_STEP_MB:
+        raise ValidationError(
+            f"MemorySizeInMB is {memory}; it must be 1024, 2048, 3072, 4096, 5120 or 6144."
+        )
 
 
 def _variant(context: Context, variant: dict[str, Any]) -> dict[str, Any]:
     name = variant["VariantName"]
-    if "ServerlessConfig" in variant or "InstancePools" in variant:
+    if "InstancePools" in variant:
+        raise ValidationError(f"Variant {name}: the local SageMaker serves no InstancePools.")
+    serverless = "ServerlessConfig" in variant
+    if serverless == ("InstanceType" in variant) or "ModelName" not in variant:
         raise ValidationError(
-            f"Variant {name}: the local SageMaker serves variants with an InstanceType only."
+            f"Variant {name} needs a ModelName, and either an InstanceType or a ServerlessConfig."
         )
-    if "InstanceType" not in variant or "ModelName" not in variant:
-        raise ValidationError(f"Variant {name} needs a ModelName and an InstanceType.")
+    if serverless and "InitialInstanceCount" in variant:
+        raise ValidationError(f"Variant {name} is serverless and has no InitialInstanceCount.")
     _get(context, "Model", variant["ModelName"])
+    if serverless:
+        return {"InitialVariantWeight": _DEFAULT_WEIGHT} | variant
     return {"InitialVariantWeight": _DEFAULT_WEIGHT, "InitialInstanceCount": 1} | variant
 
 

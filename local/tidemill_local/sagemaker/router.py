@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from tidemill_local.sagemaker.capture import CaptureWriter
 from tidemill_local.sagemaker.context import Context
@@ -21,6 +21,10 @@ DRAIN_SECONDS = 65.0  # a request may take 60
 _DRAIN_LOOK_SECONDS = 0.2
 
 
+class BusyError(Exception):
+    """A serverless variant answers as many requests as it may."""
+
+
 @dataclass
 class Variant:
     """A production variant at work; the weight may change while it runs."""
@@ -28,6 +32,27 @@ class Variant:
     name: str
     process: ServingProcess
     weight: float
+    concurrency: int | None = None  # requests at a time; None is no limit
+    _asked: int = 0
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @contextmanager
+    def seat(self) -> Iterator[None]:
+        """
+        Hold one of the variant's seats for a request.
+
+        Raises:
+            BusyError: All are taken.
+        """
+        with self._lock:
+            if self.concurrency is not None and self._asked >= self.concurrency:
+                raise BusyError
+            self._asked += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._asked -= 1
 
 
 class Fleet:

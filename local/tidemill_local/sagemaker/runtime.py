@@ -1,7 +1,8 @@
 """
 The runtime API: POST /endpoints/<name>/invocations, as `boto3.client("sagemaker-runtime")` asks.
 
-Errors are the runtime's own (ValidationError, ModelError, ServiceUnavailable), in REST-JSON.
+Errors are the runtime's own (ValidationError, ThrottlingException, ModelError,
+ServiceUnavailable), in REST-JSON.
 """
 
 import json
@@ -21,7 +22,7 @@ from tidemill_local.sagemaker.model_client import (
     ContainerTimeoutError,
     ContainerUnreachableError,
 )
-from tidemill_local.sagemaker.router import Fleet, Router, Variant
+from tidemill_local.sagemaker.router import BusyError, Fleet, Router, Variant
 
 MAX_BODY_BYTES = 6_291_456
 INVOCATION_SECONDS = 60.0
@@ -52,6 +53,18 @@ class InvocationError(ServiceError):
         super().__init__("ValidationError", message)
 
 
+class ThrottledError(ServiceError):
+    """A serverless endpoint answers as many requests at a time as it may."""
+
+    def __init__(self, endpoint: str, variant: Variant) -> None:
+        super().__init__(
+            "ThrottlingException",
+            f"The serverless endpoint {endpoint} has {variant.concurrency} requests under way, its "
+            "maximum concurrency; try again in a moment.",
+            status=HTTPStatus.TOO_MANY_REQUESTS,
+        )
+
+
 class UnavailableError(ServiceError):
     """The endpoint is in service and its container is not; clients ask again by themselves."""
 
@@ -76,7 +89,7 @@ def invoke(
         Status, headers and body: the container's own, or a ModelError (424) that quotes it.
 
     Raises:
-        ServiceError: ValidationError or ServiceUnavailable.
+        ServiceError: ValidationError, ThrottlingException or ServiceUnavailable.
     """
     match = _PATH.fullmatch(path)
     if match is None or method != "POST":
@@ -122,7 +135,10 @@ class _Call:
             variant = self._variant(fleet)
             began = now()
             try:
-                answer = self._ask(variant)
+                with variant.seat():
+                    answer = self._ask(variant)
+            except BusyError as error:
+                raise ThrottledError(self.endpoint, variant) from error
             except ContainerUnreachableError as error:
                 raise UnavailableError(
                     f"The container of variant {variant.name} of endpoint {self.endpoint} does "

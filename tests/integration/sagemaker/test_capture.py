@@ -3,8 +3,11 @@
 import base64
 import json
 import re
+from datetime import UTC, datetime, timedelta
 
 import pytest
+
+from tidemill_local.sagemaker import runtime
 
 from .conftest import eventually
 from .model_servers import CSV_AND_JSON, Hosting
@@ -91,6 +94,41 @@ def test_capture_is_described(hosting, bucket):
         "DestinationS3Uri": f"s3://{bucket}/capture/p/m",
         "KmsKeyId": "",
     }
+
+
+def test_a_share_of_the_requests_is_captured(hosting, s3, bucket):
+    config = capture_config(bucket, InitialSamplingPercentage=50)
+    name = hosting.endpoint(hosting.config(DataCaptureConfig=config))
+    for _ in range(200):
+        hosting.invoke(name, b"1,2", ContentType="text/csv")
+    hosting.sagemaker.delete_endpoint(EndpointName=name)
+    hosting.settled(name)
+
+    lines = [line for _, line in captured(s3, bucket)]
+    assert 55 < len(lines) < 145  # beyond by chance: once in ten million million
+    ids = {line["eventMetadata"]["eventId"] for line in lines}
+    assert len(ids) == len(lines)
+    assert all("inferenceId" not in line["eventMetadata"] for line in lines)
+
+
+def test_an_hour_has_keys_of_its_own(hosting, s3, bucket, monkeypatch):
+    name = hosting.endpoint(hosting.config(DataCaptureConfig=capture_config(bucket)))
+    for minute, second in ((59, 59), (60, 0), (60, 1)):
+        at = datetime(2026, 11, 20, 10, tzinfo=UTC) + timedelta(minutes=minute, seconds=second)
+        monkeypatch.setattr(runtime, "now", lambda at=at: at)
+        hosting.invoke(name, b"1,2", ContentType="text/csv", InferenceId=f"{minute}-{second}")
+    hosting.sagemaker.delete_endpoint(EndpointName=name)
+    hosting.settled(name)
+
+    found = sorted(
+        (key.split("AllTraffic/")[1].rpartition("/")[0], line["eventMetadata"]["inferenceId"])
+        for key, line in captured(s3, bucket)
+    )
+    assert found == [
+        ("2026/11/20/10", "59-59"),
+        ("2026/11/20/11", "60-0"),
+        ("2026/11/20/11", "60-1"),
+    ]
 
 
 def test_what_is_pending_is_written_when_the_service_stops(make_cloud, s3, bucket):

@@ -151,7 +151,7 @@ def test_endpoint_config_of_a_known_name_is_refused(hosting):
 def test_endpoint_config_that_cannot_be_served_is_refused(hosting):
     model = hosting.model()
     good = hosting.variant(model)
-    serverless = {"MemorySizeInMB": 1024, "MaxConcurrency": 1}
+    pools = [{"InstanceType": "ml.m5.large", "Priority": 1}]
     async_config = {"OutputConfig": {"S3OutputPath": "s3://b/o"}}
     capture = {
         "InitialSamplingPercentage": 1,
@@ -162,7 +162,7 @@ def test_endpoint_config_that_cannot_be_served_is_refused(hosting):
         ([hosting.variant("nobody")], {}, "Could not find model"),
         ([good, good], {}, "Variant names must be unique"),
         ([{"VariantName": "A", "ModelName": model}], {}, "InstanceType"),
-        ([{**good, "ServerlessConfig": serverless}], {}, "with an InstanceType only"),
+        ([{**good, "InstancePools": pools}], {}, "serves no InstancePools"),
         ([good], {"AsyncInferenceConfig": async_config}, "AsyncInferenceConfig is not supported"),
         ([good], {"DataCaptureConfig": capture}, "must begin with s3://"),
     ]
