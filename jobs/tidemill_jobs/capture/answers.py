@@ -13,7 +13,6 @@ from tidemill_jobs.capture.errors import UnreadableError
 from tidemill_jobs.capture.schema import Schema
 from tidemill_jobs.features import THRESHOLD
 from tidemill_jobs.payload import CSV, JSON
-from tidemill_jobs.values import show
 
 LABELS: Final = ("label", "predicted_label", "prediction")
 SCORES: Final = ("score", "probability")
@@ -35,13 +34,12 @@ class Answer:
     probabilities: tuple[float, ...] | None = None
 
 
-def read_answers(part: Any, rows: int, schema: Schema) -> list[Answer]:
+def read_answers(part: Any, rows: int, schema: Schema) -> list[Answer | None]:
     """
-    Return an answer per row of the request.
+    Return an answer per row of the request, None where it is no prediction (NaN, say).
 
     Raises:
-        UnreadableError: `no_output`, `content_type`, `binary`, `malformed`, `other_rows` or
-            `no_prediction`.
+        UnreadableError: `no_output`, `content_type`, `binary`, `malformed` or `other_rows`.
     """
     if part is None:
         raise UnreadableError("no_output", "no output was captured")
@@ -71,7 +69,7 @@ def _json(text: str, kind: str) -> list[Any]:
     return document if isinstance(document, list) else [document]
 
 
-def _answer(entry: Any, schema: Schema) -> Answer:
+def _answer(entry: Any, schema: Schema) -> Answer | None:
     given: dict[str, Any] = {}
     if isinstance(entry, Mapping):
         for name, keys in (("label", LABELS), ("score", SCORES), ("all", PROBABILITIES)):
@@ -82,10 +80,7 @@ def _answer(entry: Any, schema: Schema) -> Answer:
         bare = entry[0] if isinstance(entry, list) and entry else entry
         given["score" if _number(bare) is not None else "label"] = bare
     read = {"regression": _regression, "binary": _binary}.get(schema.problem, _multiclass)
-    answer = read(given, schema)
-    if answer is None:
-        raise UnreadableError("no_prediction", f"the answer {show(entry)} to {schema.problem}")
-    return answer
+    return read(given, schema)
 
 
 def _regression(given: Mapping[str, Any], _schema: Schema) -> Answer | None:

@@ -32,15 +32,15 @@ class Event:
         inference_id: The caller's, None when none was given.
         time: Of the request, in seconds since 1970 UTC.
         rows: Cells as given: texts of a CSV, values of JSON.
-        answers: One per row; None when they cannot be read, and then *unanswered* says why.
-        unanswered: The reason and what was found.
+        answers: One per row, None where it cannot be read.
+        unanswered: Why there are such, the reason and what was found.
     """
 
     event_id: str
     inference_id: str | None
     time: int
     rows: list[Row]
-    answers: list[Answer] | None
+    answers: list[Answer | None]
     unanswered: UnreadableError | None = None
 
 
@@ -98,11 +98,15 @@ def read_event(head: Head, schema: Schema) -> Event:
             `other_columns` or `no_rows`.
     """
     rows = _rows(head.captured.get("endpointInput"), schema)
-    answers, unanswered = None, None
+    answers: list[Answer | None] = [None] * len(rows)
+    unanswered = None
     try:
         answers = read_answers(head.captured.get("endpointOutput"), len(rows), schema)
     except UnreadableError as exc:
         unanswered = exc
+    if unanswered is None and None in answers:
+        found = f"no prediction of a {schema.problem} model for row {answers.index(None) + 1}"
+        unanswered = UnreadableError("no_prediction", found)
     return Event(head.event_id, head.inference_id, head.time, rows, answers, unanswered)
 
 

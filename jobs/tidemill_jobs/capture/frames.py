@@ -19,6 +19,7 @@ PREDICTIONS: Final = (
     "probabilities",  # list of Float64 in the order of the classes; of a multiclass model only
 )
 _Absent: Any = object()
+_NONE: Final = (None, None, None)
 
 
 class Rows:
@@ -46,11 +47,10 @@ class Rows:
             self._callers.append(event.inference_id)
             self._numbers.append(number)
             self._times.append(event.time)
-            if event.answers is None:
-                self._answers.append((None, None, None))
-            else:
-                answer = event.answers[number]
-                self._answers.append((answer.prediction, answer.probability, answer.probabilities))
+            answer = event.answers[number]
+            self._answers.append(
+                (answer.prediction, answer.probability, answer.probabilities) if answer else _NONE
+            )
 
     def frames(self) -> tuple[pl.DataFrame, pl.DataFrame]:
         """Return the inputs and the predictions."""

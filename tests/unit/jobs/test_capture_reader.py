@@ -355,6 +355,14 @@ def test_an_answer_that_cannot_be_read_does_not_lose_the_row(reason, text, kind)
     assert tally.unanswered.counts == {reason: 1}
 
 
+def test_one_answer_that_is_none_does_not_lose_the_others():
+    _, predictions, tally = read(event("7,a\n,b\n8,c", answer="0.1\nnan\n0.9\n"))
+
+    assert predictions["prediction"].to_list() == ["false", None, "true"]
+    assert tally.unanswered.counts == {"no_prediction": 1}
+    assert "row 2" in tally.unanswered.examples["no_prediction"]
+
+
 def test_an_output_that_was_not_captured_is_said():
     _, predictions, tally = read(event().replace("endpointOutput", "other"))
 
