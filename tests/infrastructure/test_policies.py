@@ -23,6 +23,10 @@ WILDCARDS = {
         "ConcludeWatchFunction",
         "PutMetricsAsModelMonitorDoes",
     ): "PutMetricData takes no resource in a policy; its condition names the namespace",
+    (
+        "JudgeQualityFunction",
+        "PutMetricsAsModelMonitorDoes",
+    ): "PutMetricData takes no resource in a policy; its condition names the namespace",
     ("DeleteModelFunction", "FindItsPipeline"): LISTING,
     ("ExecutionRole", "LogInToEcr"): "GetAuthorizationToken takes no resource in a policy",
     ("ExecutionRole", "RunThePipelinesSteps"): PIPELINE_JOBS,

@@ -98,6 +98,8 @@ class Cloud:
             app.time = SimpleNamespace(time=lambda: self.now, time_ns=lambda: round(self.now * 1e9))
         if name == "admit_upload":
             app.intake.each = map  # moto bears no threads, nor do counted kills
+        if name == "judge_quality":
+            app.qualities.each = map
         context = SimpleNamespace(
             function_name=name,
             memory_limit_in_mb=512,

@@ -52,6 +52,15 @@ class RecordTruthSettings(Tables):
 
 
 @dataclass(frozen=True, slots=True)
+class JudgeQualitySettings(Tables):
+    """What `functions/judge_quality` needs."""
+
+    stack_name: str
+    lake_bucket: str
+    bus_name: str
+
+
+@dataclass(frozen=True, slots=True)
 class CloseDeliverySettings(Tables):
     """What `functions/close_delivery` needs."""
 

@@ -1,7 +1,6 @@
 """Truth files from their events to labels that the watch can join."""
 
 import io
-import json
 
 import polars as pl
 import pytest
@@ -12,18 +11,10 @@ from tidemill.domain import truth
 
 from ...stack import LAKE
 from ..cloud import client
+from .quality_scenes import records
 from .scenes import REF
 
 GOOD = b"id,label,time\na,1,2026-11-19T10:00:00Z\nb,0,\n,1,\n"
-
-
-def records(*events):
-    return {
-        "Records": [
-            {"messageId": f"m{n}", "body": event if isinstance(event, str) else json.dumps(event)}
-            for n, event in enumerate(events)
-        ]
-    }
 
 
 def upload(cloud, name="late.csv", body=GOOD):

@@ -7,6 +7,7 @@ from tidemill.adapters.items import ConditionFailedError
 from tidemill.adapters.jobs import Jobs
 from tidemill.adapters.ledger import Entry
 from tidemill.adapters.schedules import Schedules
+from tidemill.adapters.state import QUALITY
 from tidemill.adapters.stores import Stores
 from tidemill.contracts.models import DeleteModel
 from tidemill.errors import ApplyBusyError, InvalidInputError
@@ -103,6 +104,7 @@ class Deleting:
         also = (
             self._stores.standings.idle(request.ref),
             self._stores.watches.forget(request.ref),
+            self._stores.state.delete(request.ref, QUALITY),
         )
         try:
             self._stores.specs.remove(request.ref, self._stores.ledger, entry, also)

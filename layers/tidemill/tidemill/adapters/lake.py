@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +29,15 @@ _CHUNK = 1_048_576
 #: Checksums that tell contents apart for certain; CRC32 does not.
 _CHECKSUMS = ("SHA256", "SHA1", "CRC64NVME")
 _MD5 = re.compile(r"[0-9a-f]{32}")  # a multipart ETag ends with the number of its parts
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """An object as a listing has it; *size* in bytes."""
+
+    key: str
+    size: int
+    etag: str
 
 
 class Lake:
@@ -114,6 +124,28 @@ class Lake:
         """Write JSON that is text already, or text of another media type, at an `s3://` URI."""
         bucket, key = split(uri)
         self._client.put_object(Bucket=bucket, Key=key, Body=text.encode(), ContentType=kind)
+
+    def listed(self, bucket: str, prefix: str, *, after: str = "") -> Iterator[Listed]:
+        """Yield the objects under *prefix* whose keys come after *after*, in their order."""
+        pages = self._client.get_paginator("list_objects_v2").paginate(
+            Bucket=bucket, Prefix=prefix, StartAfter=after
+        )
+        return (
+            Listed(item["Key"], item["Size"], item["ETag"].strip('"'))
+            for page in pages
+            for item in page.get("Contents", [])
+        )
+
+    def download(self, bucket: str, key: str, path: Path) -> bool:
+        """Write an object's newest bytes to *path*; say whether there were any."""
+        try:
+            answer = self._client.get_object(Bucket=bucket, Key=key)
+        except self._client.exceptions.NoSuchKey:
+            return False
+        with closing(answer["Body"]) as body, path.open("wb") as file:
+            for chunk in body.iter_chunks(_CHUNK):
+                file.write(chunk)
+        return True
 
     def put_file(self, uri: str, path: Path) -> None:
         """Write a local file's bytes at an `s3://` URI."""

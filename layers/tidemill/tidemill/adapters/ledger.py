@@ -36,6 +36,7 @@ Kind = Literal[
     "model",
     "watch",
     "finding",
+    "quality",
     "tamper",
 ]
 #: What people upload: data, and what really happened.

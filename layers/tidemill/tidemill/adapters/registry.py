@@ -13,6 +13,11 @@ if TYPE_CHECKING:
 Approval = Literal["Approved", "Rejected", "PendingManualApproval"]
 
 
+def statistics_uri(package: dict[str, Any]) -> str:
+    """Return where Evaluate left the version's evaluation, of a described model package."""
+    return str(package["ModelMetrics"]["ModelQuality"]["Statistics"]["S3Uri"])
+
+
 class Registry:
     """One model package group per model; a version's number is the package's."""
 

@@ -20,6 +20,7 @@ CONTRACT = "contract"
 CONTENT = "content#"
 STANDING = "standing"
 WATCH = "watch"
+QUALITY = "quality"
 #: Partitions that are not a model's.
 MODELS = "models"
 PARKED = "parked"
