@@ -16,6 +16,7 @@ from tidemill_cli import (
     quarantine,
     runs,
     specs,
+    truths,
     uploads,
     versions,
     watch,
@@ -46,7 +47,7 @@ SECTIONS: dict[str, tuple[click.Command, ...]] = {
         baselines.baseline,
         predictions.predict,
     ),
-    "Traffic": (watch.watch,),
+    "Traffic": (watch.watch, truths.truth, truths.quality),
     "Operation": (doctor.doctor, dlq.dlq, ledger.ledger),
 }
 

@@ -56,7 +56,7 @@ def upload(session: Session, model: str, files: Sequence[str], name: str | None)
     sent = []
     for source in sources:
         key = f"raw/{model}/{source.name}"
-        version_id, count = _send(stack.clients.s3, source, stack.lake_bucket, key)
+        version_id, count = send(stack.clients.s3, source, stack.lake_bucket, key)
         sent.append(
             {
                 "file": source.path,
@@ -122,7 +122,7 @@ def _check_readable(path: str) -> None:
         raise MalformedError(f"{path} may not be read; nothing was sent")
 
 
-def _send(client: "S3Client", source: Source, bucket: str, key: str) -> tuple[str, int]:
+def send(client: "S3Client", source: Source, bucket: str, key: str) -> tuple[str, int]:
     """Send one file, in parts when it is large; return the version id and the bytes sent."""
     with _version_of_write(client) as answers, _Progress(source) as progress:
         if source.path == STDIN:

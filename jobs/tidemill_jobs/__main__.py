@@ -17,7 +17,7 @@ from tidemill_jobs.errors import JobError, RefusedError
 
 COMMANDS = ("check", "prepare", "train", "evaluate", "serve", "watch")
 #: What runs outside any container, by its module.
-BY_HAND = {"facts": "facts", "judge": "judgement"}
+BY_HAND = {"facts": "facts", "judge": "judgement", "truth": "truth.by_hand"}
 FAILED, USAGE, REFUSED = 1, 2, 3
 
 log = logging.getLogger("tidemill_jobs")
