@@ -27,6 +27,7 @@ from typing import Any
 
 import polars as pl
 
+from tidemill_jobs.baseline import prediction_feature
 from tidemill_jobs.capture.reader import Batch, CaptureReader
 from tidemill_jobs.capture.schema import Schema
 from tidemill_jobs.capture.tally import Tally
@@ -41,7 +42,6 @@ log = logging.getLogger(__name__)
 TRANSFERS = 8  # downloads at a time
 RESERVE = 20.0  # seconds that are left for writing what was read
 BYTES_PER_SECOND = 3 * 1_048_576  # of captured lines
-PREDICTION = "prediction"
 PROFILE, COVERS, PREDICTIONS = "profile.json.gz", "json", "parquet"
 
 SecondsLeft = Callable[[], float]
@@ -208,19 +208,11 @@ def with_prediction(batch: Batch, schema: Schema) -> pl.DataFrame:
     That is the score, or in a multiclass problem the label.
     """
     source = "probability" if schema.problem == "binary" else "prediction"
-    name = prediction_feature(schema)
+    name = prediction_feature(schema.names)
     answers = batch.predictions[source].alias(name)
     if not batch.inputs.width:
         return answers.to_frame()
     return batch.inputs.drop(name, strict=False).with_columns(answers)
-
-
-def prediction_feature(schema: Schema) -> str:
-    """Return the name of the answers' feature: one that no input of the model has."""
-    name = PREDICTION
-    while name in schema.names:
-        name += "_"
-    return name
 
 
 def schema_of(plan: Plan, lake: Lake, work: Path) -> Schema:

@@ -14,11 +14,13 @@ from typing import Any
 
 from tidemill_jobs.capture.tally import Tally
 from tidemill_jobs.drift import FILE_NAME as COMPARISON
-from tidemill_jobs.drift import Comparison, DriftSettings, compare
+from tidemill_jobs.drift import Comparison, DriftSettings, Triage, compare, triage
+from tidemill_jobs.drift.signs import TRIAGE_FILE_NAME as TRIAGE
+from tidemill_jobs.monitor import statistics, to_text, violations
 from tidemill_jobs.profile import FILE_NAME as PROFILE
 from tidemill_jobs.profile import Column, Profile
 
-TRAFFIC = "traffic.json"
+TRAFFIC, STATISTICS, VIOLATIONS = "traffic.json", "statistics.json", "constraint_violations.json"
 _FAR = 1e9
 
 
@@ -27,6 +29,7 @@ def look_at(
     baseline: bytes | None,
     profiles: Sequence[bytes],
     tallies: Sequence[Mapping[str, Any]],
+    recent: bytes | None = None,
 ) -> dict[str, Any]:
     """
     Merge the partial profiles of a window, and compare them with the baseline.
@@ -36,6 +39,7 @@ def look_at(
         baseline: The version's profile; None when it has none.
         profiles: The partials'.
         tallies: What their readers met.
+        recent: The profile of the last window before it that was not broken, if there is one.
 
     Returns:
         Plain JSON but for the documents: `rows`; `drifted` (feature → distance), `between` (neither
@@ -44,13 +48,22 @@ def look_at(
     """
     watch = json.loads(spec).get("watch", {})
     profile = reduce(Profile.merge, map(Profile.loads, profiles), Profile())
-    documents = {PROFILE: profile.dumps(), TRAFFIC: _json(_merged(tallies).document())}
+    documents = {
+        PROFILE: profile.dumps(),
+        TRAFFIC: _json(_merged(tallies).document()),
+        STATISTICS: to_text(statistics(profile)).encode(),
+    }
     seen: dict[str, Any] = {"rows": profile.rows, "drifted": {}, "between": (), "broken": {}}
     distances: dict[str, float | None] = {}
     if baseline is not None:
-        comparison = compare(Profile.loads(baseline), profile, settings_of(watch))
+        learned = Profile.loads(baseline)
+        comparison = compare(learned, profile, settings_of(watch))
+        before = Profile.loads(recent) if recent else None
+        meaning = triage(comparison, learned, profile, before)
         documents[COMPARISON] = _json(comparison.document())
-        seen |= _judged(comparison, watch)
+        documents[VIOLATIONS] = to_text(violations(comparison.findings)).encode()
+        documents[TRIAGE] = _json(meaning.document())
+        seen |= _judged(comparison, meaning, watch)
         distances = {one.feature: one.distance for one in comparison.features}
     features = [
         _feature(name, column, distances.get(name)) for name, column in profile.columns.items()
@@ -69,12 +82,15 @@ def settings_of(watch: Mapping[str, Any]) -> DriftSettings:
     return replace(settings, ignore=tuple(dict.fromkeys((*settings.ignore, *redacted))))
 
 
-def _judged(comparison: Comparison, watch: Mapping[str, Any]) -> dict[str, Any]:
+def _judged(comparison: Comparison, meaning: Triage, watch: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what counts for the decision; what is broken has drifted, however far."""
     below = float(watch.get("drift", {}).get("clears_below", comparison.settings.threshold))
+    broken = {name: said.rstrip(". ") for name, said in meaning.broken.items()}
+    drifted = {**dict.fromkeys(broken, 1.0), **comparison.drifted}
     return {
-        "drifted": {name: min(far, _FAR) for name, far in comparison.drifted.items()},
-        "between": list(comparison.unclear(below)),
-        "broken": {},
+        "drifted": {name: min(far, _FAR) for name, far in drifted.items()},
+        "between": [name for name in comparison.unclear(below) if name not in drifted],
+        "broken": broken,
     }
 
 

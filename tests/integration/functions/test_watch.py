@@ -42,7 +42,12 @@ def test_traffic_like_the_baseline_is_the_same(watched):
     said = hour(watched, rows())
     assert said == {"verdict": "same", "reason": "600 rows; no feature drifted", "drifted": []}
     window = f"windows/{iso(begin)}"
-    assert written(window) == ["/comparison.json", "/profile.json.gz", "/traffic.json"]
+    assert written(window) == [
+        "/comparison.json", "/constraint_violations.json", "/profile.json.gz", "/statistics.json",
+        "/traffic.json", "/triage.json",
+    ]  # fmt: skip
+    assert document(f"{window}/constraint_violations.json") == {"violations": []}
+    assert document(f"{window}/statistics.json")["dataset"] == {"item_count": 600}
     assert document(f"{window}/traffic.json")["rows"] == 600
     assert len(written(f"predictions/{iso(begin)}/")) == 1
     (entry,) = watched.entries(REF, "watch")
@@ -78,6 +83,39 @@ def test_a_finding_is_told_on_the_bus(watched):
     assert kind == "Drift Found"
     assert (detail["feature"], detail["retrain"]) == ("distance", True)
     assert detail["window"] == iso(watched.now - HOUR)
+
+
+def test_a_broken_upstream_is_for_people_and_starts_nothing(watched):
+    hour(watched, rows(gaps=0.7))
+    said = hour(watched, rows(gaps=0.7, seed=2))
+    assert (said["verdict"], said["drifted"]) == ("found", ["distance"])
+    ((kind, detail),) = watched.events()
+    assert (kind, detail["feature"]) == ("Upstream Broken", "distance")
+    (entry,) = watched.entries(REF, "finding")
+    assert entry["verdict"] == "broken_upstream"
+    assert entry["reason"].endswith("the upstream looks broken")
+    window = f"windows/{iso(watched.now - HOUR)}"
+    assert document(f"{window}/triage.json")["kind"] == "broken_upstream"
+    (violation,) = document(f"{window}/constraint_violations.json")["violations"]
+    assert violation["constraint_check_type"] == "completeness_check"
+
+
+def test_once_the_upstream_is_mended_a_shift_behind_it_is_told(watched):
+    carriers = ("AA", "UA", "DL", "DL")
+    for seed in (1, 2):
+        hour(watched, rows(gaps=0.7, seed=seed, carriers=carriers))
+    hour(watched, rows(seed=3, carriers=carriers))
+    told = [(entry["subject"], entry["verdict"]) for entry in watched.entries(REF, "finding")]
+    assert told == [("distance", "broken_upstream"), ("carrier", "shift")]
+
+
+def test_what_was_redacted_before_it_was_written_is_not_compared(cloud, make_spec):
+    redact = {"distance": "hash"}
+    cloud.apply(make_spec(watch={"drift": DRIFT, "capture": {"percent": 100, "redact": redact}}))
+    serve(cloud)
+    for _ in range(2):
+        hashed = [{**row, "distance": f"h{n}"} for n, row in enumerate(rows())]
+        assert hour(cloud, hashed)["verdict"] == "same"
 
 
 def test_metrics_are_put_as_model_monitor_names_them(watched):
@@ -188,6 +226,31 @@ def test_two_looks_that_profile_the_same_files_count_no_row_twice(watched):
     watched.invoke("conclude_watch", {**one, "plan": first["plan"]})
     (window,) = watched.stores.watches.read(REF).history.windows
     assert window.rows == 600
+
+
+def test_a_look_that_another_overtakes_concludes_anew(watched, load_function, monkeypatch):
+    """Both have seen drift in the same windows; one finding is told."""
+    hour(watched, rows(shift=200))
+    capture(watched, rows(shift=200), at=watched.now + 60)
+    watched.now += HOUR
+    event = {**MODEL, "watch": "w-2", "asked": False}
+    planned = watched.invoke("plan_watch", event)
+    for part in planned["parts"]:
+        watched.invoke("profile_traffic", {"plan": part["plan"]})
+    watches = load_function("conclude_watch").looking._stores.watches
+    write = watches._write
+
+    def overtaken(*arguments):
+        monkeypatch.setattr(watches, "_write", write)
+        with watched.somebody_else():
+            other = {**event, "watch": "a-1", "asked": True, "plan": planned["plan"]}
+            watched.invoke("conclude_watch", other)
+        return write(*arguments)
+
+    monkeypatch.setattr(watches, "_write", overtaken)
+    said = watched.invoke("conclude_watch", {**event, "plan": planned["plan"]})
+    assert said["verdict"] == "drifted", "the other one has told it"
+    assert len(watched.entries(REF, "finding")) == 1
 
 
 def test_lines_that_cannot_be_read_are_counted_and_named(watched):

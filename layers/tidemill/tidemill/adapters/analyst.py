@@ -46,6 +46,7 @@ class Analyst(Protocol):
         baseline: bytes | None,
         profiles: Sequence[bytes],
         tallies: Sequence[Mapping[str, Any]],
+        recent: bytes | None = None,
     ) -> dict[str, Any]:
         """
         Merge the partial profiles of a window, and compare them with the baseline.
@@ -55,20 +56,14 @@ class Analyst(Protocol):
             baseline: The version's profile; None when it has none.
             profiles: The partials'.
             tallies: What their readers met.
+            recent: The profile of the last window before it that was not broken.
 
         Returns:
             The fields of `WindowSeen`; *features* as a list of the fields of `FeatureSeen`.
         """
 
 
-def look_at(
-    analyst: Analyst,
-    spec: str,
-    baseline: bytes | None,
-    profiles: Sequence[bytes],
-    tallies: Sequence[Mapping[str, Any]],
-) -> WindowSeen:
-    """Return what *analyst* says of a window."""
-    said = analyst.look_at(spec, baseline, profiles, tallies)
+def seen_of(said: Mapping[str, Any]) -> WindowSeen:
+    """Return what an analyst said of a window."""
     features = [FeatureSeen(**one) for one in said["features"]]
     return WindowSeen(**{**said, "features": features})

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from tidemill.adapters.analyst import Analyst, WindowSeen, look_at
+from tidemill.adapters.analyst import Analyst, WindowSeen, seen_of
 from tidemill.adapters.baselines import without_baseline
 from tidemill.adapters.bus import Bus
 from tidemill.adapters.lake import Lake
@@ -150,7 +150,7 @@ class Looking:
         history = held.history if same else History(since=look.since)
         digests = held.digests if same else {}
         windows = self._windows(request.ref, look, digests)
-        work.now = {start: self._seen(request.ref, start, some, work) for start, some in windows}
+        work.now = self._all_seen(request.ref, windows, history, work)
         if held.concluded == request.watch:  # an attempt before died after that
             work.decision = Decision(held.verdict, held.reason, {})
             return None
@@ -207,8 +207,34 @@ class Looking:
                 windows.append((start, kept))
         return windows
 
+    def _all_seen(
+        self,
+        ref: str,
+        windows: Sequence[tuple[float, list[Profiled]]],
+        history: History,
+        work: _Concluding,
+    ) -> dict[float, WindowSeen]:
+        """Look at windows in their order: what one came to helps to understand the next."""
+        settings = work.spec.watch.drift
+        known = {window.start: window for window in history.windows}
+        seen: dict[float, WindowSeen] = {}
+        for start, partials in windows:
+            healthy = [
+                before
+                for before, window in known.items()
+                if before < start and window.counts(settings) and not window.broken
+            ]
+            seen[start] = self._seen(ref, start, partials, work, max(healthy, default=None))
+            known[start] = _window(start, seen[start])
+        return seen
+
     def _seen(
-        self, ref: str, start: float, partials: Sequence[Profiled], work: _Concluding
+        self,
+        ref: str,
+        start: float,
+        partials: Sequence[Profiled],
+        work: _Concluding,
+        recent: float | None,
     ) -> WindowSeen:
         """Look at a window, and write what it came to; one without files has no documents."""
         if not partials:
@@ -216,18 +242,24 @@ class Looking:
         name = (start, digest([one.partial for one in partials]))
         if name not in work.seen:
             profiles = [self._lake.find_bytes(one.profile) for one in partials]
-            seen = look_at(
-                self._analyst,
+            said = self._analyst.look_at(
                 work.spec.to_json(),
                 work.baseline,
                 [profile for profile in profiles if profile is not None],
                 [one.tally for one in partials],
+                self._profile(ref, recent),
             )
+            seen = seen_of(said)
             prefix = window_prefix(self._bucket, ref, start)
             for document, content in seen.documents.items():
                 self._lake.put_bytes(f"{prefix}/{document}", content, _media_type(document))
             work.seen[name] = seen
         return work.seen[name]
+
+    def _profile(self, ref: str, start: float | None) -> bytes | None:
+        if start is None:
+            return None
+        return self._lake.find_bytes(f"{window_prefix(self._bucket, ref, start)}/profile.json.gz")
 
     def _tell(self, ref: str, watched: Watched) -> None:
         """Tell subscribers of findings that nobody may have heard of, then note that they have."""
