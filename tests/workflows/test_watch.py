@@ -11,7 +11,7 @@ from local_cloud import wait_until
 pytestmark = pytest.mark.e2e
 
 DRIFT = {"windows": 1, "of": 1, "minimum_rows": 100, "cooldown": "0s", "per_week": 100}
-STATES = ["PlanWatch", "ProfileParts", "ConcludeWatch", "Watched"]
+STATES = ["PlanWatch", "ProfileParts", "ConcludeWatch", "JudgeQuality", "Watched"]
 
 
 def execution(stack, watch):
@@ -56,6 +56,15 @@ def looked(stack, ref, name):
         return entries[0] if entries else None
 
     return wait_until(found, 120, lambda: stack.story(ref))
+
+
+def failed(stack, ref, name):
+    """Wait for what the ledger says of a look that failed."""
+    return wait_until(
+        lambda: stack.stores.ledger.find(ref, f"watch#{name}#failed"),
+        120,
+        lambda: stack.story(ref),
+    )
 
 
 def watch_jobs(stack):
@@ -106,13 +115,14 @@ def test_a_part_whose_lambda_runs_out_goes_on_as_a_job(stack, served):
         ("PlanWatch", "PlanWatchFunction"),
         ("ProfileParts", "ProfileTrafficFunction"),
         ("ConcludeWatch", "ConcludeWatchFunction"),
+        ("JudgeQuality", "JudgeQualityFunction"),
     ],
 )
 def test_a_look_that_fails_takes_the_recorded_path(stack, served, state, function):
     ask(stack, served, traffic(10, seed=7))
     with stack.broken(function):
         name = watch(stack, served)
-        entry = looked(stack, served, name)
+        entry = failed(stack, served, name)
     assert entry["verdict"] == "failed"
     assert entry["reason"].startswith(f"{state}: ")
     assert stack.states(execution(stack, name))[-2:] == ["CloseFailedWatch", "WatchFailed"]
@@ -120,8 +130,7 @@ def test_a_look_that_fails_takes_the_recorded_path(stack, served, state, functio
 
 def test_a_look_that_cannot_even_say_that_it_failed_is_settled_by_its_event(stack, served):
     with stack.broken("PlanWatchFunction"), stack.broken("CloseWatchFunction"):
-        name = watch(stack, served)
-        assert looked(stack, served, name)["verdict"] == "failed"
+        assert failed(stack, served, watch(stack, served))["verdict"] == "failed"
 
 
 def test_drift_for_people_starts_nothing(stack, served):

@@ -489,6 +489,18 @@ def test_a_failure_is_recorded_once_and_tried_again_before_its_time(watched):
     assert (held.stands, held.failures, held.again_at) == ("failed", 1, watched.now + 60)
 
 
+def test_a_failure_after_the_windows_were_concluded_is_recorded_too(watched):
+    watched.invoke("start_watch", FIRED)
+    (name,) = watched.workflows.of("watch")
+    look(watched, name, asked=False)
+    failed(watched, name)
+    failed(watched, name)
+    verdicts = [entry["verdict"] for entry in watched.entries(REF, "watch")]
+    assert sorted(verdicts) == ["failed", "no_traffic"]
+    held = watched.stores.watches.read(REF)
+    assert (held.stands, held.failures) == ("failed", 1)
+
+
 def test_an_endpoint_s_look_may_die_anywhere(survives, make_spec):
     def prepare(cloud):
         cloud.apply(make_spec(watch={"drift": DRIFT}))

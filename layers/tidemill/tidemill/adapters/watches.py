@@ -125,12 +125,17 @@ class Watches:
         """
         Write that a look failed, and when the next one may be tried before its time.
 
+        Also of one that concluded its windows and failed at what comes after.
+
         Returns:
             False when its end was written before.
         """
+        failed = False
 
         def end(held: Watched) -> tuple[Watched, Sequence[Entry]] | None:
-            if watch not in held.begun:
+            nonlocal failed
+            failed = watch in held.begun or watch == held.concluded
+            if not failed:
                 return None
             again_at = next_attempt_at(held.failures + 1, now)
             facts = {"watch": watch, "again_at": again_at}
@@ -140,14 +145,15 @@ class Watches:
             after = replace(
                 without(held, watch),
                 stands="failed",
+                concluded="" if watch == held.concluded else held.concluded,
                 failures=held.failures + 1,
                 again_at=again_at,
                 reason=reason,
             )
             return after, [entry]
 
-        before = self.read(ref)
-        return watch in before.begun and watch not in self.change(ref, end).begun
+        self.change(ref, end)
+        return failed
 
     def forget(self, ref: str) -> "TransactWriteItemTypeDef":
         """Return the write that removes all of it: a model that comes again begins anew."""
