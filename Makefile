@@ -50,7 +50,7 @@ LOCK := $(UV) pip compile -q --universal --python-version 3.11 --generate-hashes
 .PHONY: lock
 lock: .tools/uv/.installed  ## resolve the lock files anew (after a changed pin)
 	@$(LOCK) --all-extras pyproject.toml -o requirements/dev.lock
-	@for tool in uv sam aws; do $(LOCK) requirements/$$tool.in -o requirements/$$tool.lock; done
+	@for tool in uv sam aws oracles; do $(LOCK) requirements/$$tool.in -o requirements/$$tool.lock; done
 	@$(LOCK) --no-deps requirements/data.in -o requirements/data.lock
 	@$(LOCK) -c requirements/dev.lock jobs/requirements.in -o jobs/requirements.lock
 	@for layer in $(LAYERS); do \
@@ -97,6 +97,9 @@ down:  ## stop the local cloud
 .PHONY: bench
 bench: install .tools/data/.installed  ## the figures of docs/benchmarks.md
 	@$(BIN)/python bench/run.py
+
+.PHONY: oracles
+oracles: .tools/oracles/.installed  ## scipy, in an environment of its own, for `bench/run.py --only drift`
 
 .PHONY: bench-storm
 bench-storm: install  ## 20,000 uploads, a third of them repeated, two kills: nothing lost, and what it costs

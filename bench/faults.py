@@ -86,12 +86,10 @@ def cases(all_flights: Flights, seed: int, *, season: bool = False) -> list[Case
             what a month changes; there are no other shifts then.
     """
     found = []
-    for place, (kind, make) in enumerate(
-        ({} if season else {**SHIFTS, "no drift": None} | {}).items()
-    ):
+    for place, (kind, shift) in enumerate(() if season else SHIFTS.items()):
         random = np.random.default_rng([seed, 100 + place])
         case = _plain(all_flights, random, season=False)
-        found.append(case if make is None else replace(make(case, all_flights, random), kind=kind))
+        found.append(replace(shift(case, all_flights, random), kind=kind))
     for place, (kind, fault) in enumerate(FAULTS.items()):
         random = np.random.default_rng([seed, place, season])
         case = _plain(all_flights, random, season=season)

@@ -22,6 +22,7 @@ from typing import Any
 import cold_imports
 import command
 import demo
+import drifting
 import intake
 import memory
 import storm
@@ -39,11 +40,12 @@ BENCHES: dict[str, Callable[[Workspace], Result]] = {
     "memory": memory.measure,
     "command": command.measure,
     "imports": cold_imports.measure,
+    "drift": drifting.measure,
     "year": year.measure,
     "storm": storm.measure,
     "demo": demo.measure,
 }
-BY_NAME_ONLY = ("demo", "storm")
+BY_NAME_ONLY = ("demo", "drift", "storm")
 
 
 def main() -> int:

@@ -2,7 +2,8 @@
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import Self
 
 import numpy as np
 
@@ -19,6 +20,7 @@ from tidemill_jobs.drift.findings import (
 )
 from tidemill_jobs.drift.significance import adjusted
 from tidemill_jobs.profile import Column, Profile
+from tidemill_jobs.values import Kind
 
 FEW = 30  # values on a side below which a distribution says nothing
 IDENTIFYING = 0.5  # as many different texts as half of the rows: names, not categories
@@ -34,6 +36,29 @@ ROLES: Mapping[str | None, Role] = {
     "time": "time",
     None: "unknown",
 }
+
+
+@dataclass(frozen=True, slots=True)
+class _Side:
+    """What a column derives from its tallies at every question, asked once."""
+
+    column: Column
+    kind: Kind | None
+    rows: int
+    present: int
+    kinds: Mapping[str, int]
+
+    @classmethod
+    def of(cls, column: Column) -> Self:
+        return cls(column, column.kind, column.rows, column.present, column.kinds)
+
+    @property
+    def missing(self) -> int:
+        return self.rows - self.present
+
+    @property
+    def completeness(self) -> float:
+        return self.present / self.rows if self.rows else 0.0
 
 
 def compare(baseline: Profile, current: Profile, settings: DriftSettings) -> Comparison:
@@ -53,7 +78,8 @@ def compare(baseline: Profile, current: Profile, settings: DriftSettings) -> Com
         elif few:
             features.append(_too_few(name, baseline, current, settings))
         else:
-            features.append(_present(name, baseline.columns[name], current.columns[name], settings))
+            was, now = _Side.of(baseline.columns[name]), _Side.of(current.columns[name])
+            features.append(_present(name, was, now, settings))
     features += [_extra(name, current) for name in extra if current.rows]
     return Comparison(baseline.rows, current.rows, settings, _judged(features, settings))
 
@@ -130,7 +156,7 @@ def _too_few(
     )
 
 
-def _present(name: str, was: Column, now: Column, settings: DriftSettings) -> FeatureDrift:
+def _present(name: str, was: _Side, now: _Side, settings: DriftSettings) -> FeatureDrift:
     """Compare a feature that both sides have, with enough rows."""
     role = ROLES[was.kind]
     feature = FeatureDrift(
@@ -139,7 +165,7 @@ def _present(name: str, was: Column, now: Column, settings: DriftSettings) -> Fe
         role,
         now.present,
         threshold=settings.threshold,
-        completeness=(_completeness(was), _completeness(now)),
+        completeness=(was.completeness, now.completeness),
     )
     findings = [
         *_completeness_findings(name, was, now, settings),
@@ -157,9 +183,11 @@ def _present(name: str, was: Column, now: Column, settings: DriftSettings) -> Fe
         return replace(feature, verdict="too_few_rows", note=few, findings=tuple(findings))
     if role == "number":
         return replace(
-            feature, distances=numeric(cdf_of(was), cdf_of(now)), findings=tuple(findings)
+            feature,
+            distances=numeric(cdf_of(was.column), cdf_of(now.column)),
+            findings=tuple(findings),
         )
-    counts = counts_of(was), counts_of(now)
+    counts = counts_of(was.column), counts_of(now.column)
     new, gone = new_categories(*counts), gone_categories(*counts)
     if sum(new.values()) > settings.new_categories:
         share = sum(new.values())
@@ -216,9 +244,9 @@ def _completeness(column: Column) -> float:
 
 
 def _completeness_findings(
-    name: str, was: Column, now: Column, settings: DriftSettings
+    name: str, was: _Side, now: _Side, settings: DriftSettings
 ) -> list[Finding]:
-    before, after = _completeness(was), _completeness(now)
+    before, after = was.completeness, now.completeness
     noise = _noise(was.missing + now.missing, was.rows, now.rows)
     if before - after - noise <= settings.completeness_drop:
         return []
@@ -227,7 +255,7 @@ def _completeness_findings(
     return [Finding(name, "completeness_check", after, allowed, sentence)]
 
 
-def _type_findings(name: str, was: Column, now: Column, settings: DriftSettings) -> list[Finding]:
+def _type_findings(name: str, was: _Side, now: _Side, settings: DriftSettings) -> list[Finding]:
     """Tell how much of the type mix moved; whole numbers are numbers, unless all were whole."""
     if min(was.present, now.present) < FEW:
         return []
@@ -240,11 +268,11 @@ def _type_findings(name: str, was: Column, now: Column, settings: DriftSettings)
     return [Finding(name, "data_type_check", moved, settings.type_share, sentence)]
 
 
-def _types(column: Column, baseline: Column) -> dict[str, float]:
-    kinds = {kind: rows / column.present for kind, rows in column.kinds.items()}
-    kinds["infinite"] = column.infinities / column.present
+def _types(side: _Side, baseline: _Side) -> dict[str, float]:
+    kinds = {kind: rows / side.present for kind, rows in side.kinds.items()}
+    kinds["infinite"] = side.column.infinities / side.present
     kinds["fractional"] -= kinds["infinite"]
-    if baseline.kinds["fractional"] > baseline.infinities:
+    if baseline.kinds["fractional"] > baseline.column.infinities:
         kinds["number"] = kinds.pop("integral") + kinds.pop("fractional")
     return kinds
 
@@ -255,30 +283,30 @@ def _noise(found: int, baseline: int, current: int) -> float:
     return _DEVIATIONS * math.sqrt(share * (1.0 - share) * (1.0 / baseline + 1.0 / current))
 
 
-def _not_judged(role: Role, was: Column, now: Column) -> str:
+def _not_judged(role: Role, was: _Side, now: _Side) -> str:
     if role == "time":
         return say.TIME
     texts = role == "category" and min(was.present, now.present) >= FEW
-    if texts and was.distinct > IDENTIFYING * was.present:
+    if texts and was.column.distinct > IDENTIFYING * was.present:
         return say.IDENTIFYING
     return ""
 
 
-def _filled(name: str, now: Column, settings: DriftSettings) -> list[Finding]:
+def _filled(name: str, now: _Side, settings: DriftSettings) -> list[Finding]:
     """Tell of values where the baseline had none; without any, there is nothing to tell."""
-    share = _completeness(now)
+    share = now.completeness
     if share <= settings.threshold:
         return []
     sentence = say.filled(name, share)
     return [Finding(name, "baseline_drift_check", share, settings.threshold, sentence)]
 
 
-def _constant(was: Column, now: Column) -> bool:
-    return (
-        was.complete
-        and was.distinct == 1
-        and (now.present == 0 or (now.complete and now.categories.keys() == was.categories.keys()))
-    )
+def _constant(was: _Side, now: _Side) -> bool:
+    before, after = was.column, now.column
+    if not before.complete or before.distinct != 1:
+        return False
+    same = after.complete and after.categories.keys() == before.categories.keys()
+    return same or not now.present
 
 
 def new_categories(baseline: Counts, current: Counts) -> dict[str, float]:

@@ -86,7 +86,7 @@ class Undone:
         elif self.factor > 0:
             return Cdf(values, weights)
         order = np.argsort(values, kind="stable")
-        return Cdf(values[order], np.cumsum(np.diff(weights, prepend=0.0)[order]))
+        return Cdf(values[order], np.cumsum(cdf.steps[order]))
 
     def undoes(self, values: Floats) -> Floats:
         """Return what values were before."""

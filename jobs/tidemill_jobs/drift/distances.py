@@ -40,6 +40,13 @@ class Cdf:
         """How many rows it stands for."""
         return float(self.weights[-1]) if len(self.weights) else 0.0
 
+    @property
+    def steps(self) -> Floats:
+        """Rows at each value, (n,)."""
+        found = self.weights.copy()
+        found[1:] -= self.weights[:-1]
+        return found
+
 
 @dataclass(frozen=True, slots=True)
 class Counts:
@@ -192,11 +199,12 @@ def _between(baseline: Cdf, current: Cdf) -> tuple[float, float]:
     n, m = baseline.rows, current.rows
     values = np.concatenate([baseline.values, current.values])
     steps = np.concatenate(  # times n and m: whole numbers, so that what is equal differs by zero
-        [np.diff(baseline.weights, prepend=0.0) * -m, np.diff(current.weights, prepend=0.0) * n]
+        [baseline.steps * -m, current.steps * n]
     )
     order = np.argsort(values, kind="stable")  # two ascending runs: one merge
     gaps = np.abs(np.cumsum(steps[order]))[:-1] / (n * m)
-    widths = np.diff(values[order])
+    ordered = values[order]
+    widths = ordered[1:] - ordered[:-1]
     steps_end = widths > 0  # between equal values the functions have no value yet
     largest = float(gaps[steps_end].max()) if steps_end.any() else 0.0
     return min(1.0, largest), float(gaps @ widths)
@@ -218,8 +226,10 @@ def _cells(baseline: Cdf, current: Cdf) -> tuple[Floats, Floats]:
 
 def _shares(side: Cdf, edges: Floats, heavy: Floats) -> Floats:
     """Return the shares between *edges*, those of the *heavy* ones apart; both ascend."""
-    ends = np.sort(np.concatenate([share_up_to(side, edges), share_below(side, heavy)]))
-    return np.diff(ends, prepend=0.0, append=1.0)
+    inner = (share_up_to(side, edges), share_below(side, heavy))
+    ends: Floats = np.sort(np.concatenate([np.array([0.0, 1.0]), *inner]))
+    found: Floats = ends[1:] - ends[:-1]
+    return found
 
 
 def share_up_to(cdf: Cdf, values: Floats) -> Floats:
@@ -233,11 +243,12 @@ def share_below(cdf: Cdf, values: Floats) -> Floats:
 
 
 def _share(cdf: Cdf, places: npt.NDArray[np.intp]) -> Floats:
-    return np.concatenate([[0.0], cdf.weights])[places] / cdf.rows
+    found: Floats = np.where(places > 0, cdf.weights[places - 1], 0.0) / cdf.rows
+    return found
 
 
 def _deviation(cdf: Cdf) -> float:
-    weights = np.diff(cdf.weights, prepend=0.0) / cdf.rows
+    weights = cdf.steps / cdf.rows
     centre = float(weights @ cdf.values)
     return math.sqrt(float(weights @ (cdf.values - centre) ** 2))
 

@@ -106,7 +106,7 @@ class _Unseen:
 def _unseen(baseline: Cdf, current: Cdf) -> _Unseen:
     known = np.unique(baseline.values)
     like = float(np.diff(known).min(initial=np.inf)) * ROUNDED if len(known) > 1 else 0.0
-    weights = np.diff(current.weights, prepend=0.0) / current.rows
+    weights = current.steps / current.rows
     new = _nearest(known, current.values) > like
     return _Unseen(current.values[new], weights[new], float(weights[new].sum()), known, like)
 
@@ -182,7 +182,7 @@ def stuck(baseline: Cdf, current: Cdf) -> Stuck | None:
 
     The other rows must be as they were, unless it is most of the rows that have a new value.
     """
-    weights = np.diff(current.weights, prepend=0.0)
+    weights = current.steps
     values, places = np.unique(current.values, return_inverse=True)
     rows = np.bincount(places, weights)
     value = np.array([values[int(rows.argmax())]])
