@@ -5,6 +5,7 @@ Called by `statemachines/retrain.asl.json`, state PrepareSmall.
 """
 
 import errno
+import json
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -12,16 +13,19 @@ from typing import Any
 import boto3
 from aws_lambda_powertools import Logger
 
-from tidemill.adapters.lake import Lake
+from tidemill.adapters.lake import Lake, split
 from tidemill.adapters.stores import Stores
 from tidemill.contracts.runs import PrepareDataset
 from tidemill.errors import OutOfRoomError, RefusedError
+from tidemill.pipeline.own_capture import hash_key
 from tidemill.settings import PrepareDatasetSettings
+from tidemill.spec.compiled import Spec as CompiledSpec
 from tidemill_jobs import errors
 from tidemill_jobs.contract.document import Contract
 from tidemill_jobs.lake import Lake as Versions
 from tidemill_jobs.lake import read_dataset
 from tidemill_jobs.prepare import prepare
+from tidemill_jobs.redaction import read_key
 from tidemill_jobs.spec import Spec
 
 logger = Logger()
@@ -36,12 +40,14 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     request = PrepareDataset.parse(event)
     # A call that Step Functions gave up on may still be writing, so each has a prefix of its own.
     uri = f"{request.prepared}-{context.aws_request_id}"
-    spec = Spec.parse(lake.get_text(request.spec))
+    text = lake.get_text(request.spec)
+    spec, compiled = Spec.parse(text), CompiledSpec.parse(json.loads(text))
+    key = read_key(versions, hash_key(compiled, split(request.spec)[0]))
     dataset = read_dataset(lake.get_text(request.dataset))
     contract = Contract.parse(lake.get_text(request.contract)) if request.contract else None
     try:
         with tempfile.TemporaryDirectory() as work:
-            summary = prepare(spec, dataset, versions, uri, Path(work), contract=contract)
+            summary = prepare(spec, dataset, versions, uri, Path(work), contract=contract, key=key)
     except errors.RefusedError as error:
         raise RefusedError(str(error)) from error
     except (MemoryError, OSError) as error:

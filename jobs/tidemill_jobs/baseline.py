@@ -78,11 +78,12 @@ def of_inputs(profile: Profile, features: Features, watch: Mapping[str, Any]) ->
     Return the baseline of the columns that the model reads.
 
     Args:
-        profile: Of the training rows, and of these columns at least.
+        profile: Of the training rows, and of these columns at least, but for redacted ones.
         features: What Prepare fitted.
         watch: The compiled spec's `watch`: how later traffic will be judged.
     """
-    columns = {name: profile.column(name) for name in features.names}
+    dropped = watch.get("capture", {}).get("redact", {}).keys() - profile.columns.keys()
+    columns = {name: profile.column(name) for name in features.names if name not in dropped}
     settings = DriftSettings.of(watch.get("drift", {}))
     monitoring = monitoring_config(settings, emits_metrics=watch.get("metrics") != "none")
     return Baseline(replace(profile, columns=columns), monitoring)

@@ -91,6 +91,11 @@ class Container:
         return "".join(pieces)
 
     @property
+    def hash_key(self) -> str:
+        """Where the key of redacted columns is; empty when nothing is hashed."""
+        return self.environment.get("HASH_KEY_URI", "")
+
+    @property
     def cpus(self) -> int:
         """Processors that this process may use."""
         if hasattr(os, "sched_getaffinity"):

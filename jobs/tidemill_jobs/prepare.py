@@ -30,6 +30,8 @@ from tidemill_jobs.prepared import to_frame
 from tidemill_jobs.profile import Profiler
 from tidemill_jobs.profile.columns import ColumnProfile
 from tidemill_jobs.reader import RawFile
+from tidemill_jobs.redacted import redact_frame
+from tidemill_jobs.redaction import Redaction, read_key
 from tidemill_jobs.spec import Spec
 from tidemill_jobs.survey import Found, Survey, survey
 from tidemill_jobs.target import Outcomes, check_rows, encode, find_classes
@@ -55,8 +57,10 @@ def main(container: Container, arguments: Sequence[str]) -> None:
         contract = Contract.parse(
             read_document(container.processing_input("contract"), "contract.json")
         )
+    lake = Lake()
     with tempfile.TemporaryDirectory(dir=container.work) as work:
-        summary = prepare(spec, versions, Lake(), uri, Path(work), contract=contract)
+        key = read_key(lake, container.hash_key)
+        summary = prepare(spec, versions, lake, uri, Path(work), contract=contract, key=key)
     message = _message(summary)
     log.info(message)
     container.say(message)
@@ -70,18 +74,20 @@ def prepare(
     work: Path,
     *,
     contract: Contract | None = None,
+    key: bytes | None = None,
 ) -> dict[str, Any]:
     """
     Prepare a dataset below *uri* and return its summary.
 
-    With a contract, columns are what it says: no later file can change what one means.
+    With a contract, columns are what it says: no later file can change what one means. *key* is
+    that of the hashes of redacted columns; without it the baseline has no such column.
 
     Raises:
         RefusedError: The dataset as a whole cannot be trained on.
         JobError: An object cannot be read or written.
     """
     found = survey(versions, spec, lake, work, contract)
-    rows = _type_rows(found, spec)
+    rows = _type_rows(found, spec, key)
     classes = find_classes(rows.outcomes, spec.problem, spec.target)
     check_rows(rows.outcomes, spec.problem, spec.target)
     features = _fit(found, rows.paths, spec, Target(spec.target, classes))
@@ -122,9 +128,10 @@ class _Rows:
         return [row for _, row in self.candidates]
 
 
-def _type_rows(found: Survey, spec: Spec) -> _Rows:
+def _type_rows(found: Survey, spec: Spec, key: bytes | None = None) -> _Rows:
     kinds = _inputs(found, spec)
-    rows = _Rows(Profiler(kinds))
+    redaction = Redaction.of_columns(kinds, spec.redact, key)
+    rows = _Rows(Profiler({**kinds, **dict.fromkeys(redaction.rules, "category")}))
     for file in found.files:
         raw = file.open()
         keys = split.row_keys(raw.frame, spec.id)
@@ -138,7 +145,8 @@ def _type_rows(found: Survey, spec: Spec) -> _Rows:
         known = typed[spec.target].is_not_null()
         rows.without_target += typed.height - int(known.sum())
         of_training = known & pl.Series(splits == split.TRAIN)
-        rows.training.add(raw.frame.filter(of_training).select(list(kinds)))
+        inputs = raw.frame.filter(of_training).select(list(kinds))
+        rows.training.add(redact_frame(inputs, redaction))
         test = np.flatnonzero(known.to_numpy() & (splits == split.TEST))
         rows.candidates = heapq.nsmallest(
             SMOKE_ROWS, rows.candidates + _smoke_rows(found, raw.frame, typed, hashes, test)

@@ -11,13 +11,14 @@ import hmac
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal
+from datetime import date
+from typing import Any, Final, Protocol
 
 from tidemill_jobs.errors import ValueRefusedError
 from tidemill_jobs.features import Features
+from tidemill_jobs.spec import How
 from tidemill_jobs.values import Kind, is_missing, read_boolean, read_number, read_time
 
-How = Literal["hash", "drop"]
 LETTERS: Final = 16  # of a hash: 64 bits
 MARK: Final = "h"  # so that no hash can be read as a number
 
@@ -47,6 +48,15 @@ class Redaction:
         known = frozenset((*features.header, *features.names))
         return cls(rules, key, {column.name: column.kind for column in features.columns}, known)
 
+    @classmethod
+    def of_columns(
+        cls, kinds: Mapping[str, Kind], rules: Mapping[str, How], key: bytes | None
+    ) -> "Redaction":
+        """Return the redaction of a table; without a key, what should be hashed is dropped."""
+        if key is None:
+            rules = dict.fromkeys(rules, "drop")
+        return cls(rules, key or b"", kinds, frozenset(kinds))
+
     def row(self, row: Mapping[str, Any]) -> dict[str, Any]:
         """Return what may be written of a row."""
         written = {}
@@ -68,6 +78,8 @@ class Redaction:
         """Return one text for all ways to write a value."""
         if is_missing(value):
             return None
+        if isinstance(value, date):  # of a Parquet file
+            value = value.isoformat()
         read = _READERS.get(self.kinds.get(column, "category"))
         if read is not None:
             try:
@@ -77,3 +89,16 @@ class Redaction:
             else:
                 return None if number != number else repr(number + 0.0)  # noqa: PLR0124  # NaN
         return value if isinstance(value, str) else json.dumps(value, sort_keys=True)
+
+
+class Documents(Protocol):
+    """S3, as the lake module offers it."""
+
+    def find_text(self, uri: str) -> str | None:
+        """Return a document, None where there is none."""
+
+
+def read_key(documents: Documents, uri: str) -> bytes | None:
+    """Return the key of the hashes, None where nothing is hashed or no apply has made it yet."""
+    text = documents.find_text(uri) if uri else None
+    return bytes.fromhex(text) if text else None

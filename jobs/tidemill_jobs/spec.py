@@ -16,6 +16,7 @@ from tidemill_jobs.values import Kind
 Format = Literal["csv", "tsv", "parquet", "jsonl"]
 Problem = Literal["binary", "multiclass", "regression"]
 Violation = Literal["refuse", "drop", "warn"]
+How = Literal["hash", "drop"]
 VERSIONS = (1,)
 
 
@@ -76,6 +77,12 @@ class Spec:
     problem: Problem
     check: Check = Check()
     watch: Mapping[str, Any] = field(default_factory=dict)  # as it stands there
+
+    @property
+    def redact(self) -> Mapping[str, How]:
+        """The columns that traffic has only as hashes, or not at all."""
+        redact: Mapping[str, How] = self.watch.get("capture", {}).get("redact", {})
+        return redact
 
     @classmethod
     def parse(cls, text: str) -> Self:

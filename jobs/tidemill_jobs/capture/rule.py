@@ -7,7 +7,7 @@ from typing import Self
 from urllib.parse import urlsplit
 
 from tidemill_jobs.errors import JobError
-from tidemill_jobs.redaction import How
+from tidemill_jobs.spec import How
 
 FLUSH_SECONDS = 30.0
 

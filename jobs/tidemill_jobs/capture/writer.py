@@ -21,7 +21,7 @@ from tidemill_jobs.capture.rule import Rule
 from tidemill_jobs.errors import JobError
 from tidemill_jobs.features import Features
 from tidemill_jobs.payload import CSV, JSON
-from tidemill_jobs.redaction import Redaction
+from tidemill_jobs.redaction import Redaction, read_key
 
 log = logging.getLogger(__name__)
 
@@ -143,13 +143,10 @@ class CaptureWriter:
         if self._store is None:
             self._store = self._connect()
         if self._rule.redact and self._redaction is None:
-            key = b""
-            if self._rule.key_uri:
-                text = self._store.find_text(self._rule.key_uri)
-                if not text:
-                    raise JobError(f"there is no key at {self._rule.key_uri}; apply the model.")
-                key = bytes.fromhex(text)
-            self._redaction = Redaction.of(self._features, self._rule.redact, key)
+            key = read_key(self._store, self._rule.key_uri)
+            if key is None and self._rule.key_uri:
+                raise JobError(f"there is no key at {self._rule.key_uri}; apply the model.")
+            self._redaction = Redaction.of(self._features, self._rule.redact, key or b"")
         return self._store
 
     def _encode(self) -> None:

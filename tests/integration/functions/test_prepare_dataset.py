@@ -7,6 +7,8 @@ import pytest
 from tidemill.adapters.lake import Lake
 from tidemill.domain.dataset import Dataset
 from tidemill.errors import OutOfRoomError, RefusedError
+from tidemill.spec.compiled import Capture
+from tidemill_jobs.profile import FILE_NAME, Profile
 
 from ...stack import ARTIFACTS, LAKE
 from ..cloud import client
@@ -57,6 +59,24 @@ def test_a_small_dataset_is_prepared_below_a_prefix_of_the_calls_own(cloud, even
     assert {"prepared.manifest", "features.json", "smoke.jsonl", "summary.json"} <= names
     assert all(f"run-1-{REQUEST}/" in item["Key"] for item in listed)
     assert cloud.stores.runs.get(REF, event["run"])["prepared"] == answer["prepared"]
+
+
+@pytest.mark.parametrize("has_key", [True, False])
+def test_a_redacted_column_is_hashed_in_the_baseline_or_not_in_it(cloud, spec, has_key):
+    capture = Capture(redact={"carrier": "hash"})
+    event = planned(cloud, replace(spec, watch=replace(spec.watch, capture=capture)), table())
+    if has_key:
+        client("s3").put_object(Bucket=ARTIFACTS, Key=f"keys/{REF}/capture", Body=b"5e" * 32)
+
+    answer = cloud.invoke("prepare_dataset", event)
+
+    uri = f"{answer['prepared']}/baseline/{FILE_NAME}".removeprefix(f"s3://{LAKE}/")
+    packed = client("s3").get_object(Bucket=LAKE, Key=uri)["Body"].read()
+    columns = Profile.loads(packed).columns
+    assert ("carrier" in columns) is has_key
+    if has_key:
+        assert all(text.startswith("h") for text in columns["carrier"].categories)
+        assert len(columns["carrier"].categories) == 2
 
 
 def test_what_cannot_be_trained_on_is_refused_with_the_jobs_own_sentence(cloud, spec):

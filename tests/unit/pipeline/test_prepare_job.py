@@ -1,7 +1,10 @@
+from dataclasses import replace
+
 import pytest
 
 from tidemill.names import LIMIT
 from tidemill.pipeline.prepare_job import prepare_job, prepared_uri
+from tidemill.spec.compiled import Capture
 
 RUN_ID = "run-20261120t101112-0a1b2c3d"
 
@@ -19,7 +22,7 @@ def job(spec, place):
             "image_uri": place["image_uri"],
             "role_arn": place["role_arn"],
         }
-        return prepare_job(spec, **{**arguments, **changes})
+        return prepare_job(**{"spec": spec, **arguments, **changes})
 
     return build
 
@@ -33,6 +36,16 @@ def test_the_job_is_told_where_to_write(job):
     assert job()["Environment"] == {
         "PREPARED_URI": f"s3://tidemill-lake/prepared/flights/delay/0123456789abcdef/{RUN_ID}"
     }
+
+
+def test_the_job_is_told_where_the_key_of_hashed_columns_is(spec, job):
+    def environment(**redact):
+        capture = Capture(redact=redact)
+        return job(spec=replace(spec, watch=replace(spec.watch, capture=capture)))["Environment"]
+
+    key = "s3://tidemill-artifacts/keys/flights/delay/capture"
+    assert environment(tail="hash")["HASH_KEY_URI"] == key
+    assert "HASH_KEY_URI" not in environment(tail="drop")
 
 
 def test_the_job_finds_dataset_and_spec_under_their_names(job):

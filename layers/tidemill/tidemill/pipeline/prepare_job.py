@@ -7,6 +7,7 @@ Called by `functions/open_run`; the job writes through its lake module, so it ha
 from typing import Any
 
 from tidemill.names import aws_name
+from tidemill.pipeline.own_capture import hash_key
 from tidemill.pipeline.request_parts import Input, cluster, tags
 from tidemill.spec.compiled import Spec
 
@@ -69,6 +70,7 @@ def prepare_job(
         spec, lake_bucket=lake_bucket, dataset=dataset, run_id=run_id, attempt=attempt
     )
     compute = spec.train.compute
+    key = hash_key(spec, spec_uri.removeprefix("s3://").partition("/")[0])
     return {
         "ProcessingJobName": aws_name(
             stack, spec.project, spec.model, "prepare", _named(run_id, attempt)
@@ -77,7 +79,7 @@ def prepare_job(
             "ImageUri": image_uri,
             "ContainerEntrypoint": ["python", "-m", "tidemill_jobs", "prepare"],
         },
-        "Environment": {"PREPARED_URI": where},
+        "Environment": {"PREPARED_URI": where} | ({"HASH_KEY_URI": key} if key else {}),
         "ProcessingInputs": [
             Input("dataset", dataset_uri).to_json(),
             Input("spec", spec_uri).to_json(),

@@ -1,0 +1,67 @@
+"""
+Redacted columns of tables and of profiles: made alike, and compared only where they are.
+
+A version's baseline is redacted as its traffic is; then hashes are compared with hashes. Where the
+spec's redaction changed after the version was trained, or before it was rolled out again, one side
+has values and the other hashes: that is no drift, and is left out.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Final, Literal
+
+import polars as pl
+
+from tidemill_jobs.profile import Column, Profile
+from tidemill_jobs.redaction import LETTERS, MARK, Redaction
+from tidemill_jobs.spec import How
+
+State = Literal["hashed", "plain", "mixed", "empty"]
+_HASH: Final = re.compile(f"{MARK}[0-9a-f]{{{LETTERS}}}")
+
+
+def redact_frame(frame: pl.DataFrame, redaction: Redaction) -> pl.DataFrame:
+    """Return a table's columns as they would have been written: hashed, or not at all."""
+    kept = []
+    for column in frame:
+        how = redaction.rules.get(column.name)
+        if how == "hash":
+            cell = redaction.cell
+            values = column.unique()
+            hashes = pl.Series([cell(column.name, value) for value in values], dtype=pl.String)
+            kept.append(column.replace_strict(values, hashes, return_dtype=pl.String))
+        elif how != "drop":
+            kept.append(column)
+    return pl.DataFrame(kept)
+
+
+def incomparable(baseline: Profile, current: Profile, rules: Mapping[str, How]) -> tuple[str, ...]:
+    """
+    Return the columns whose difference says nothing.
+
+    Args:
+        baseline: Of the version's training rows.
+        current: Of its traffic.
+        rules: The redaction that is in force: what it drops is missed by nobody.
+    """
+    names = dict.fromkeys((*baseline.columns, *current.columns))
+    return tuple(
+        name
+        for name in names
+        if rules.get(name) == "drop"
+        or not _alike(_state(baseline.columns.get(name)), _state(current.columns.get(name)))
+    )
+
+
+def _alike(one: State, other: State) -> bool:
+    return "mixed" not in (one, other) and (one == other or "empty" in (one, other))
+
+
+def _state(column: Column | None) -> State:
+    """Say what a column's cells are, going by its most frequent texts."""
+    if column is None or not column.present:
+        return "empty"
+    hashes = [bool(_HASH.fullmatch(text)) for text in column.text_counts.counts]
+    if not any(hashes):
+        return "plain"
+    return "hashed" if all(hashes) and column.numbers is None else "mixed"
