@@ -28,4 +28,4 @@ watching = Watching(
 def handler(event: dict[str, Any], context: Any) -> None:  # noqa: ARG001  # Lambda passes both
     request = StartWatch.parse(event)
     watch = watching.start(request.ref, time.time())
-    logger.info("watch_started", extra={"model": request.ref, "watch": watch})
+    logger.info("watch_started", extra={"model": request.ref, "at": request.at, "watch": watch})
