@@ -19,6 +19,7 @@ from tidemill_jobs.drift.signs import TRIAGE_FILE_NAME as TRIAGE
 from tidemill_jobs.monitor import statistics, to_text, violations
 from tidemill_jobs.profile import FILE_NAME as PROFILE
 from tidemill_jobs.profile import Column, Profile
+from tidemill_jobs.redacted import incomparable
 
 TRAFFIC, STATISTICS, VIOLATIONS = "traffic.json", "statistics.json", "constraint_violations.json"
 _FAR = 1e9
@@ -57,7 +58,7 @@ def look_at(
     distances: dict[str, float | None] = {}
     if baseline is not None:
         learned = Profile.loads(baseline)
-        comparison = compare(learned, profile, settings_of(watch))
+        comparison = compare(learned, profile, settings_of(watch, learned, profile))
         before = Profile.loads(recent) if recent else None
         meaning = triage(comparison, learned, profile, before)
         documents[COMPARISON] = _json(comparison.document())
@@ -71,15 +72,15 @@ def look_at(
     return {**seen, "features": features, "documents": documents}
 
 
-def settings_of(watch: Mapping[str, Any]) -> DriftSettings:
+def settings_of(watch: Mapping[str, Any], baseline: Profile, current: Profile) -> DriftSettings:
     """
     Return how a window is compared: by the spec's `watch`.
 
-    What was hashed or dropped before it was written is no longer what the baseline has.
+    Columns that were redacted on one side only are left out: values are no hashes.
     """
     settings = DriftSettings.of(watch.get("drift", {}))
-    redacted = watch.get("capture", {}).get("redact", {})
-    return replace(settings, ignore=tuple(dict.fromkeys((*settings.ignore, *redacted))))
+    apart = incomparable(baseline, current, watch.get("capture", {}).get("redact", {}))
+    return replace(settings, ignore=tuple(dict.fromkeys((*settings.ignore, *apart))))
 
 
 def _judged(comparison: Comparison, meaning: Triage, watch: Mapping[str, Any]) -> dict[str, Any]:
