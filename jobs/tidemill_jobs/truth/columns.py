@@ -23,7 +23,8 @@ TRUTH: Final[dict[str, pl.DataType]] = {
 }
 
 #: One captured prediction. `time` is in seconds since 1970; `prediction` is what was answered, a
-#: class or a number as text; `probability` is the positive class's, null where there is none.
+#: class or a number as text; `probability` is the positive class's, null where there is none. A
+#: table may have `probabilities` besides: a multiclass model's, in the order of its classes.
 PREDICTIONS: Final[dict[str, pl.DataType]] = {
     "event_id": pl.String(),
     "inference_id": pl.String(),
@@ -33,6 +34,8 @@ PREDICTIONS: Final[dict[str, pl.DataType]] = {
     "probability": pl.Float64(),
 }
 
+PROBABILITIES: Final = "probabilities"
+
 
 def empty(columns: dict[str, pl.DataType]) -> pl.DataFrame:
     """Return a table of these columns without a row."""
@@ -41,7 +44,7 @@ def empty(columns: dict[str, pl.DataType]) -> pl.DataFrame:
 
 def as_predictions(frame: pl.DataFrame) -> pl.DataFrame:
     """
-    Return captured predictions with exactly the columns of `PREDICTIONS`.
+    Return captured predictions with the columns of `PREDICTIONS`, and `probabilities` if given.
 
     Numbers become text as `text_of` writes them, a time of any unit seconds.
     """
@@ -56,6 +59,8 @@ def as_predictions(frame: pl.DataFrame) -> pl.DataFrame:
             columns.append(as_text(frame.schema[name], name))
         else:
             columns.append(pl.col(name).cast(kind, strict=False))
+    if PROBABILITIES in held:
+        columns.append(pl.col(PROBABILITIES).cast(pl.List(pl.Float64)))
     return frame.select(columns)
 
 

@@ -19,6 +19,7 @@ from tidemill_jobs.features import Class
 from tidemill_jobs.metrics import Outcome, UndefinedError
 from tidemill_jobs.spec import Problem
 from tidemill_jobs.truth.classes import Classes
+from tidemill_jobs.truth.columns import PROBABILITIES
 
 Direction = Literal["maximize", "minimize"]
 Verdict = Literal["reached", "below", "too_few_rows", "undefined", "no_floor"]
@@ -191,7 +192,13 @@ def outcome_of(
     else:
         answers = named.numbers(known["prediction"], grow=False).cast(pl.Float64)
         usable = truth.is_not_null() & answers.is_not_null()
+        if PROBABILITIES in known.columns:
+            told = known[PROBABILITIES].list.len().fill_null(0) == len(classes)
+            usable &= told & ~known[PROBABILITIES].list.eval(pl.element().is_null()).list.any()
         values = answers.filter(usable).to_numpy()
+        if PROBABILITIES in known.columns and usable.any():
+            shares = np.vstack(known[PROBABILITIES].filter(usable).to_list())
+            values = np.pad(shares, ((0, 0), (0, named.count - len(classes))))  # new: none given
     outcome = Outcome(problem, truth.filter(usable).cast(pl.Float64).to_numpy(), values)
     return outcome, _left_out(truth, usable)
 

@@ -17,7 +17,7 @@ import polars as pl
 from tidemill_jobs.errors import JobError
 from tidemill_jobs.features import Class
 from tidemill_jobs.spec import Problem
-from tidemill_jobs.truth.columns import PREDICTIONS, TRUTH, as_predictions, empty
+from tidemill_jobs.truth.columns import PREDICTIONS, PROBABILITIES, TRUTH, as_predictions, empty
 from tidemill_jobs.truth.joining import join
 from tidemill_jobs.truth.measuring import (
     Direction,
@@ -74,8 +74,10 @@ def judge_parts(
     Raises:
         JobError: The problem has no such metric.
     """
-    made = _read(predictions, PREDICTIONS).filter(pl.col("time") >= since)
-    joined = join(made, _read(truth, TRUTH))
+    wanted = [*PREDICTIONS, PROBABILITIES] if metric == "logloss" else list(PREDICTIONS)
+    made = pl.concat([empty(PREDICTIONS), *_read(predictions, wanted)], how="diagonal")
+    told = pl.concat([empty(TRUTH), *_read(truth, list(TRUTH))])
+    joined = join(made.filter(pl.col("time") >= since), told)
     limit = Floor(metric, direction, floor, minimum_rows)
     points: list[Point] = []
     documents: dict[float, dict[str, Any]] = {}
@@ -102,15 +104,16 @@ def judge_parts(
     return {"counts": counts, "points": points, "documents": documents}
 
 
-def _read(paths: Iterable[Path], columns: dict[str, pl.DataType]) -> pl.DataFrame:
-    frames = [empty(columns)]
+def _read(paths: Iterable[Path], wanted: Sequence[str]) -> Iterator[pl.DataFrame]:
+    """Yield each part, with the columns that it has of those wanted."""
     for path in paths:
         try:
-            frame = pl.read_parquet(path, use_statistics=False, hive_partitioning=False, glob=False)
+            held = pl.read_parquet_schema(path)
+            columns = [name for name in wanted if name in held]
+            frame = pl.read_parquet(path, columns=columns, use_statistics=False, glob=False)
         except (pl.exceptions.PolarsError, OSError) as exc:
             raise JobError(f"{path.name} is no readable part ({exc}); watch again.") from exc
-        frames.append(as_predictions(frame) if columns is PREDICTIONS else frame.select(*columns))
-    return pl.concat(frames)
+        yield as_predictions(frame) if "event_id" in wanted else frame
 
 
 def _stretches(

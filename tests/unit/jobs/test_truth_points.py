@@ -1,5 +1,7 @@
 """Quality over time: points of whole windows, measured once."""
 
+import math
+
 import polars as pl
 import pytest
 
@@ -106,6 +108,24 @@ def test_the_documents_are_model_monitors(judge):
     assert documents["statistics.json"]["dataset"]["item_count"] == 4
     (violation,) = documents["constraint_violations.json"]["violations"]
     assert violation["metric_name"] == "accuracy"
+
+
+def test_logloss_of_many_classes_takes_all_probabilities(judge):
+    made = predictions(
+        ("a", None, 0, 0.0, "x", 0.8), ("b", None, 0, 1.0, "y", 0.5), ("c", None, 0, 2.0, "x", 0.9)
+    )
+    shares = pl.Series("probabilities", [[0.8, 0.2], [0.5, 0.5], None], dtype=pl.List(pl.Float64))
+    told = truth(label("a", "x"), label("b", "new"), label("c", "x"))
+    settings = {"problem": "multiclass", "classes": ["x", "y"], "minimum_rows": 1}
+    found = judge(
+        made.with_columns(shares), told, metric="logloss", direction="minimize", floor=0.5,
+        **settings,
+    )  # fmt: skip
+    (point,) = found["points"]
+    assert (point["rows"], point["left_out"]) == (2, {"unreadable_prediction": 1})
+    assert point["value"] == pytest.approx((-math.log(0.8) - math.log(1e-15)) / 2)
+    accuracy = judge(made.with_columns(shares), told, **settings)
+    assert accuracy["points"][0]["rows"] == 3
 
 
 def test_only_the_newest_points_are_kept(judge):
