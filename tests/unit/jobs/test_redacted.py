@@ -2,6 +2,7 @@
 
 import io
 import json
+import random
 from datetime import datetime
 
 import polars as pl
@@ -16,6 +17,7 @@ from tidemill_jobs.prepare import prepare
 from tidemill_jobs.profile import Profile, Profiler
 from tidemill_jobs.redacted import incomparable, redact_frame
 from tidemill_jobs.redaction import Redaction, read_key
+from tidemill_jobs.windows import look_at
 
 KEY = bytes(range(32))
 RULES = {"wind": "hash", "origin": "hash", "night": "drop"}
@@ -148,3 +150,22 @@ def test_only_what_is_alike_is_compared(trained, asked, rules, left_out):
         return profiler.profile()
 
     assert incomparable(profile(trained), profile(asked), rules) == left_out
+
+
+def test_a_shift_is_seen_through_hashes_and_another_redaction_is_none():
+    draw = random.Random(1)
+    redaction = Redaction.of_columns({"a": "category"}, {"a": "hash"}, KEY)
+    spec = json.dumps({"watch": {"capture": {"redact": {"a": "hash"}}}})
+
+    def profile(weights, *, hashed=True):
+        texts = pl.DataFrame({"a": draw.choices(["Oslo", "Rome", "Bonn"], weights, k=2_000)})
+        profiler = Profiler()
+        profiler.add(redact_frame(texts, redaction) if hashed else texts)
+        return profiler.profile().dumps()
+
+    learned = profile((5, 3, 2))
+
+    assert look_at(spec, learned, [profile((5, 3, 2))], [])["drifted"] == {}
+    assert look_at(spec, learned, [profile((1, 3, 6))], [])["drifted"]["a"] > 0.3
+    plain = look_at(spec, learned, [profile((1, 3, 6), hashed=False)], [])
+    assert (plain["drifted"], plain["broken"]) == ({}, {})
