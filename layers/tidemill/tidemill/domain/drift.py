@@ -24,8 +24,8 @@ WEEK = 7 * 86_400.0
 #: So many windows are kept beside those that a verdict takes; late files change no older ones.
 LATE_WINDOWS = 24
 #: Of one window so many features that are not clear are kept, the farthest first, and so many
-#: signs of a broken upstream: one item of State holds all windows.
-MOST_FEATURES, MOST_SIGNS = 30, 10
+#: signs of a broken upstream; of all windows so many features: one item of State holds them.
+MOST_FEATURES, MOST_SIGNS, MOST_IN_ALL = 30, 10, 1_000
 #: So many features are named in a sentence.
 _NAMED = 3
 
@@ -174,12 +174,12 @@ def remember(
 
     One that was let go before is left out.
     """
+    kept = settings.of + LATE_WINDOWS
     known = {window.start: window for window in history.windows}
     for window in seen:
         if window.start >= history.forgotten:
-            known[window.start] = _bounded(window)
+            known[window.start] = _bounded(window, MOST_IN_ALL // kept)
     windows = tuple(known[start] for start in sorted(known))
-    kept = settings.of + LATE_WINDOWS
     if len(windows) <= kept:
         return replace(history, windows=windows)
     gone, left = windows[:-kept], windows[-kept:]
@@ -207,18 +207,21 @@ def _ours(told: Sequence[Told], history: History) -> list[Told]:
     return [one for one in told if one.since == history.since]
 
 
-def _bounded(window: Window) -> Window:
-    fits = len(window.drifted) + len(window.between) <= MOST_FEATURES
-    if fits and len(window.broken) <= MOST_SIGNS:
+def _bounded(window: Window, share: int) -> Window:
+    """Return the window with no more features than its share, nor than are worth naming."""
+    most = min(MOST_FEATURES, share)
+    signs_kept = min(MOST_SIGNS, most)
+    fits = len(window.drifted) + len(window.between) <= most
+    if fits and len(window.broken) <= signs_kept:
         return window
     named = sorted(
         window.drifted, key=lambda name: (name not in window.broken, -window.drifted[name], name)
-    )[:MOST_FEATURES]
-    signs = [name for name in named if name in window.broken][:MOST_SIGNS]
+    )[:most]
+    signs = [name for name in named if name in window.broken][:signs_kept]
     return replace(
         window,
         drifted={name: window.drifted[name] for name in named},
-        between=tuple(sorted(window.between)[: MOST_FEATURES - len(named)]),
+        between=tuple(sorted(window.between)[: most - len(named)]),
         broken={name: window.broken[name] for name in signs},
         capped=True,
     )
