@@ -60,7 +60,7 @@ def _numbers(numbers: Numbers | None) -> dict[str, Any]:
                 "buckets": buckets(numbers.sketch, numbers.low, numbers.high),
                 "sketch": {
                     "parameters": {"c": SHRINKING, "k": float(numbers.sketch.k)},
-                    "data": [np.sort(level).tolist() for level in numbers.sketch.levels],
+                    "data": [level.tolist() for level in numbers.sketch.ordered_levels],
                 },
             }
         },

@@ -37,10 +37,10 @@ class Few:
 
     def document(self) -> dict[str, Any]:
         """Return them as JSON."""
-        return {
-            "rows": self.rows,
-            "counts": None if self.counts is None else sorted(self.counts.items()),
-        }
+        if self.counts is None:
+            return {"rows": self.rows, "counts": None}
+        counts = sorted((value + 0, rows) for value, rows in self.counts.items())  # no minus zero
+        return {"rows": self.rows, "counts": counts}
 
     @classmethod
     def parse(cls, document: Mapping[str, Any]) -> Self:

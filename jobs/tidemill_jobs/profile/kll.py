@@ -114,10 +114,15 @@ class Kll:
             ()
         ]
 
+    @property
+    def ordered_levels(self) -> list[Floats]:
+        """The levels in ascending order, for files: minus zero is zero, so that they are equal."""
+        return [np.sort(kept) + 0.0 for kept in self.levels]
+
     def document(self) -> dict[str, Any]:
         """Return the sketch as JSON."""
         levels = [
-            b64encode(np.sort(kept).astype(_LITTLE).tobytes()).decode() for kept in self.levels
+            b64encode(kept.astype(_LITTLE).tobytes()).decode() for kept in self.ordered_levels
         ]
         return {
             "k": self.k,

@@ -174,6 +174,7 @@ def test_the_same_rows_give_the_same_bytes():
             "origin": [chance.choice(["Oslo", "Rome", "Bonn", "NA"]) for _ in range(400)],
             "wind": [str(chance.randint(0, 40)) for _ in range(400)],
             "left": [f"2026-0{chance.randint(1, 9)}-11T10:30Z" for _ in range(400)],
+            "change": [chance.choice(["-0.0", "0.0", "-0.5", "0.5"]) for _ in range(400)],
         }
     )
 
