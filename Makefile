@@ -1,5 +1,5 @@
 # Everything a person or CI runs. `make install` makes .venv (our code and its tests) and .tools/
-# (uv, sam, aws: one environment each, because their pins clash and a resolver downgrades silently).
+# (uv, sam, aws, sdk: one environment each, because their pins clash and a resolver downgrades silently).
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 PYTHON ?= python3
@@ -50,7 +50,7 @@ LOCK := $(UV) pip compile -q --universal --python-version 3.11 --generate-hashes
 .PHONY: lock
 lock: .tools/uv/.installed  ## resolve the lock files anew (after a changed pin)
 	@$(LOCK) --all-extras pyproject.toml -o requirements/dev.lock
-	@for tool in uv sam aws oracles; do $(LOCK) requirements/$$tool.in -o requirements/$$tool.lock; done
+	@for tool in uv sam aws oracles sdk; do $(LOCK) requirements/$$tool.in -o requirements/$$tool.lock; done
 	@$(LOCK) --no-deps requirements/data.in -o requirements/data.lock
 	@$(LOCK) -c requirements/dev.lock jobs/requirements.in -o jobs/requirements.lock
 	@for layer in $(LAYERS); do \
@@ -71,6 +71,10 @@ SERVING := tests/integration/engine tests/integration/sagemaker tests/workflows 
 test: install  ## every test: unit, integration, infrastructure, workflows, e2e (offline; loopback only)
 	$(BIN)/pytest -n auto --dist worksteal $(PURE) --ignore=tests/integration/engine --ignore=tests/integration/sagemaker
 	$(BIN)/pytest -n 2 --dist loadfile $(SERVING)
+
+.PHONY: test-sdk
+test-sdk: install .tools/sdk/.installed  ## the SageMaker SDK reads our files (fetches it: 190 MB)
+	$(BIN)/pytest tests/sdk
 
 # Which table of samconfig.toml: `make build ENV=dev` builds what Lambda runs, `make build` what this
 # machine can import. Their folders differ, so that neither is ever deployed for the other.
