@@ -36,6 +36,7 @@ from tidemill_jobs.errors import GoneError, JobError
 from tidemill_jobs.features import Features
 from tidemill_jobs.lake import Lake, ObjectVersion
 from tidemill_jobs.profile import Profile, Profiler
+from tidemill_jobs.values import Kind
 
 log = logging.getLogger(__name__)
 
@@ -155,7 +156,7 @@ class _Seen:
 def _profiled(
     objects: Sequence[ObjectVersion], lake: Lake, work: Path, reader: CaptureReader
 ) -> _Seen:
-    profiler, predictions = Profiler(), []
+    profiler, predictions = Profiler(kinds=kinds_of(reader.schema)), []
     for version, path in _fetched(objects, lake, work):
         with path.open("rb") as file:
             for batch in reader.read(file, version.uri):
@@ -215,6 +216,16 @@ def with_prediction(batch: Batch, schema: Schema) -> pl.DataFrame:
     return batch.inputs.drop(name, strict=False).with_columns(answers)
 
 
+def kinds_of(schema: Schema) -> dict[str, Kind]:
+    """
+    Return what the features are, as in the baseline: postal codes are no numbers.
+
+    Else a category whose cells look like numbers would be of another type than its baseline.
+    """
+    answers: Kind = "category" if schema.problem == "multiclass" else "number"
+    return {**schema.kinds, prediction_feature(schema.names): answers}
+
+
 def schema_of(plan: Plan, lake: Lake, work: Path) -> Schema:
     """
     Return the columns and classes of the version that answered, from its archive.
@@ -238,7 +249,8 @@ def schema_of(plan: Plan, lake: Lake, work: Path) -> Schema:
     ignored = [name for name in (data["id"], data["timestamp"], *data["exclude"]) if name]
     redact = plan.spec.get("watch", {}).get("capture", {}).get("redact", {})
     dropped = [name for name, how in redact.items() if how == "drop"]
-    return Schema.of(features, ignored).without(dropped)
+    hashed = [name for name, how in redact.items() if how == "hash"]
+    return Schema.of(features, ignored).without(dropped).hashed(hashed)
 
 
 def _covers(

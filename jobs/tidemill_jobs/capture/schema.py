@@ -1,11 +1,12 @@
 """What must be known of a model to read its captured traffic."""
 
-from collections.abc import Collection
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 from tidemill_jobs.features import Features, class_name
 from tidemill_jobs.spec import Problem
+from tidemill_jobs.values import Kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +21,7 @@ class Schema:
         problem: What is predicted.
         classes: As text, in the order of the model's outputs; empty for a regression.
         ignored: Further columns that a row may have and nobody looks at: ids, times, the target.
+        kinds: What *names* are to the model: a category may hold cells that look like numbers.
     """
 
     names: tuple[str, ...]
@@ -27,6 +29,7 @@ class Schema:
     problem: Problem
     classes: tuple[str, ...] = ()
     ignored: frozenset[str] = frozenset()
+    kinds: Mapping[str, Kind] = field(default_factory=dict)
 
     @classmethod
     def of(cls, features: Features, ignored: Collection[str] = ()) -> Self:
@@ -37,6 +40,7 @@ class Schema:
             problem=features.problem,
             classes=tuple(class_name(value) for value in features.target.classes),
             ignored=frozenset({features.target.name, *features.header, *ignored}),
+            kinds={column.name: column.kind for column in features.columns},
         )
 
     def without(self, dropped: Collection[str]) -> Self:
@@ -48,6 +52,11 @@ class Schema:
         names = tuple(name for name in self.names if name not in dropped)
         return replace(self, names=names, ignored=self.ignored | frozenset(dropped))
 
+    def hashed(self, names: Collection[str]) -> Self:
+        """Return the schema of traffic in which these columns are hashes: texts, whatever else."""
+        hashes: dict[str, Kind] = {name: "category" for name in names if name in self.kinds}
+        return replace(self, kinds={**self.kinds, **hashes})
+
     def document(self) -> dict[str, Any]:
         """Return plain JSON; `parse` reads it."""
         return {
@@ -56,6 +65,7 @@ class Schema:
             "problem": self.problem,
             "classes": list(self.classes),
             "ignored": sorted(self.ignored),
+            "kinds": dict(self.kinds),
         }
 
     @classmethod
@@ -67,4 +77,5 @@ class Schema:
             problem=document["problem"],
             classes=tuple(document["classes"]),
             ignored=frozenset(document["ignored"]),
+            kinds=document.get("kinds", {}),
         )

@@ -18,10 +18,17 @@ class Profiler:
         columns: The columns to look at, each with what it is, or None where its cells shall tell;
             without it, every column of every batch. Of a declared category numbers are counted
             as texts: 1.0 as `1`.
+        kinds: What columns are that may come, besides others that are looked at too.
     """
 
-    def __init__(self, columns: Mapping[str, Kind | None] | None = None) -> None:
-        self._declared = columns
+    def __init__(
+        self,
+        columns: Mapping[str, Kind | None] | None = None,
+        *,
+        kinds: Mapping[str, Kind] | None = None,
+    ) -> None:
+        self._only = columns
+        self._declared = {**(kinds or {}), **(columns or {})}
         self._rows = 0
         self._columns: dict[str, Column] = {}
 
@@ -33,11 +40,11 @@ class Profiler:
             ReadError: A column is nested.
         """
         for name in frame.columns:
-            if self._declared is not None and name not in self._declared:
+            if self._only is not None and name not in self._only:
                 continue
             known = self._columns.get(name)
             if known is None:
-                kind = self._declared[name] if self._declared else None
+                kind = self._declared.get(name)
                 known = Column(rows=self._rows, blank=self._rows, declared=kind)
             self._columns[name] = known.add(sort_cells(frame[name]))
         self._rows += frame.height

@@ -54,6 +54,30 @@ def test_traffic_like_the_baseline_is_the_same(watched):
     assert (entry["subject"], entry["verdict"]) == ("version 1", "same")
 
 
+def test_what_a_window_breaks_is_written_as_model_monitor_writes_it(watched):
+    begin = watched.now
+    hour(watched, rows(shift=200))
+
+    found = document(f"windows/{iso(begin)}/constraint_violations.json")["violations"]
+    assert [(one["feature_name"], one["constraint_check_type"]) for one in found] == [
+        ("distance", "baseline_drift_check")
+    ]
+    assert found[0]["description"]
+    statistics = document(f"windows/{iso(begin)}/statistics.json")
+    assert statistics["dataset"] == {"item_count": 600}
+    named = [feature["name"] for feature in statistics["features"]]
+    assert named == ["distance", "carrier", "prediction"]
+
+
+def test_a_category_whose_cells_look_like_numbers_is_one_in_traffic_too(cloud, make_spec):
+    codes = ("10115", "20095")  # as postal codes do, or airlines that count
+    cloud.apply(make_spec(watch={"every_seconds": 3600, "drift": DRIFT}))
+    serve(cloud, carriers=codes)
+
+    assert hour(cloud, rows(carriers=codes))["verdict"] == "same"
+    assert hour(cloud, rows(carriers=("10115",)))["verdict"] == "suspected"
+
+
 def test_no_traffic_and_one_row_are_verdicts(watched):
     assert hour(watched, [])["verdict"] == "no_traffic"
     said = hour(watched, rows(1))

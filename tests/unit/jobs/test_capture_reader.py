@@ -459,3 +459,12 @@ def test_no_module_loads_what_its_place_has_not(module, unwanted):
     asked = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)
 
     assert asked.stdout == "set()\n"
+
+
+def test_a_schema_says_what_columns_are_and_hashes_are_texts():
+    assert BINARY.kinds == {"wind": "number", "origin": "category"}
+    hashed = BINARY.hashed(["wind", "of no model"])
+    assert hashed.kinds == {"wind": "category", "origin": "category"}
+    assert Schema.parse(hashed.document()) == hashed
+    known = {name: held for name, held in hashed.document().items() if name != "kinds"}
+    assert Schema.parse(known).kinds == {}, "written before there were kinds"
