@@ -144,6 +144,6 @@ def test_a_schedule_looks_by_the_clock(stack):
     ref = stack.apply("by-clock", watch={"every": "1m", "drift": DRIFT})
     stack.put(ref, "a.csv", table(600))
     stack.entry(ref, "rollout")
-    entry = stack.entry(ref, "watch", seconds=240)  # by the clock: two minutes after a window
+    entry = stack.entry(ref, "watch", seconds=400)  # by the clock: two minutes after a window
     assert entry["verdict"] == "no_traffic"
     assert "--w-" in entry["facts"]["watch"]
