@@ -5,8 +5,10 @@ A text is taken for what it says: `12`, `1.0`, `true`, `2026-11-20T14:30Z`, whet
 Parquet holds it. Empty texts, `null` and NaN are missing (`tidemill_jobs.values`).
 """
 
+import math
+import operator
 from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import polars as pl
@@ -15,14 +17,22 @@ from numpy.typing import NDArray
 from tidemill_jobs import schema
 from tidemill_jobs.contract.facts import SHOWN, cut
 from tidemill_jobs.errors import ReadError
+from tidemill_jobs.profile import iso_times
+from tidemill_jobs.profile.ascending import Ascending, borrow
 from tidemill_jobs.profile.counted import MOST, Frequent
+from tidemill_jobs.profile.distinct import Hashes, hash_texts
 from tidemill_jobs.values import BLANK, BOOLEAN, CODE, LARGEST, MISSING, NOT_AVAILABLE
 
 _NOT_A_NUMBER: Final = ("NaN", "nan")
 _EVERY: Final = "rows"
-_NO_FLOATS: Final = np.empty(0)
-_NO_WHOLES: Final = np.empty(0, np.int64)
-_NO_TEXTS: Final = pl.Series("text", [], pl.String)
+_NO_FLOATS: Final = Ascending.none()
+_NO_WHOLES: Final = Ascending.none(np.int64)
+#: Texts between these begin with no blank, digit, sign or point, and with none of the letters of
+#: true, false, null, NaN, NA, None, inf: they can be nothing but text.
+_BUCKETS: Final = 65_536
+_CROWDED: Final = 8  # times the mean
+_PLAINLY: Final = r"^[^ \t0-9+\-.tTfFnNiI]"
+_PLAIN: Final = (":F", "GI", "JN", "OT", "Uf", "gi", "jn", "ot", "u\U0010ffff")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +40,16 @@ class Texts:
     """Cells that are nothing but text, codes such as `007` among them; the long ones are cut."""
 
     frequent: Frequent = field(default_factory=Frequent)
-    different: pl.Series = field(default_factory=lambda: _NO_TEXTS)  # may hold one text repeatedly
     shortest: int = 0  # characters, before any was cut
     longest: int = 0
     characters: int = 0
+    hashed: Hashes | None = None  # of every text, where `frequent` does not name them all
+
+    def hashes(self) -> Hashes:
+        """Return the hashes of the different texts."""
+        if self.hashed is not None:
+            return self.hashed
+        return hash_texts(pl.Series(list(self.frequent.counts), dtype=pl.String))
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,41 +79,79 @@ class Cells:
     codes: int = 0
     trues: int = 0
     falses: int = 0
-    wholes: NDArray[np.int64] = field(default_factory=lambda: _NO_WHOLES)
-    floats: NDArray[np.float64] = field(default_factory=lambda: _NO_FLOATS)
+    wholes: Ascending = _NO_WHOLES
+    floats: Ascending = _NO_FLOATS
     infinities: int = 0
-    minutes: NDArray[np.int64] = field(default_factory=lambda: _NO_WHOLES)
+    minutes: Ascending = _NO_WHOLES
     texts: Texts = field(default_factory=Texts)
 
 
-def sort_cells(column: pl.Series) -> Cells:
+class KnownTexts:
+    """Texts of a column that are known to be nothing but text, by their hashes."""
+
+    def __init__(self) -> None:
+        self.many = False  # more different ones than are counted one by one
+        self._texts: dict[int, str] = {}
+
+    def counted(self, texts: pl.Series, hashes: Hashes, runs: Ascending) -> Texts | None:
+        """Count the texts by their hashes; None where some must be looked at more closely."""
+        found = runs.values.tolist()
+        if not self._texts.keys() >= set(found):
+            self._learn(texts, hashes, found)
+            if not self._texts.keys() >= set(found):
+                return None
+        rows = runs.counts.tolist() if runs.counts is not None else []
+        counts = {self._texts[hashed]: count for hashed, count in zip(found, rows, strict=True)}
+        lengths = [len(text) for text in counts]
+        return Texts(
+            frequent=Frequent.of(len(texts), counts),
+            shortest=min(lengths),
+            longest=max(lengths),
+            characters=sum(map(operator.mul, lengths, counts.values())),
+            hashed=runs.values if len(counts) > MOST else None,
+        )
+
+    def _learn(self, texts: pl.Series, hashes: Hashes, found: list[int]) -> None:
+        if len(self._texts) > MOST:
+            self._texts.clear()
+        new = pl.Series([hashed for hashed in found if hashed not in self._texts], dtype=pl.UInt64)
+        unknown = texts.filter(pl.Series(hashes).is_in(new.implode())).unique()
+        cells = _of_any_texts(unknown)
+        only_text = cells.texts.frequent.rows == len(unknown) and not cells.codes
+        if only_text and cells.texts.longest <= SHOWN:
+            self._texts.update(zip(hash_texts(unknown).tolist(), unknown.to_list(), strict=True))
+
+
+def sort_cells(column: pl.Series, known: KnownTexts | None = None) -> Cells:
     """
     Sort the cells of a column.
+
+    Args:
+        column: A batch of it.
+        known: What earlier batches of the same column have taught.
 
     Raises:
         ReadError: It is nested, or of a type that no column of a model has.
     """
     dtype = column.dtype
-    if dtype == pl.String:
-        return _of_texts(column)
-    if isinstance(dtype, (pl.Categorical, pl.Enum)):
-        return _of_texts(column.cast(pl.String))
-    present = column.drop_nulls()
-    rows, blank = len(column), len(column) - len(present)
+    if dtype == pl.String or isinstance(dtype, (pl.Categorical, pl.Enum)):
+        return _of_texts(column.cast(pl.String), known or KnownTexts())
+    rows, blank = len(column), column.null_count()
+    present = column.drop_nulls() if blank else column
+    if dtype == pl.Float64 or isinstance(dtype, pl.Decimal):
+        return _of_floats(rows, blank, present.cast(pl.Float64).to_numpy())
+    if dtype == pl.Float32:
+        # By its shortest decimal, as a text file holds it: 0.1 is 0.1 and not 0.10000000149.
+        return _of_floats(rows, blank, present.cast(pl.String).cast(pl.Float64).to_numpy())
     if dtype == pl.Null:
         return Cells(rows, blank)
     if dtype == pl.Boolean:
         trues = int(present.sum())
         return Cells(rows, blank, trues=trues, falses=len(present) - trues)
     if isinstance(dtype, (pl.Date, pl.Datetime)):
-        return Cells(rows, blank, minutes=_minutes(present))
+        return Cells(rows, blank, minutes=Ascending.of_wholes(_minutes(present)))
     if dtype.is_integer():
         return _of_integers(rows, blank, present)
-    if dtype == pl.Float32:
-        # By its shortest decimal, as a text file holds it: 0.1 is 0.1 and not 0.10000000149.
-        return _of_floats(rows, blank, present.cast(pl.String).cast(pl.Float64).to_numpy())
-    if dtype == pl.Float64 or isinstance(dtype, pl.Decimal):
-        return _of_floats(rows, blank, present.cast(pl.Float64).to_numpy())
     raise ReadError(
         f"column '{column.name}' holds {dtype} values, which no model input can be",
         rule="nested_column",
@@ -109,22 +163,29 @@ def sort_cells(column: pl.Series) -> Cells:
 def _of_integers(rows: int, blank: int, values: pl.Series) -> Cells:
     wholes = values.cast(pl.Int64, strict=False)
     if not wholes.null_count():
-        return Cells(rows, blank, wholes=wholes.to_numpy())
-    longer = _of_floats(rows, blank, values.filter(wholes.is_null()).cast(pl.Float64).to_numpy())
-    return replace(longer, wholes=wholes.drop_nulls().to_numpy())
+        return Cells(rows, blank, wholes=Ascending.of_wholes(wholes.to_numpy()))
+    longer = values.filter(wholes.is_null()).cast(pl.Float64)
+    ascending = Ascending.of_wholes(wholes.drop_nulls().to_numpy())
+    kept = Ascending(ascending.values.copy(), ascending.counts)  # the next sort needs its place
+    return replace(_of_floats(rows, blank, longer.to_numpy()), wholes=kept)
 
 
 def _of_floats(rows: int, blank: int, values: NDArray[np.float64]) -> Cells:
-    nans, infinities = 0, 0
-    if len(values):
-        low, high = float(values.min()), float(values.max())
-        if low != low:  # noqa: PLR0124  # NaN differs from itself, and is the least when there is one
-            known = values[~np.isnan(values)]
-            nans, values = len(values) - len(known), known
-        if not (low >= -LARGEST and high <= LARGEST):
-            known = values[np.abs(values) <= LARGEST]
-            infinities, values = len(values) - len(known), known
-    return Cells(rows, blank + nans, nans, floats=values, infinities=infinities)
+    ascending = Ascending.of_floats(values).values
+    known = int(np.searchsorted(ascending, math.nan))  # NaN come last
+    nans, infinities = len(ascending) - known, 0
+    first, end = 0, known
+    if known and not (ascending[0] >= -LARGEST and ascending[known - 1] <= LARGEST):
+        first = int(np.searchsorted(ascending, -LARGEST))
+        end = int(np.searchsorted(ascending[:known], LARGEST, side="right"))
+        infinities = known - (end - first)
+    return Cells(
+        rows,
+        blank + nans,
+        nans,
+        floats=Ascending(ascending[first:end]),
+        infinities=infinities,
+    )
 
 
 def _minutes(column: pl.Series) -> NDArray[np.int64]:
@@ -133,7 +194,45 @@ def _minutes(column: pl.Series) -> NDArray[np.int64]:
     return schema.minutes(column.cast(pl.Datetime("us"))).to_numpy()
 
 
-def _of_texts(column: pl.Series) -> Cells:
+def _of_texts(column: pl.Series, known: KnownTexts) -> Cells:
+    rows, blank = len(column), column.null_count()
+    present = column.drop_nulls() if blank else column
+    if present.is_empty():
+        return Cells(rows, blank)
+    hashes = hash_texts(present)
+    if not known.many or len(present) < _CROWDED * MOST:
+        runs = _runs(hashes)
+        known.many = known.many or len(runs.values) > MOST
+        if len(runs.values) <= MOST:
+            texts = known.counted(present, hashes, runs)
+            return _of_any_texts(column) if texts is None else Cells(rows, blank, texts=texts)
+    times = iso_times.minutes_of(present)
+    if times is not None:
+        return Cells(rows, blank, minutes=Ascending.of_wholes(times))
+    lengths = present.str.len_chars()
+    rarely = len(present) >= _CROWDED * MOST  # else `rare` would be too great a part of it
+    if rarely and _are_plain(present) and int(str(lengths.max())) <= SHOWN:
+        return Cells(rows, blank, texts=_plain_texts(present, hashes, lengths))
+    return _of_any_texts(column)
+
+
+def _runs(hashes: Hashes) -> Ascending:
+    """Return each hash once, with how often it occurs."""
+    ascending = borrow("sorted", len(hashes), np.uint64)
+    np.copyto(ascending, hashes)
+    ascending.sort()
+    return Ascending(ascending).different()
+
+
+def _are_plain(texts: pl.Series) -> bool:
+    """Return whether no text can be anything else, by how they begin."""
+    low, high = str(texts.min()), str(texts.max())
+    if any(start <= low and high < end for start, end in _PLAIN):
+        return True
+    return bool(texts.str.contains(_PLAINLY).all())
+
+
+def _of_any_texts(column: pl.Series) -> Cells:
     """Look at each different text once: `rows` says how many cells hold it."""
     text, cell, rows = pl.col("text"), pl.col("cell"), pl.col(_EVERY)
     counted = column.alias("text").value_counts(name=_EVERY)
@@ -167,20 +266,16 @@ def _of_texts(column: pl.Series) -> Cells:
         codes=_rows(texts.filter(number.is_not_null())),
         trues=_rows(trues),
         falses=_rows(booleans) - _rows(trues),
-        wholes=_repeated(wholes, "whole"),
-        floats=_repeated(floats, "number"),
+        wholes=Ascending.of_counted(wholes["whole"], wholes[_EVERY]),
+        floats=Ascending.of_counted(floats["number"], floats[_EVERY]),
         infinities=_rows(rest.filter(is_number & whole.is_null() & ~fits)),
-        minutes=_repeated(times, "minutes"),
+        minutes=Ascending.of_counted(times["minutes"], times[_EVERY]),
         texts=_texts(texts.select("text", _EVERY)),
     )
 
 
 def _rows(counted: pl.DataFrame) -> int:
     return int(counted[_EVERY].sum())
-
-
-def _repeated(counted: pl.DataFrame, name: str) -> NDArray[Any]:
-    return np.repeat(counted[name].to_numpy(), counted[_EVERY].to_numpy())
 
 
 def _summed(counted: pl.DataFrame) -> dict[str, int]:
@@ -205,14 +300,48 @@ def _texts(counted: pl.DataFrame) -> Texts:
             .then(text.map_elements(cut, return_dtype=pl.String))
             .otherwise(text)
         )
-    return Texts(_frequent(counted), counted["text"], shortest, longest, characters)
+    hashed = hash_texts(counted["text"]) if counted.height > MOST else None
+    return Texts(_frequent(counted), shortest, longest, characters, hashed)
+
+
+def _plain_texts(texts: pl.Series, hashes: Hashes, lengths: pl.Series) -> Texts:
+    """
+    Count texts most of which are rare: only the hashes that can be frequent are looked at.
+
+    Each hash falls into a bucket. A text that occurs more often than `rare` fills its bucket by
+    itself, and chance alone fills hardly any so far.
+    """
+    rare = _CROWDED * (len(texts) // _BUCKETS + 1)
+    buckets = borrow("work", len(hashes), np.int64)
+    np.bitwise_and(hashes, np.uint64(_BUCKETS - 1), out=buckets.view(np.uint64))
+    full = np.bincount(buckets, minlength=_BUCKETS) > rare
+    counts: dict[str, int] = {}
+    if full.any():
+        runs = _runs(hashes[full[buckets]])
+        often = runs.values[np.asarray(runs.counts) > rare]
+        found = texts.filter(pl.Series(hashes).is_in(pl.Series(often).implode()))
+        named = found.alias("text").value_counts(name=_EVERY).iter_rows()
+        counts = {text: rows - rare for text, rows in named}
+    return Texts(
+        frequent=Frequent.of(len(texts), counts, rare),
+        shortest=int(str(lengths.min())),
+        longest=int(str(lengths.max())),
+        characters=int(lengths.sum()),
+        hashed=hashes,
+    )
+
+
+def _counts_beyond(counts: NDArray[np.int64]) -> int:
+    """Return the greatest count that more than `MOST` values reach."""
+    values_by_count = np.bincount(counts)
+    reach = np.cumsum(values_by_count[::-1])[::-1]
+    return int(np.flatnonzero(reach > MOST)[-1])
 
 
 def _frequent(counted: pl.DataFrame) -> Frequent:
-    rows, total = pl.col(_EVERY), _rows(counted)
+    rows, total = pl.col(_EVERY), int(counted[_EVERY].sum())
     lost = 0
     if counted.height > MOST:
-        lost = int(counted[_EVERY].top_k(MOST + 1)[-1])
+        lost = _counts_beyond(counted[_EVERY].cast(pl.Int64).to_numpy())
         counted = counted.filter(rows > lost).with_columns(rows - lost)
-    kept = Frequent(total, dict(counted.iter_rows()), lost)
-    return kept.merge(Frequent())  # so that long texts are few
+    return Frequent.of(total, dict(counted.iter_rows()), lost)

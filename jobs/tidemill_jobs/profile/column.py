@@ -6,7 +6,7 @@ categories some of which look like numbers) follows from the tallies when it is 
 parts merge: no part has decided anything.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final, Literal, Self, TypeVar
 
@@ -15,6 +15,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from tidemill_jobs.meanings import Meaning, decide_kind
+from tidemill_jobs.profile.ascending import Ascending
 from tidemill_jobs.profile.cells import Cells, Texts
 from tidemill_jobs.profile.counted import MOST, Few, Frequent, ordered
 from tidemill_jobs.profile.distinct import (
@@ -33,6 +34,7 @@ from tidemill_jobs.values import Kind
 
 InferredType = Literal["Integral", "Fractional", "String", "Unknown"]
 _COUNTS: Final = ("blank", "nans", "codes", "trues", "falses")
+_REPEATING: Final = 4  # times that values must repeat before it pays to find out which
 _TRUE: Final = "true"
 _FALSE: Final = "false"
 Part = TypeVar("Part", Lengths, Numbers, Times)
@@ -170,9 +172,12 @@ class Column:
 
     def add(self, cells: Cells) -> Self:
         """Return the column with a batch more."""
-        wholes, floats = np.sort(cells.wholes), np.sort(cells.floats)
-        minutes = np.sort(cells.minutes)
-        found = cells.texts
+        wholes, floats, minutes, found = cells.wholes, cells.floats, cells.minutes, cells.texts
+        text_counts, number_counts = found.frequent, Few()
+        if self.declared == "category":
+            text_counts = text_counts.merge(_as_texts(wholes)).merge(_as_texts(floats))
+        else:
+            number_counts = _few(wholes, self.number_counts).merge(_few(floats, self.number_counts))
         part = Column(
             rows=cells.rows,
             blank=cells.blank,
@@ -182,41 +187,21 @@ class Column:
             trues=cells.trues,
             falses=cells.falses,
             lengths=_lengths(found),
-            text_counts=found.frequent,
+            text_counts=text_counts,
+            number_counts=number_counts,
             minute_counts=_few(minutes, self.minute_counts),
         )
-        if self.declared == "category":
-            part = replace(part, text_counts=part.text_counts.merge(_as_texts(wholes, floats)))
-        else:
-            counts = _few(wholes, self.number_counts).merge(_few(floats, self.number_counts))
-            part = replace(part, number_counts=counts)
-        if len(wholes) or len(floats) or cells.infinities:
-            numbers = self.numbers or Numbers()
-            part = replace(part, numbers=numbers.add(wholes, floats, cells.infinities))
-        else:
-            part = replace(part, numbers=self.numbers)
-        if len(minutes):
-            part = replace(part, times=(self.times or Times()).add(minutes))
-        else:
-            part = replace(part, times=self.times)
-
-        def hashes() -> Hashes:
-            return np.concatenate(
-                (
-                    hash_wholes(wholes),
-                    hash_floats(floats),
-                    hash_wholes(minutes, TIMES),
-                    hash_texts(found.different),
-                    _hashes_of_flags(part),
-                )
-            )
-
-        return self._merged(part, part.numbers, part.times, hashes)
+        numbers, times = self.numbers, self.times
+        if len(wholes.values) or len(floats.values) or cells.infinities:
+            numbers = (numbers or Numbers()).add(wholes, floats, cells.infinities)
+        if len(minutes.values):
+            times = (times or Times()).add(minutes)
+        return self._merged(part, numbers, times, lambda: _hashes(cells, part))
 
     def merge(self, other: "Column") -> Self:
         """Return both together; a kind declared for one of them is that of both."""
         numbers, times = _merged(self.numbers, other.numbers), _merged(self.times, other.times)
-        merged = self._merged(other, numbers, times, other.known_hashes)
+        merged = self._merged(other, numbers, times, lambda: [other.known_hashes()])
         return replace(merged, declared=self.declared or other.declared)
 
     def document(self) -> dict[str, Any]:
@@ -266,13 +251,15 @@ class Column:
         other: "Column",
         numbers: Numbers | None,
         times: Times | None,
-        hashes_of_other: Callable[[], Hashes],
+        hashes_of_other: Callable[[], Iterable[Hashes]],
     ) -> Self:
         merged = replace(
             self,
             **{name: getattr(self, name) + getattr(other, name) for name in _COUNTS},
             rows=self.rows + other.rows,
-            not_available=_added(self.not_available, other.not_available),
+            not_available=_added(self.not_available, other.not_available)
+            if other.not_available
+            else self.not_available,
             numbers=numbers,
             times=times,
             lengths=_merged(self.lengths, other.lengths),
@@ -286,7 +273,9 @@ class Column:
         hashed = self.hashed or Distinct().add(self.known_hashes())
         if other.hashed:
             hashed = hashed.merge(other.hashed)
-        return replace(merged, hashed=hashed.add(hashes_of_other()))
+        for hashes in hashes_of_other():
+            hashed = hashed.add(hashes)
+        return replace(merged, hashed=hashed)
 
     def known_hashes(self) -> Hashes:
         """Return the hashes of the values that are counted one by one."""
@@ -316,25 +305,46 @@ def _lengths(texts: Texts) -> Lengths | None:
     return Lengths(count, texts.shortest, texts.longest, texts.characters) if count else None
 
 
-def _few(ascending: NDArray[Any], known: Few) -> Few:
+def _few(numbers: Ascending, known: Few) -> Few:
     """Count the different numbers, unless there are too many already."""
-    rows = len(ascending)
-    if rows == 0 or known.counts is None:
+    rows = numbers.rows
+    if known.counts is None or numbers.how_many() > MOST:
         return Few(rows, None if rows else {})
-    starts = np.flatnonzero(ascending[1:] != ascending[:-1]) + 1
-    if len(starts) >= MOST:
-        return Few(rows, None)
-    starts = np.concatenate(([0], starts))
-    values, counts = ascending[starts].tolist(), np.diff(starts, append=rows).tolist()
-    return Few(rows, dict(zip(values, counts, strict=True)))
+    return Few(rows, _counts(numbers))
 
 
-def _as_texts(wholes: NDArray[np.int64], floats: NDArray[np.float64]) -> Frequent:
+def _counts(numbers: Ascending) -> dict[float, int]:
+    found = numbers.different()
+    counts = found.counts.tolist() if found.counts is not None else []
+    return dict(zip(found.values.tolist(), counts, strict=True))
+
+
+def _as_texts(numbers: Ascending) -> Frequent:
     counts: dict[str, int] = {}
-    for value in (*wholes.tolist(), *floats.tolist()):
+    for value, rows in _counts(numbers).items():
         written = _written(value)
-        counts[written] = counts.get(written, 0) + 1
-    return Frequent(len(wholes) + len(floats), counts).merge(Frequent())
+        counts[written] = counts.get(written, 0) + rows
+    return Frequent.of(numbers.rows, counts)
+
+
+def _hashes(cells: Cells, part: Column) -> Iterator[Hashes]:
+    """Yield the hashes of a batch, each array valid until the next one."""
+    if len(cells.wholes.values):
+        yield hash_wholes(_thinned(cells.wholes))
+    if len(cells.floats.values):
+        yield hash_floats(_thinned(cells.floats))
+    if len(cells.minutes.values):
+        yield hash_wholes(_thinned(cells.minutes), TIMES)
+    if cells.texts.frequent.rows:
+        yield cells.texts.hashes()
+    if part.trues or part.falses:
+        yield _hashes_of_flags(part)
+
+
+def _thinned(numbers: Ascending) -> NDArray[Any]:
+    """Return the values, each once where many repeat."""
+    many = numbers.how_many() * _REPEATING > len(numbers.values)
+    return numbers.values if many else numbers.different().values
 
 
 def _hashes_of_flags(column: Column) -> Hashes:

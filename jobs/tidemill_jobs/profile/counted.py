@@ -29,6 +29,8 @@ class Few:
 
     def merge(self, other: "Few") -> "Few":
         """Return both together."""
+        if not (self.rows and other.rows):
+            return self if self.rows else other
         rows = self.rows + other.rows
         if self.counts is None or other.counts is None:
             return Few(rows, None)
@@ -75,13 +77,16 @@ class Frequent:
         """Whether every text that occurs is counted, exactly."""
         return self.error == 0
 
-    @property
-    def listed(self) -> int:
-        """The rows that `counts` tells of."""
-        return sum(self.counts.values())
+    @classmethod
+    def of(cls, rows: int, counts: dict[str, int], error: int = 0) -> Self:
+        """Return counts of which only the frequent ones are kept."""
+        kept, lost = _most_frequent(counts)
+        return cls(rows, kept, error + lost)
 
     def merge(self, other: "Frequent") -> "Frequent":
         """Return both together."""
+        if not (self.rows and other.rows):
+            return self if self.rows else other
         counts = _added(self.counts, other.counts)
         error = self.error + other.error
         kept, lost = _most_frequent(counts)

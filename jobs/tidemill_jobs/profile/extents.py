@@ -5,9 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
-import numpy as np
-from numpy.typing import NDArray
-
+from tidemill_jobs.profile.ascending import Ascending
 from tidemill_jobs.profile.kll import Kll
 
 
@@ -46,13 +44,14 @@ class Times:
     high: int = 0
     sketch: Kll = field(default_factory=Kll)
 
-    def add(self, minutes: NDArray[np.int64]) -> "Times":
-        """Return them with more, given in ascending order."""
+    def add(self, minutes: Ascending) -> "Times":
+        """Return them with more."""
+        low, high = int(minutes.values[0]), int(minutes.values[-1])
         return Times(
-            self.count + len(minutes),
-            min(self.low, int(minutes[0])) if self.count else int(minutes[0]),
-            max(self.high, int(minutes[-1])) if self.count else int(minutes[-1]),
-            self.sketch.add(minutes.astype(np.float64)),
+            self.count + minutes.rows,
+            min(self.low, low) if self.count else low,
+            max(self.high, high) if self.count else high,
+            self.sketch.add(minutes),
         )
 
     def document(self) -> dict[str, Any]:

@@ -14,10 +14,13 @@ import math
 from base64 import b64decode, b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
+
+from tidemill_jobs.profile.ascending import Ascending
 
 K: Final = 2048
 DECAY: Final = 0.64
@@ -52,21 +55,23 @@ class Kll:
     @classmethod
     def of(cls, values: Floats, k: int = K) -> Self:
         """Return the sketch of some numbers, in any order."""
-        return cls(k=k).add(np.sort(values))
+        return cls(k=k).add(Ascending(np.sort(values)))
 
-    def add(self, ordered: Floats) -> Self:
-        """Return the sketch with more numbers, given in ascending order."""
-        count = len(ordered)
+    def add(self, numbers: Ascending) -> Self:
+        """Return the sketch with more numbers."""
+        count = numbers.rows
         if count == 0:
             return self
         level = ((count - 1) // (2 * self.k)).bit_length()  # k to 2 k numbers are kept
         weight, coins = 1 << level, self.coins + 1
         body = count // weight * weight
-        grown = {level: ordered[_random(coins) % weight : body : weight].copy()}
+        grown = {level: numbers.picked(_random(coins) % weight, body, weight)}
         if body < count:
             # Wherever the few that are left over were taken from, each stands for itself.
-            grown[0] = ordered[body:].copy()
-        return self._with(grown, count, float(ordered[0]), float(ordered[-1]), coins)
+            rest = numbers.picked(body, count, 1)
+            grown[0] = np.concatenate((grown.get(0, _NONE), rest))
+        low, high = float(numbers.values[0]), float(numbers.values[-1])
+        return self._with(grown, count, low, high, coins)
 
     def merge(self, other: "Kll") -> Self:
         """
@@ -175,10 +180,8 @@ class Kll:
 def _compact(levels: list[Floats], k: int, coins: int) -> int:
     """Halve levels, the lowest first, until the whole is small enough; return the coins tossed."""
     held = sum(map(len, levels))
-    while held > _room(len(levels), k):
-        level = next(
-            level for level, kept in enumerate(levels) if len(kept) > _capacity(level, levels, k)
-        )
+    while held > sum(capacities := _capacities(len(levels), k)):
+        level = next(at for at, kept in enumerate(levels) if len(kept) > capacities[at])
         kept = np.sort(levels[level])
         # An odd one stays where it is: at either end, so that no side is favoured.
         coins += 2
@@ -194,12 +197,10 @@ def _compact(levels: list[Floats], k: int, coins: int) -> int:
     return coins
 
 
-def _capacity(level: int, levels: list[Floats], k: int) -> int:
-    return max(LEAST, math.ceil(k * DECAY ** (len(levels) - 1 - level)))
-
-
-def _room(height: int, k: int) -> int:
-    return sum(max(LEAST, math.ceil(k * DECAY**depth)) for depth in range(height))
+@cache
+def _capacities(height: int, k: int) -> tuple[int, ...]:
+    """Return how many numbers each level may hold, the lowest first."""
+    return tuple(max(LEAST, math.ceil(k * DECAY**depth)) for depth in reversed(range(height)))
 
 
 def _random(number: int) -> int:

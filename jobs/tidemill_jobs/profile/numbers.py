@@ -6,16 +6,14 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
-from tidemill_jobs.profile.kll import Floats, Kll
+from tidemill_jobs.profile.ascending import Ascending, borrow
+from tidemill_jobs.profile.kll import Kll
 
 EXACT: Final = 2**53  # a double holds every whole number up to here
 _HALF: Final = 32
 _LOW: Final = 0xFFFFFFFF
 _LONGEST: Final = 2**63
-
-Wholes = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,13 +59,12 @@ class Numbers:
         """The population's standard deviation."""
         return math.sqrt(self.deviations / self.count) if self.count else 0.0
 
-    def add(self, wholes: Wholes, floats: Floats, infinities: int = 0) -> "Numbers":
-        """Return them with more: 64-bit integers and finite floats, both ascending."""
-        total = replace(self, infinities=self.infinities + infinities)
-        if len(wholes):
-            sketch = total.sketch.add(wholes.astype(np.float64))
-            total = _together(total, _of_wholes(wholes), sketch)
-        if len(floats):
+    def add(self, wholes: Ascending, floats: Ascending, infinities: int = 0) -> "Numbers":
+        """Return them with more: 64-bit integers and finite floats."""
+        total = replace(self, infinities=self.infinities + infinities) if infinities else self
+        if len(wholes.values):
+            total = _together(total, _of_wholes(wholes), total.sketch.add(wholes))
+        if len(floats.values):
             total = _together(total, _of_floats(floats), total.sketch.add(floats))
         return total
 
@@ -109,38 +106,47 @@ def _together(one: Numbers, other: Numbers, sketch: Kll) -> Numbers:
     )
 
 
-def _of_wholes(values: Wholes) -> Numbers:
-    low, high = int(values[0]), int(values[-1])
-    total = _whole_sum(values, low, high)
-    floats = values.astype(np.float64)
-    mean, deviations = _moments(floats, total / len(values))
-    return Numbers(len(values), len(values), total, 0.0, mean, deviations, low, high)
+def _of_wholes(numbers: Ascending) -> Numbers:
+    rows, low, high = numbers.rows, int(numbers.values[0]), int(numbers.values[-1])
+    total = _whole_sum(numbers, rows, low, high)
+    mean = total / rows
+    return Numbers(rows, rows, total, 0.0, mean, _deviations(numbers, mean), low, high)
 
 
-def _of_floats(values: Floats) -> Numbers:
-    count = len(values)
+def _of_floats(numbers: Ascending) -> Numbers:
+    values, counts, rows = numbers.values, numbers.counts, numbers.rows
     low, high = float(values[0]), float(values[-1])
-    whole = np.rint(values) == values
+    work = borrow("work", len(values), np.float64)
+    whole = borrow("bits", len(values), np.bool_)[: len(values)]
+    np.equal(np.rint(values, out=work), values, out=whole)
     if low <= -_LONGEST or high >= _LONGEST:
         whole &= np.abs(values) < _LONGEST
-    wholes = int(np.count_nonzero(whole))
-    if wholes == count:
-        return _of_wholes(values.astype(np.int64))
-    total = float(values.sum())
-    mean, deviations = _moments(values, total / count)
-    return Numbers(count, wholes, 0, total, mean, deviations, plain(low), plain(high))
+    wholes = int(np.count_nonzero(whole) if counts is None else counts[whole].sum())
+    if wholes == rows:
+        return _of_wholes(Ascending(values.astype(np.int64), counts))
+    total = float(values.sum() if counts is None else (values * counts).sum())
+    mean = total / rows
+    deviations = _deviations(numbers, mean)
+    return Numbers(rows, wholes, 0, total, mean, deviations, plain(low), plain(high))
 
 
-def _moments(values: Floats, mean: float) -> tuple[float, float]:
-    away = values - mean
-    deviations = float(np.dot(away, away)) - float(away.sum()) ** 2 / len(values)
-    return mean, max(0.0, deviations)
+def _deviations(numbers: Ascending, mean: float) -> float:
+    away = borrow("work", len(numbers.values), np.float64)
+    np.subtract(numbers.values, mean, out=away)
+    if numbers.counts is None:
+        return float(np.einsum("i,i->", away, away))  # np.dot would start threads of its own
+    return float((away * away * numbers.counts).sum())
 
 
-def _whole_sum(values: Wholes, low: int, high: int) -> int:
+def _whole_sum(numbers: Ascending, rows: int, low: int, high: int) -> int:
     """Return the exact sum; int64 would overflow without a word."""
-    if max(-low, high) * len(values) < _LONGEST:
-        return int(values.sum())
+    values, counts = numbers.values, numbers.counts
+    if max(-low, high) * rows < _LONGEST:
+        return int(values.sum() if counts is None else np.dot(values, counts))
+    if counts is not None:
+        return sum(
+            value * count for value, count in zip(values.tolist(), counts.tolist(), strict=True)
+        )
     return (int((values >> _HALF).sum()) << _HALF) + int((values & _LOW).sum())
 
 

@@ -1,13 +1,17 @@
 """Build a profile from batches of rows."""
 
+from collections import defaultdict
 from collections.abc import Mapping
+from typing import Final
 
 import polars as pl
 
-from tidemill_jobs.profile.cells import sort_cells
+from tidemill_jobs.profile.cells import KnownTexts, sort_cells
 from tidemill_jobs.profile.column import Column
 from tidemill_jobs.profile.profile import Profile
 from tidemill_jobs.values import Kind
+
+ROWS: Final = 131_072  # looked at together: what is worked on stays in the processor's caches
 
 
 class Profiler:
@@ -31,6 +35,7 @@ class Profiler:
         self._declared = {**(kinds or {}), **(columns or {})}
         self._rows = 0
         self._columns: dict[str, Column] = {}
+        self._texts: defaultdict[str, KnownTexts] = defaultdict(KnownTexts)
 
     def add(self, frame: pl.DataFrame) -> None:
         """
@@ -46,7 +51,9 @@ class Profiler:
             if known is None:
                 kind = self._declared.get(name)
                 known = Column(rows=self._rows, blank=self._rows, declared=kind)
-            self._columns[name] = known.add(sort_cells(frame[name]))
+            for start in range(0, max(1, frame.height), ROWS):
+                known = known.add(sort_cells(frame[name].slice(start, ROWS), self._texts[name]))
+            self._columns[name] = known
         self._rows += frame.height
         for name, column in self._columns.items():
             lacking = self._rows - column.rows

@@ -15,11 +15,11 @@ from typing import BinaryIO, Final
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from tidemill_jobs import csv_structure
-from tidemill_jobs.csv_structure import NEWLINE, QUOTE, SEPARATOR, Separated
+from tidemill_jobs.csv_structure import QUOTE, SEPARATOR, Separated
 from tidemill_jobs.errors import ReadError
+from tidemill_jobs.profile.block import scan
 from tidemill_jobs.profile.cells import sort_cells
 from tidemill_jobs.values import BLANK
 
@@ -29,7 +29,7 @@ ROW_LIMIT: Final = 64 * 1_048_576
 EXACT: Final = 2**53  # a double holds every whole number up to here
 RETRIES: Final = 4
 _AT_COLUMN: Final = re.compile(r"\(column number (\d+)\)")
-_ZERO, _NINE = 48, 57
+_CODE: Final = rf"^[{BLANK}]*0[0-9]"
 
 
 def read(path: Path, form: Separated) -> Iterator[pl.DataFrame]:
@@ -59,15 +59,18 @@ class _Parser:
         self._header = f"{SEPARATOR[form].join(map(str, range(len(names))))}\n".encode()
 
     def parse(self, block: bytes) -> pl.DataFrame:
-        rows = _shape(block, len(self._types), self._separator)
-        if rows is None:
+        found = scan(block, self._separator)
+        width = len(self._types)
+        whole = found.separators == found.rows * (width - 1)
+        if not whole or (width == 1 and _has_blank_line(block)):
             csv_structure.inspect(self._path, self._form)
         self._learn(block)
-        self._keep_codes(block)
         frame = self._typed(block)
-        if rows is not None and frame.height != rows:
+        if found.codes and self._lost_codes(frame, block, found.codes):
+            frame = self._typed(block)
+        if whole and frame.height != found.rows:
             csv_structure.inspect(self._path, self._form)
-            raise _unparsable(f"{frame.height:,} rows were read where {rows:,} are")
+            raise _unparsable(f"{frame.height:,} rows were read where {found.rows:,} are")
         return frame
 
     def _learn(self, block: bytes) -> None:
@@ -82,22 +85,25 @@ class _Parser:
             if not present:
                 continue
             self._open.discard(name)
-            if present == len(cells.wholes):
+            if present == cells.wholes.rows:
                 self._types[name] = pl.Int64()
-            elif present == len(cells.wholes) + len(cells.floats):
+            elif present == cells.wholes.rows + cells.floats.rows:
                 self._types[name] = pl.Float64()
             elif present == cells.trues + cells.falses:
                 self._types[name] = pl.Boolean()
 
-    def _keep_codes(self, block: bytes) -> None:
-        """Read columns as text in which `007` would become 7."""
-        if any(kind.is_numeric() for kind in self._types.values()) and _has_code(
-            block, self._separator
-        ):
-            texts = self._texts(block)
-            for name, kind in self._types.items():
-                if kind.is_numeric() and sort_cells(texts[name]).codes:
-                    self._types[name] = pl.String()
+    def _lost_codes(self, frame: pl.DataFrame, block: bytes, codes: int) -> bool:
+        """Read columns as text in which `007` became 7; return whether there are some."""
+        texts = [column for column in frame.get_columns() if column.dtype == pl.String]
+        if sum(int(column.str.contains(_CODE).sum()) for column in texts) == codes:
+            return False
+        lost = [
+            column.name
+            for column in self._texts(block).get_columns()
+            if self._types[column.name].is_numeric() and column.str.contains(_CODE).any()
+        ]
+        self._types.update(dict.fromkeys(lost, pl.String()))
+        return bool(lost)
 
     def _typed(self, block: bytes) -> pl.DataFrame:
         for _ in range(RETRIES):
@@ -170,8 +176,8 @@ def _blocks(path: Path, file: BinaryIO, form: Separated) -> Iterator[bytes]:
 
 def _last_row(block: bytes) -> int:
     """Return where the last whole row of the block ends; 0 when it holds none."""
-    total, after = block.count(b'"'), 0
-    end = len(block)
+    total = int(np.count_nonzero(np.frombuffer(block, np.uint8) == QUOTE))
+    end, after = len(block), 0
     while (at := block.rfind(b"\n", 0, end)) >= 0:
         after += block.count(b'"', at, end)
         if (total - after) % 2 == 0:
@@ -180,49 +186,8 @@ def _last_row(block: bytes) -> int:
     return 0
 
 
-def _shape(block: bytes, width: int, separator: int) -> int | None:
-    """Return how many rows the block holds, None where that is not plain to see."""
-    cells = np.frombuffer(block, np.uint8)
-    separators = int(np.count_nonzero(cells == separator))
-    ends = int(np.count_nonzero(cells == NEWLINE))
-    rows = ends + (cells[-1] != NEWLINE)
-    if b'"' in block:
-        inside = _inside_quotes(cells)
-        separators -= int(np.count_nonzero(inside == separator))
-        rows -= int(np.count_nonzero(inside == NEWLINE))
-    blank = b"\n\n" in block or b"\n\r\n" in block or block[:1] in (b"\n", b"\r")
-    return rows if separators == rows * (width - 1) and not blank else None
-
-
-def _inside_quotes(cells: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return the bytes that stand inside quotes."""
-    quotes = np.flatnonzero(cells == QUOTE)
-    quotes = quotes[: len(quotes) // 2 * 2]
-    opened, lengths = quotes[::2], quotes[1::2] - quotes[::2]
-    total = int(lengths.sum())
-    if total * 8 > len(cells):
-        return cells[np.bitwise_xor.accumulate(cells == QUOTE)]
-    starts = np.cumsum(lengths) - lengths
-    return cells[np.repeat(opened - starts, lengths) + np.arange(total)]
-
-
-def _has_code(block: bytes, separator: int) -> bool:
-    """Return whether a cell may begin with a zero and another digit, as `007` does."""
-    starts = [separator, NEWLINE, *([QUOTE] if b'"' in block else [])]
-    if any(bytes([start, ord(blank), _ZERO]) in block for start in starts for blank in BLANK):
-        return True
-    head = block[:SAMPLE].lstrip(b" \t")  # the first cell has nothing before it
-    if head[:1] == b"0" and head[1:2].isdigit():
-        return True
-    for offset in (0, 1):
-        pairs = np.frombuffer(block, np.uint16, count=(len(block) - offset) // 2, offset=offset)
-        for start in starts:
-            wanted = int.from_bytes(bytes([start, _ZERO]), "little")
-            after = np.flatnonzero(pairs == wanted) * 2 + offset + 2
-            digits = np.frombuffer(block, np.uint8)[after[after < len(block)]]
-            if ((digits >= _ZERO) & (digits <= _NINE)).any():
-                return True
-    return False
+def _has_blank_line(block: bytes) -> bool:
+    return b"\n\n" in block or b"\n\r\n" in block or block[:1] in (b"\n", b"\r")
 
 
 def _inexact(frame: pl.DataFrame) -> list[str]:

@@ -4,6 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tidemill_jobs.profile import Kll
+from tidemill_jobs.profile.ascending import Ascending
 
 ERROR = 0.0015  # of ranks, with k = 2048; measured errors are half of it
 
@@ -13,7 +14,7 @@ numbers = st.lists(st.floats(-1e9, 1e9), min_size=1, max_size=300)
 def sketched(values, batch):
     sketch = Kll()
     for start in range(0, len(values), batch):
-        sketch = sketch.add(np.sort(values[start : start + batch]))
+        sketch = sketch.add(Ascending(np.sort(values[start : start + batch])))
     return sketch
 
 

@@ -157,7 +157,7 @@ cell = st.sampled_from([cell for some in CELLS for cell in some])
 
 
 @settings(
-    deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    deadline=None, max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(
     st.lists(st.tuples(cell, cell, st.sampled_from("123")), min_size=1, max_size=60),
