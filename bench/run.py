@@ -25,6 +25,7 @@ import demo
 import drifting
 import intake
 import memory
+import profiling
 import storm
 import turn_time
 import work
@@ -42,6 +43,7 @@ BENCHES: dict[str, Callable[[Workspace], Result]] = {
     "imports": cold_imports.measure,
     "drift": drifting.measure,
     "year": year.measure,
+    "profile": profiling.measure,
     "storm": storm.measure,
     "demo": demo.measure,
 }

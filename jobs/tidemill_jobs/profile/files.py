@@ -9,13 +9,13 @@ import polars as pl
 
 from tidemill_jobs import packed
 from tidemill_jobs.errors import ReadError
-from tidemill_jobs.profile import json_lines, separated
+from tidemill_jobs.profile import json_lines, row_groups, separated
 from tidemill_jobs.profile.profile import Profile
 from tidemill_jobs.profile.profiler import Profiler
 from tidemill_jobs.spec import Format
 from tidemill_jobs.values import Kind
 
-ROWS: Final = 131_072  # of a batch
+ROWS: Final = 262_144  # read together, as polars writes row groups; a greater group is read whole
 _ENDINGS: Final[Mapping[str, Format]] = {
     ".csv": "csv",
     ".tsv": "tsv",
@@ -91,9 +91,13 @@ def _unpacked(path: Path, form: Format) -> Iterator[pl.DataFrame]:
 
 def _parquet(path: Path) -> Iterator[pl.DataFrame]:
     try:
-        rows = pl.scan_parquet(path, glob=False, hive_partitioning=False, low_memory=True)
+        rows = pl.scan_parquet(
+            path, glob=False, hive_partitioning=False, low_memory=True, cache=False
+        )
         yield pl.DataFrame(schema=rows.collect_schema())
-        yield from rows.collect_batches(chunk_size=ROWS, maintain_order=True)
+        for start, length in _portions(path):
+            # Portion by portion: `collect_batches` decodes ahead for as long as it is let.
+            yield rows.slice(start, length).collect()
     except (pl.exceptions.PolarsError, OSError) as exc:
         why = (str(exc).strip().splitlines() or [type(exc).__name__])[0]
         raise _damaged(f"is no readable Parquet ({why})") from exc
@@ -102,6 +106,22 @@ def _parquet(path: Path) -> Iterator[pl.DataFrame]:
         if type(exc).__name__ != "PanicException":
             raise
         raise _damaged("is damaged Parquet") from exc
+
+
+def _portions(path: Path) -> Iterator[tuple[int, int | None]]:
+    """Yield first row and number of rows of what is read together: whole row groups."""
+    groups = row_groups.rows_of_groups(path)
+    if groups is None:
+        yield 0, None
+        return
+    start, length = 0, 0
+    for rows in groups:
+        if length and length + rows > ROWS:
+            yield start, length
+            start, length = start + length, 0
+        length += rows
+    if length:
+        yield start, length
 
 
 def _damaged(what: str) -> ReadError:

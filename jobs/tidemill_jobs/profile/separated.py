@@ -77,7 +77,7 @@ class _Parser:
         if not self._open:
             return
         end = block.find(b"\n", SAMPLE)
-        head = block if end < 0 else block[: _last_row(block[: end + 1]) or end + 1]
+        head = block if end < 0 else block[: _last_row(block[: end + 1]) or len(block)]
         sample = self._texts(head)
         for name in list(self._open):
             cells = sort_cells(sample[name])

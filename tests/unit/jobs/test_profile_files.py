@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tidemill_jobs.errors import ReadError
-from tidemill_jobs.profile import FILE_NAME, Profile, Profiler, separated
+from tidemill_jobs.profile import FILE_NAME, Profile, Profiler, files, row_groups, separated
 from tidemill_jobs.profile.__main__ import main
 from tidemill_jobs.profile.files import profile_file
 
@@ -78,6 +78,19 @@ def test_packed_files(tmp_path):
         profile_file(text(tmp_path, content, "plain.csv.gz"))
 
 
+@pytest.mark.parametrize("size", [1, 7, 50, 1_000])
+def test_parquet_is_read_by_its_row_groups(tmp_path, monkeypatch, size):
+    monkeypatch.setattr(files, "ROWS", 60)
+    path = tmp_path / "rows.parquet"
+    FRAME.write_parquet(path, row_group_size=size)
+    groups = row_groups.rows_of_groups(path)
+
+    assert sum(groups) == ROWS
+    assert max(groups) <= size
+    assert values_of(profile_file(path)) == values_of(profile_file(write(tmp_path, "csv")))
+    assert row_groups.rows_of_groups(text(tmp_path, b"PAR1 no footer PAR1")) is None
+
+
 @pytest.mark.parametrize(
     ("name", "content", "columns"),
     [
@@ -139,6 +152,13 @@ def test_a_late_cell_is_what_it_says(tmp_path, monkeypatch, cell, kinds, other):
     assert {kind: count for kind, count in found.kinds.items() if count} == kinds
     if kinds == {"integral": 2_000}:
         assert found.missing == 1
+
+
+def test_a_first_row_that_is_longer_than_the_sample(tmp_path, monkeypatch):
+    monkeypatch.setattr(separated, "SAMPLE", 3)
+    columns = profile_file(text(tmp_path, 'a,b\n1,"x\ny"\n2,z\n')).columns
+
+    assert columns["b"].categories == {"x\ny": 1, "z": 1}
 
 
 def test_digits_beyond_a_double_are_kept_among_fractions(tmp_path, monkeypatch):
