@@ -52,15 +52,22 @@ def _digits(texts: pl.Series) -> NDArray[np.uint8] | None:
     joined = texts.str.join("")[0].encode()
     places = np.ascontiguousarray(np.frombuffer(joined, np.uint8).reshape(len(texts), width).T)
     for place, allowed in _SEPARATORS.items():
-        if place < width and not np.isin(places[place], list(allowed)).all():
+        if place < width and not _holds(places[place], allowed):
             return None
     digits = places - np.uint8(ord("0"))  # a byte below "0" wraps around
     told = [place for place in range(width) if place not in _SEPARATORS]
     return digits if all(digits[place].max() <= _NINE for place in told) else None
 
 
-def _number(digits: NDArray[np.uint8], start: int, end: int) -> NDArray[np.int64]:
-    value: NDArray[np.int64] = digits[start].astype(np.int64)
+def _holds(place: NDArray[np.uint8], allowed: bytes) -> bool:
+    found = place == allowed[0]
+    for other in allowed[1:]:
+        found |= place == other
+    return bool(found.all())
+
+
+def _number(digits: NDArray[np.uint8], start: int, end: int) -> NDArray[np.int32]:
+    value: NDArray[np.int32] = digits[start].astype(np.int32)
     for place in range(start + 1, end):
         value *= 10
         value += digits[place]
