@@ -217,6 +217,7 @@ def test_without_a_floor_the_evaluations_metric_is_told(cloud, watched, monkeypa
     answer = judge(cloud)
     assert answer["verdict"] == "no_floor"
     assert "auc is 0.5" in answer["reason"]
+    assert not metrics(cloud), "they cost money"
 
 
 @pytest.mark.parametrize(("reported", "count"), [("none", 0), ("worst", 1), ("all", 17)])

@@ -1,7 +1,9 @@
 import pytest
 
 from tidemill.domain.watch_cost import metrics_cost
-from tidemill.spec.compiled import Capture, Watch
+from tidemill.spec.compiled import Capture, Quality, Watch
+
+FLOOR = Quality("auc", "maximize", 0.7)
 
 
 @pytest.mark.parametrize(
@@ -12,6 +14,9 @@ from tidemill.spec.compiled import Capture, Watch
         (Watch(), None, 18, 18),
         (Watch(metrics="all"), 40, 123, 123),
         (Watch(metrics="none"), 40, 3, 3),
+        (Watch(quality=FLOOR), 40, 19, 19),
+        (Watch(quality=FLOOR, metrics="all"), 40, 140, 140),
+        (Watch(quality=FLOOR, metrics="none"), 40, 3, 3),
         (Watch(every_seconds=7_200), 40, 18, 9),
         (Watch(every_seconds=900), 40, 18, 18),
         (Watch(every_seconds=0), 40, 0, 0),

@@ -174,7 +174,7 @@ class Qualities:
             metric=wanted["metric"],
             endpoint=aws_name(self._stack, spec.project, spec.model),
             schedule=aws_name(self._stack, spec.project, spec.model, "watch"),
-            reported=spec.watch.metrics,
+            reported=spec.watch.metrics if quality else "none",
             now=now,
         )
         return {

@@ -6,6 +6,7 @@ from tidemill.spec.compiled import Watch
 
 OF_THE_MODEL = 3  # rows, features that drifted, the farthest one's distance
 OF_A_FEATURE = 3  # cells with a value, distance, and of numbers their range and sum
+OF_QUALITY = {"none": 0, "worst": 1, "all": 17}  # with a floor: the one judged; a binary model's
 WORST = 5  # features with metrics of their own by `metrics: worst`
 _HOUR = 3_600.0  # what CloudWatch bills a metric by
 
@@ -39,6 +40,7 @@ def metrics_cost(watch: Watch, features: int | None) -> MetricsCost:
     own = {"none": 0, "worst": WORST, "all": features}[watch.metrics]
     if own is not None and features is not None:
         own = min(own, features)
-    metrics = OF_THE_MODEL + OF_A_FEATURE * (own or 0)
+    quality = OF_QUALITY[watch.metrics] if watch.quality else 0
+    metrics = OF_THE_MODEL + OF_A_FEATURE * (own or 0) + quality
     part = min(1.0, _HOUR / watch.every_seconds)
     return MetricsCost(metrics, metrics * part, each=OF_A_FEATURE if own is None else 0)
