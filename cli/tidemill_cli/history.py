@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from tidemill.adapters.last_words import PASSED, judged, passes
 from tidemill.domain.placement import RAW
 from tidemill_cli.stack import Stack
 
@@ -41,6 +42,9 @@ def of_upload(stack: Stack, ref: str, name: str) -> list[dict[str, Any]]:
         found = {e["subject"] for e in newest if e["kind"] == "upload" and _is(e["subject"], name)}
         uploads = [entry for key in sorted(found) for entry in ledger.of_key(ref, key)]
     deliveries = {entry["facts"].get("delivery") for entry in uploads} - {None}
+    uploads += [
+        entry for each in sorted(deliveries) for entry in _passed(stack, ref, each, uploads)
+    ]
     followed = [entry for each in sorted(deliveries) for entry in _of_trigger(stack, ref, each)]
     runs = {entry["facts"].get("run") for entry in followed} - {None, ""}
     for run in sorted(runs):
@@ -58,6 +62,15 @@ def of_run(stack: Stack, ref: str, run: str) -> list[dict[str, Any]]:
     record = stack.stores.runs.get(ref, run)
     began = [entry for each in record["triggers"] for entry in _of_trigger(stack, ref, each)]
     return _in_order([*began, *_ends_of(stack, ref, run)])
+
+
+def _passed(
+    stack: Stack, ref: str, delivery: str, uploads: list[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """Return the check's entries that name some of *uploads* among those it accepted."""
+    names = {judged(entry)[0].id for entry in uploads}
+    entries = stack.stores.ledger.under(ref, f"{PASSED}{delivery}#")
+    return [entry for entry in entries if names & passes([entry]).keys()]
 
 
 def _of_trigger(stack: Stack, ref: str, trigger: str) -> list[dict[str, Any]]:

@@ -14,6 +14,7 @@ PHRASES = {
     ("upload", "duplicate"): "is a duplicate",
     ("upload", "quarantine"): "was quarantined",
     ("upload", "ignore"): "was ignored",
+    ("check", "accept"): "was passed",
     ("delivery", "close"): "was closed",
     ("delivery", "check"): "was checked",
     ("delivery", "check failed"): "could not be checked",
@@ -136,6 +137,8 @@ def _subject(row: dict[str, Any], names: dict[str, str]) -> str:
     match row["kind"]:
         case "upload":
             return f"Upload {names[subject]}"
+        case "check":
+            return f"The check of {subject}"
         case "trigger":
             return f"A {subject} trigger"
         case "watch":

@@ -30,7 +30,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     try:
         with tempfile.TemporaryDirectory() as work:
             done = check_objects(
-                plan.spec, plan.objects, lake, plan.results, Path(work),
+                plan, lake, Path(work),
                 seconds_left=lambda: context.get_remaining_time_in_millis() / 1000,
             )  # fmt: skip
     except MemoryError as error:

@@ -14,6 +14,7 @@ from aws_lambda_powertools import Logger
 
 from tidemill.adapters.bus import Bus, Queue
 from tidemill.adapters.conclusions import Conclusions
+from tidemill.adapters.facts import FactsStore
 from tidemill.adapters.lake import Lake
 from tidemill.adapters.quarantine import Quarantine
 from tidemill.adapters.stores import Stores
@@ -29,6 +30,7 @@ conclusions = Conclusions(
     lake,
     Quarantine(lake, Bus(boto3.client("events"), settings.bus_name)),
     Queue(boto3.client("sqs"), settings.trigger_queue_url),
+    facts=FactsStore(lake, settings.artifact_bucket),
     rules=verdicts,
     bucket=settings.artifact_bucket,
 )

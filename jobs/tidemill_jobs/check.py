@@ -1,12 +1,12 @@
 """
 Check: read every object version once and write its facts.
 
-What facts are stands in `contract/facts.py`. They are written one document per object version,
-as soon as it was read, so that a check that is stopped goes on where it was: what has facts is
+What facts are stands in `contract/facts.py`. They are written many in a pack (`packs.py`), a pack
+at least every half minute, so that a check that is stopped goes on where it was: what has facts is
 skipped. A file that cannot be read has facts too, which say why. As a processing job it reads
 
-    plan        plan.json: {version: 1, spec: the compiled spec, results: "s3://…" without a
-                trailing slash, objects: [{uri, version_id, etag, size}]}
+    plan        plan.json: {version: 2, spec: the compiled spec, facts: "s3://…" without a trailing
+                slash, part: "<attempt>-<part>", objects: [{uri, version_id, etag, size}]}
 """
 
 import json
@@ -16,7 +16,7 @@ import tempfile
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -26,12 +26,14 @@ from tidemill_jobs.container import Container, read_document
 from tidemill_jobs.contract.facts import READER_FAILED, Facts, ReadAs, facts_id
 from tidemill_jobs.errors import GoneError, JobError, ReadError
 from tidemill_jobs.lake import Lake, ObjectVersion
+from tidemill_jobs.packs import Packs
 from tidemill_jobs.profile.facts import describe
 from tidemill_jobs.reader import RawFile
 from tidemill_jobs.spec import Spec
 
 log = logging.getLogger(__name__)
 
+PLAN_VERSION = 2
 TRANSFERS = 8  # downloads at a time; a small file's is all waiting
 AHEAD = 64 * 1_048_576  # bytes that may wait on disk for being read
 RESERVE = 15.0  # seconds that are left for answering and for one slow transfer
@@ -44,10 +46,11 @@ SecondsLeft = Callable[[], float]
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a check is to read, and where its facts go."""
+    """What a check is to read, and where its facts go: the packs of a delivery, by part."""
 
     spec: Spec
-    results: str
+    facts: str
+    part: str
     objects: tuple[ObjectVersion, ...]
 
     @classmethod
@@ -56,18 +59,19 @@ class Plan:
         Read plan.json.
 
         Raises:
-            JobError: It is no plan of version 1.
+            JobError: It is no plan of version 2.
         """
         try:
             document: dict[str, Any] = json.loads(text)
-            if document["version"] != 1:
+            if document["version"] != PLAN_VERSION:
                 raise JobError(
-                    f"plan.json has version {document['version']}; this image reads 1: build the "
-                    "jobs image anew, then check again."
+                    f"plan.json has version {document['version']}; this image reads "
+                    f"{PLAN_VERSION}: build the jobs image anew, then check again."
                 )
             return cls(
                 spec=Spec.of(document["spec"]),
-                results=document["results"].rstrip("/"),
+                facts=document["facts"].rstrip("/"),
+                part=document["part"],
                 objects=tuple(map(ObjectVersion.parse, document["objects"])),
             )
         except (AttributeError, KeyError, TypeError, ValueError) as exc:
@@ -85,7 +89,7 @@ def main(container: Container, arguments: Sequence[str]) -> None:
         log.warning("check takes no arguments; ignored: %s", " ".join(arguments))
     plan = Plan.parse(read_document(container.processing_input("plan"), "plan.json"))
     with tempfile.TemporaryDirectory(dir=container.work) as work:
-        done = check_objects(plan.spec, plan.objects, Lake(), plan.results, Path(work))
+        done = check_objects(plan, Lake(), Path(work))
     left = len({(one.uri, one.version_id) for one in plan.objects}) - len(done)
     if left:
         raise JobError(f"{left} of {len(plan.objects)} files were not read; the log says why.")
@@ -95,47 +99,41 @@ def main(container: Container, arguments: Sequence[str]) -> None:
 
 
 def check_objects(
-    spec: Spec,
-    objects: Sequence[ObjectVersion],
-    lake: Lake,
-    results_uri: str,
-    work: Path,
-    *,
-    seconds_left: SecondsLeft | None = None,
+    plan: Plan, lake: Lake, work: Path, *, seconds_left: SecondsLeft | None = None
 ) -> list[str]:
     """
-    Write the facts of object versions, each to `<results_uri>/<id>.json`.
+    Write the facts of a plan's object versions.
 
     Args:
-        spec: How files are read.
-        objects: What to read, in this order.
+        plan: What to read, in this order, and where facts go.
         lake: Where from and where to.
-        results_uri: An S3 address without a trailing slash.
         work: A folder on a disk with room for the size of the largest file, unpacked, and 64 MiB.
         seconds_left: Tells when to stop; None in a job, which has hours.
 
     Returns:
         The ids of those that have facts now, in order. The others could not be transferred, or
         time ran out: the log says which, and calling again goes on with them.
+
+    Raises:
+        JobError: What was read before cannot be looked up.
     """
-    read_as = ReadAs(spec.format, spec.timestamp, spec.exclude)
-    named = {facts_id(version.uri, version.version_id): version for version in objects}
-    done: list[str] = []
+    read_as = ReadAs(plan.spec.format, plan.spec.timestamp, plan.spec.exclude)
+    named = {facts_id(version.uri, version.version_id): version for version in plan.objects}
+    packs = Packs(lake, plan.facts, plan.part, read_as)
+    known = packs.known()
+    left = {name: version for name, version in named.items() if name not in known}
     with (
         tempfile.TemporaryDirectory(dir=work) as folder,  # goes last, after all transfers
         ThreadPoolExecutor(TRANSFERS, thread_name_prefix="transfer") as pool,
     ):
-        check = _Check(lake, results_uri, Path(folder), read_as)
-        writing: deque[tuple[str, Future[None]]] = deque()
-        for name, download in _ahead(pool, check, named, seconds_left):
-            with _noted(named[name]):
-                facts = check.read(named[name], download.result())
-                writing.append((name, pool.submit(check.write, facts)))
+        check = _Check(lake, Path(folder), read_as)
+        for name, download in _ahead(pool, check, left, seconds_left):
+            with _noted(left[name].uri):
+                packs.add(_facts(left[name], download.result(), read_as))
             shutil.rmtree(check.work / name, ignore_errors=True)
-            while len(writing) > 2 * TRANSFERS:
-                done += _written(*writing.popleft(), named)
-        for name, upload in writing:
-            done += _written(name, upload, named)
+        with _noted("the last pack"):
+            packs.write()
+    done = [name for name in named if name in known or name in packs.stored]
     if len(done) < len(named):
         log.warning("%d of %d files are left to check", len(named) - len(done), len(named))
     return done
@@ -173,11 +171,10 @@ def facts_of(path: Path, version: ObjectVersion, sha256: str, read_as: ReadAs) -
 
 @dataclass(frozen=True, slots=True)
 class _Fetched:
-    """An object version on disk, or known already."""
+    """An object version on disk."""
 
     path: Path
     sha256: str = ""
-    known: bool = False
     gone: bool = False
 
 
@@ -186,47 +183,26 @@ class _Check:
     """What stays the same over all files of a check."""
 
     lake: Lake
-    results_uri: str
     work: Path
     read_as: ReadAs
 
     def fetch(self, version: ObjectVersion) -> _Fetched:
-        """Bring a file to the disk, unless it has facts."""
-        name = facts_id(version.uri, version.version_id)
-        path = self.work / name / "object"
-        if _has_facts(self.lake.find_text(f"{self.results_uri}/{name}.json"), self.read_as):
-            return _Fetched(path, known=True)
+        """Bring a file to the disk."""
+        path = self.work / facts_id(version.uri, version.version_id) / "object"
         path.parent.mkdir()
         try:
             return _Fetched(path, self.lake.read(version, path))
         except GoneError:
             return _Fetched(path, gone=True)
 
-    def read(self, version: ObjectVersion, found: _Fetched) -> Facts | None:
-        """Read a file that was fetched; None when its facts are known."""
-        return None if found.known else _facts(version, found, self.read_as)
-
-    def write(self, facts: Facts | None) -> None:
-        """Store facts that are new."""
-        if facts is not None:
-            self.lake.put_text(facts.to_json(), f"{self.results_uri}/{facts.id}.json")
-
 
 @contextmanager
-def _noted(version: ObjectVersion) -> Iterator[None]:
-    """Let a transfer that failed be one file's matter."""
+def _noted(what: str) -> Iterator[None]:
+    """Let a transfer that failed be the matter of what it was to bring."""
     try:
         yield
     except (JobError, OSError) as exc:
-        log.warning("not checked: %s: %s", version.uri, exc)
-
-
-def _written(name: str, upload: "Future[None]", named: Mapping[str, ObjectVersion]) -> list[str]:
-    """Return the id when its facts are stored."""
-    with _noted(named[name]):
-        upload.result()
-        return [name]
-    return []
+        log.warning("not checked: %s: %s", what, exc)
 
 
 def _ahead(
@@ -261,16 +237,6 @@ def _seconds(version: ObjectVersion) -> float:
     """Return how long reading takes, about; a file that takes longer is what deadlines are for."""
     packed = version.name.endswith((".gz", ".zst", ".parquet"))
     return version.size * (UNPACKED if packed else 1) / BYTES_PER_SECOND
-
-
-def _has_facts(text: str | None, read_as: ReadAs) -> bool:
-    """Facts of a file that was read otherwise, or of a fault of ours, are no answer."""
-    if text is None:
-        return False
-    with suppress(JobError):
-        facts = Facts.parse(text)
-        return facts.read_as == read_as and facts.rule != READER_FAILED
-    return False
 
 
 def _facts(version: ObjectVersion, found: _Fetched, read_as: ReadAs) -> Facts:

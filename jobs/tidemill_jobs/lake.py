@@ -154,6 +154,22 @@ class Lake:
             raise JobError(f"{uri} broke off ({exc}); run again.") from exc
         return True
 
+    def names(self, prefix: str) -> list[str]:
+        """
+        Return what follows *prefix*, an S3 address, in the addresses of all that begin with it.
+
+        Raises:
+            JobError: S3 cannot be reached, or refuses.
+        """
+        bucket, key = _split(prefix)
+        pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=key)
+        try:
+            return [
+                item["Key"].removeprefix(key) for page in pages for item in page.get("Contents", [])
+            ]
+        except (BotoCoreError, ClientError) as exc:
+            raise JobError(f"{prefix} cannot be listed: {exc}. Check the job's role.") from exc
+
     def put_file(self, path: Path, uri: str) -> None:
         """Write a local file to *uri*."""
         bucket, key = _split(uri)

@@ -80,7 +80,7 @@ def _dynamodb(operation: str, request: dict[str, Any]) -> Iterator[tuple[str, st
             for item in request["TransactItems"]:
                 ((kind, write),) = item.items()
                 yield f"dynamodb:{_TRANSACTION[kind]}", _TABLES[write["TableName"]]
-        case "BatchGetItem":
+        case "BatchGetItem" | "BatchWriteItem":
             for table in request["RequestItems"]:
                 yield f"dynamodb:{operation}", _TABLES[table]
         case _:

@@ -80,6 +80,14 @@ class MemoryTables:
             found[table] = [dict(item) for item in held if item is not None]
         return {"Responses": found, "UnprocessedKeys": {}}
 
+    def batch_write_item(self, *, RequestItems: dict[str, Any]) -> dict[str, Any]:
+        """No batch is atomic: it may end before each of its items."""
+        for table, requests in RequestItems.items():
+            for request in requests:
+                self.before("BatchWriteItem")
+                self._apply({"Put": {"TableName": table, **request["PutRequest"]}})
+        return {"UnprocessedItems": {}}
+
     def query(self, *, Limit: int, **query: Any) -> dict[str, Any]:
         (page,) = self.paginate(**query, PaginationConfig={"MaxItems": Limit + 1})
         more = {"LastEvaluatedKey": {}} if len(page["Items"]) > Limit else {}

@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tidemill.adapters.ledger import Entry
+from tidemill.domain.admission import name_of
 
 from .. import stack
 from .cloud import client
@@ -133,8 +134,6 @@ def check(world):
     entries = list(stores.ledger.entries(ref))
     kinds = {kind: [e for e in entries if e["kind"] == kind] for kind in ("upload", "trigger")}
 
-    read = [e for e in kinds["upload"] if e["entry"].endswith("#check")]
-    kinds["upload"] = [e for e in kinds["upload"] if e not in read]
     judged = {(e["facts"]["key"], e["facts"]["version_id"]) for e in kinds["upload"]}
     assert judged == world.objects.keys(), "an upload without a verdict"
     assert len(kinds["upload"]) == len(judged), "an upload with two"
@@ -146,9 +145,11 @@ def check(world):
     assert Counter(facts["delivery"] for facts in accepted) == {
         name: delivery["uploads"] for name, delivery in closed.items()
     }, "each accepted upload is in exactly one delivery"
-    assert Counter(e["entry"].removesuffix("#check") for e in read) == Counter(
-        e["entry"] for e in kinds["upload"] if e["verdict"] == "accept"
+    passed = [text for e in entries if e["kind"] == "check" for text in e["facts"]["passed"]]
+    assert Counter(text.split()[0] for text in passed) == Counter(
+        name_of(facts["bucket"], facts["key"], facts["version_id"]) for facts in accepted
     ), "each accepted upload is checked once"
+    assert len(stores.ledger.arrivals(ref)) == len(accepted), "and datasets take it"
     sizes = Counter()
     for facts in accepted:
         sizes[facts["delivery"]] += facts["size"]

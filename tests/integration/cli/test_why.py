@@ -6,6 +6,9 @@ from dataclasses import replace
 import pytest
 
 from tidemill.adapters import ledger
+from tidemill.adapters.last_words import judged
+from tidemill.adapters.passing import let_pass
+from tidemill.domain.check import Pass
 from tidemill.domain.trigger import Trigger
 from tidemill_cli.why import UNPLACED
 
@@ -60,6 +63,20 @@ def test_an_open_delivery_is_told_as_now(run, cloud, life):
 
     assert lines[-1].startswith("now  ")
     assert "closes in" in lines[-1]
+
+
+def test_an_upload_is_told_with_the_check_that_passed_it(run, cloud, life):
+    admit(cloud, "raw/flights/delay/a.csv", b"id,late\n1,0\n2,1\n")
+    (upload,) = cloud.entries(REF, "upload")
+    delivery, name = upload["facts"]["delivery"], judged(upload)[0].id
+    let_pass(cloud.stores.ledger, REF, delivery, [Pass(name, 2, "ab")], cloud.now)
+    let_pass(cloud.stores.ledger, REF, delivery, [Pass("other", 9, "cd")], cloud.now)
+
+    printed = run("why", REF, "--upload", "a.csv").stdout
+
+    assert f"The check of {delivery} was passed: 1 upload keeps the contract: 2 rows." in printed
+    assert "9 rows" not in printed, "others are others' matter"
+    assert "9 rows" in run("why", REF).stdout
 
 
 def test_uploads_of_no_model_have_a_place_of_their_own(run, document, cloud):

@@ -38,6 +38,19 @@ def test_a_batch_writes_each_open_delivery_once(cloud, make_spec):
     assert [delay for _, delay in cloud.sent("DeliveryQueue")] == [30] * 3
 
 
+@pytest.mark.parametrize(("closes", "reads"), [({}, 2), ({"delivery__expect": 50}, 3)])
+def test_a_later_batch_looks_at_the_delivery_once_unless_it_may_be_complete(
+    cloud, make_spec, closes, reads
+):
+    ref = cloud.apply(make_spec(**closes)).ref
+    for name in ("a.csv", "b.csv"):
+        upload = cloud.upload(f"raw/{ref}/{name}", b"carrier,late\nUA,1\n")
+        cloud.invoke("admit_upload", records(upload.to_event()))
+    assert len(calls(cloud, "GetItem")) == reads, "the spec, and the open delivery"
+    assert cloud.sent("DeliveryQueue") == []
+    assert cloud.stores.deliveries.open(ref).uploads == 2
+
+
 @pytest.mark.parametrize(("packed", "reads"), [(False, 1), (True, 2)])
 def test_only_a_format_that_needs_its_end_has_it_read(cloud, spec, packed, reads):
     cloud.apply(spec)

@@ -1,7 +1,11 @@
 import json
+import sys
+from dataclasses import replace
 
 import pytest
 
+from tidemill.adapters.conclusions import Conclusions
+from tidemill.adapters.ledger import Ledger
 from tidemill.errors import NotFoundError
 
 from ...stack import ARTIFACTS, LAKE
@@ -165,6 +169,87 @@ def test_a_delivery_that_nobody_closed_or_read_is_refused(cloud, spec):
     with pytest.raises(NotFoundError, match="was not read"):
         cloud.invoke("conclude_check", deliver(cloud, {"a.csv": rows()}))
     assert len(cloud.stores.checks.unfinished()) == 1
+
+
+def test_what_a_check_has_nothing_to_say_of_is_one_entry_for_all(cloud, spec):
+    cloud.apply(spec)
+    _, delivery = check(cloud, {f"{n}.csv": rows(300 + n) for n in range(3)})
+
+    assert verdicts(cloud) == {}, "no entry of their own"
+    (entry,) = cloud.entries(REF, "check")
+    assert (entry["subject"], entry["verdict"]) == (delivery, "accept")
+    assert entry["reason"] == "3 uploads keep the contract: 903 rows"
+    assert "expires" not in entry, "datasets rest on it"
+    trained = [arrival.version for arrival in cloud.stores.ledger.arrivals(REF)]
+    assert [item.rows for item in trained] == [300, 301, 302]
+    assert len({item.sha256 for item in trained}) == 3
+    assert {each.split()[0] for each in entry["facts"]["passed"]} == {each.id for each in trained}
+
+
+def test_large_deliveries_pass_in_several_entries(cloud, spec, monkeypatch, load_function):
+    """As the first is written, so much is done: whoever comes after goes on there."""
+    conclusions = vars(sys.modules[Conclusions.__module__])
+    monkeypatch.setitem(conclusions, "CHUNK", 2)
+    monkeypatch.setitem(conclusions, "MOST_PASSES", 3)
+    cloud.apply(spec)
+    document = read(cloud, deliver(cloud, {f"{n}.csv": rows(300 + n) for n in range(5)}))
+    calls = cloud.invoke("conclude_check", document), cloud.calls
+    assert calls[0]["rows"] == 1510
+    assert [e["facts"]["uploads"] for e in cloud.entries(REF, "check")] == [2, 2, 1]
+
+
+def test_an_attempt_beside_another_names_no_upload_twice(cloud, spec):
+    """The other one wrote an entry, and died before it had named all."""
+    cloud.apply(spec)
+    document = read(cloud, deliver(cloud, {f"{n}.csv": rows(300 + n) for n in range(3)}))
+    honest = Ledger.append
+    first = []
+
+    def faster(self, entry):
+        if entry.kind == "check" and not first:
+            first.append(entry)
+            few = {**entry.facts, "passed": entry.facts["passed"][:1]}
+            assert honest(self, replace(entry, facts=few))
+        return honest(self, entry)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Ledger, "append", faster)
+        answer = cloud.invoke("conclude_check", document)
+    assert (answer["accepted"], answer["rows"]) == (3, 903)
+    assert sorted(len(e["facts"]["passed"]) for e in cloud.entries(REF, "check")) == [1, 2]
+    assert len(cloud.stores.ledger.arrivals(REF)) == 3
+
+
+def test_facts_that_were_written_one_by_one_are_still_found(cloud, spec):
+    """Until 2026-11 each upload's facts were an object, and its verdict an entry."""
+    cloud.apply(spec)
+    document = read(cloud, deliver(cloud, {"a.csv": rows()}))
+    bucket = client("s3")
+    (pack,) = bucket.list_objects_v2(Bucket=ARTIFACTS, Prefix=f"checks/{REF}/facts/")["Contents"]
+    body = bucket.get_object(Bucket=ARTIFACTS, Key=pack["Key"])["Body"].read().decode()
+    bucket.delete_object(Bucket=ARTIFACTS, Key=pack["Key"])
+    head, line, _ = body.split("\n")
+    (name,) = json.loads(head)["ids"]
+    bucket.put_object(Bucket=ARTIFACTS, Key=f"checks/{REF}/{name}.json", Body=line.encode())
+
+    assert cloud.invoke("conclude_check", document)["rows"] == 300
+
+
+def test_what_was_set_aside_is_explained_though_the_index_lags(cloud, spec, monkeypatch):
+    cloud.apply(spec)
+    check(cloud, {"a.csv": rows()})
+    bad = rows(300, first=300).replace(b",450,", b",far,")
+    document = read(cloud, deliver(cloud, {"bad.csv": bad}))
+    by_time = Ledger._by_time
+    monkeypatch.setattr(
+        Ledger,
+        "_by_time",
+        lambda self, *asked, **how: (
+            entry for entry in by_time(self, *asked, **how) if "#check" not in entry["entry"]
+        ),
+    )
+    (upload,) = cloud.invoke("conclude_check", document)["explain"]
+    assert upload["facts"].partition("#")[0].endswith(".jsonl")
 
 
 def test_it_may_die_anywhere(survives, make_spec):

@@ -17,13 +17,19 @@ def document_at(uri):
     return json.loads(client("s3").get_object(Bucket=bucket, Key=key)["Body"].read())
 
 
+def packs():
+    """Return the packs of facts that checks wrote: URI and lines."""
+    folder = f"checks/{REF}/facts/"
+    listed = client("s3").list_objects_v2(Bucket=ARTIFACTS, Prefix=folder).get("Contents", [])
+    bodies = (client("s3").get_object(Bucket=ARTIFACTS, Key=item["Key"])["Body"] for item in listed)
+    return {
+        item["Key"].removeprefix(folder): body.read().decode().splitlines()
+        for item, body in zip(listed, bodies, strict=True)
+    }
+
+
 def facts():
-    listed = client("s3").list_objects_v2(Bucket=ARTIFACTS, Prefix=f"checks/{REF}/")
-    return [
-        document_at(f"s3://{ARTIFACTS}/{item['Key']}")
-        for item in listed.get("Contents", [])
-        if "/plans/" not in item["Key"]
-    ]
+    return [json.loads(line) for lines in packs().values() for line in lines[1:]]
 
 
 def test_small_uploads_are_one_part_with_a_job_in_reserve(cloud, spec):
@@ -43,6 +49,18 @@ def test_one_part_is_read_and_written_down(cloud, spec):
     (part,) = cloud.invoke("plan_check", deliver(cloud, {"a.csv": rows(), "b.csv": b"x"}))["parts"]
     assert cloud.invoke("check_uploads", {"plan": part["plan"]}) == {"uploads": 2}
     assert sorted(one["status"] for one in facts()) == ["read", "unreadable"]
+    assert len(packs()) == 1, "one object for both"
+
+
+def test_what_an_attempt_read_is_not_read_by_the_next(cloud, spec):
+    cloud.apply(spec)
+    document = deliver(cloud, {"a.csv": rows(), "b.csv": rows(9)})
+    read(cloud, document)
+    (before,) = packs()
+    read(cloud, {**document, "attempt": 2})
+    assert [*packs()] == [before]
+    reads = [request["Key"] for _, operation, request in cloud.calls if operation == "GetObject"]
+    assert not [key for key in reads if key.startswith("raw/")]
 
 
 def test_a_part_for_which_time_is_short_goes_on_elsewhere(cloud, spec):

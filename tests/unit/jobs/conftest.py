@@ -40,6 +40,12 @@ class LakeOnDisk(Lake):
         path = self._path(uri)
         return path.read_text(encoding="utf-8") if path.exists() else None
 
+    def names(self, prefix):
+        folder, _, begin = prefix.rpartition("/")
+        path = self._path(folder)
+        found = path.iterdir() if path.exists() else ()
+        return sorted(one.name for one in found if one.name.startswith(begin))
+
     def put_file(self, path, uri):
         self.put_bytes(path.read_bytes(), uri)
 

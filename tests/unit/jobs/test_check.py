@@ -11,23 +11,22 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tidemill_jobs import __main__ as entry
-from tidemill_jobs import check, facts, reader
+from tidemill_jobs import check, facts, packs, reader
 from tidemill_jobs.check import Plan, check_objects
 from tidemill_jobs.contract.facts import Facts, facts_id, same_bytes
 from tidemill_jobs.errors import JobError
 
-RESULTS = "s3://artifacts/checks/air/late"
+FOLDER = "s3://artifacts/checks/air/late/facts/d-1"
 TABLE = "id,wind,origin\na,1.5,Oslo\nb,,Rome\nc,30,Oslo\n"
 
 
 @pytest.fixture
 def run(lake, tmp_path, make_spec):
-    def run(*versions, seconds_left=None, **spec):
+    def run(*versions, seconds_left=None, part="0001-0000", **spec):
         work = tmp_path / f"check{len(list(tmp_path.iterdir()))}"
         work.mkdir()
-        done = check_objects(
-            make_spec(**spec), versions, lake, RESULTS, work, seconds_left=seconds_left
-        )
+        plan = Plan(make_spec(**spec), FOLDER, part, versions)
+        done = check_objects(plan, lake, work, seconds_left=seconds_left)
         assert not list(work.iterdir())
         return done
 
@@ -37,9 +36,14 @@ def run(lake, tmp_path, make_spec):
 @pytest.fixture
 def read(lake):
     def read(version):
-        return Facts.parse(
-            lake.find_text(f"{RESULTS}/{facts_id(version.uri, version.version_id)}.json")
-        )
+        """Return the newest facts of an upload, as whoever concludes a check finds them."""
+        wanted = facts_id(version.uri, version.version_id)
+        for name in sorted(lake.names(f"{FOLDER}/"), reverse=True):
+            head, *lines = lake.find_text(f"{FOLDER}/{name}").splitlines()
+            found = dict(zip(json.loads(head)["ids"], lines, strict=True))
+            if wanted in found:
+                return Facts.parse(found[wanted])
+        return None
 
     return read
 
@@ -128,7 +132,7 @@ def test_known_facts_are_not_read_again_unless_the_spec_reads_otherwise(run, lak
     assert len(lake.written) == 2
 
 
-def test_it_stops_while_time_is_left_and_goes_on_later(run, lake, caplog):
+def test_it_stops_while_time_is_left_and_goes_on_later(run, read, lake, caplog):
     versions = [lake.upload(f"{number}.csv", TABLE) for number in range(40)]
     seconds = iter([100.0, 99.0, 3.0])
 
@@ -137,7 +141,54 @@ def test_it_stops_while_time_is_left_and_goes_on_later(run, lake, caplog):
     assert done == [facts_id(version.uri, "v1") for version in versions[:2]]
     assert "2.csv" in caplog.text
     assert len(run(*versions)) == 40
-    assert len(lake.written) == 40
+    assert len(lake.written) == 2, "what was read before, and the rest"
+    assert all(read(version) for version in versions)
+
+
+def test_many_files_are_a_few_packs(run, read, lake, monkeypatch):
+    monkeypatch.setattr(packs, "MOST_FILES", 4)
+    versions = [lake.upload(f"{number}.csv", TABLE) for number in range(10)]
+
+    assert len(run(*versions)) == 10
+    assert [name[:9] for name in sorted(lake.names(f"{FOLDER}/"))] == ["0001-0000"] * 3
+    assert all(read(version) for version in versions)
+
+
+def test_another_part_of_the_same_attempt_is_not_looked_at(run, lake, monkeypatch):
+    one, other = lake.upload("1.csv", TABLE), lake.upload("2.csv", TABLE)
+    run(one)
+    found = []
+    honest = lake.find_text
+    monkeypatch.setattr(lake, "find_text", lambda uri: found.append(uri) or honest(uri))
+
+    run(other, part="0001-0001")
+    assert found == [], "its files are others"
+    run(one, other, part="0002-0000")
+    assert len(found) == len(lake.written) == 2
+
+
+def test_two_that_read_one_part_at_once_lose_nothing(run, read, lake):
+    """A Lambda whose answer was lost goes on beside the one that is to do its work."""
+    versions = [lake.upload(f"{number}.csv", TABLE) for number in range(3)]
+    honest, reads = lake.read, []
+
+    def slow(version, path):
+        if not reads.append(version) and len(reads) == 2:  # in the middle of the first
+            lake.read = honest
+            run(*versions[::-1])
+        return honest(version, path)
+
+    lake.read = slow
+    assert len(run(*versions)) == 3
+    assert len(lake.written) == 2
+    assert all(read(version) for version in versions)
+
+
+def test_a_pack_of_a_version_that_is_not_known_is_no_answer(run, read, lake):
+    version = lake.upload("a.csv", TABLE)
+    lake.put_text('{"version": 9}\n', f"{FOLDER}/0001-0000-0000-abc.jsonl")
+
+    assert len(run(version)) == 1
 
 
 def test_a_file_as_slow_as_one_before_is_not_begun_too_late(run, lake):
@@ -172,10 +223,11 @@ def test_an_object_that_cannot_be_transferred_is_left(run, lake, monkeypatch):
 
 def test_facts_that_cannot_be_written_are_left_too(run, lake, monkeypatch):
     first, second = lake.upload("1.csv", TABLE), lake.upload("2.csv", TABLE)
+    monkeypatch.setattr(packs, "MOST_FILES", 1)
     honest = lake.put_text
 
     def put(text, uri):
-        if facts_id(first.uri, "v1") in uri:
+        if facts_id(first.uri, "v1") in text:
             raise JobError("access denied")
         honest(text, uri)
 
@@ -273,7 +325,9 @@ def test_the_job_reads_its_plan_and_says_what_it_did(container, lake, monkeypatc
     monkeypatch.setattr(check, "Lake", lambda: lake)
     version = lake.upload("a.csv", TABLE)
     entries = [{"uri": version.uri, "version_id": "v1", "etag": "e", "size": version.size}]
-    plan = {"version": 1, "spec": SPEC, "results": f"{RESULTS}/", "objects": entries}
+    plan = {
+        "version": 2, "spec": SPEC, "facts": f"{FOLDER}/", "part": "0001-0000", "objects": entries,
+    }  # fmt: skip
     folder = container.processing_input("plan")
     folder.mkdir(parents=True)
     (folder / "plan.json").write_text(json.dumps(plan))
@@ -281,10 +335,11 @@ def test_the_job_reads_its_plan_and_says_what_it_did(container, lake, monkeypatc
     assert entry.run(container, ["check"]) == 0
 
     assert (container.base / "output" / "message").read_text() == "Checked 1 files."
-    assert json.loads(lake.find_text(lake.written[0]))["etag"] == "e"
+    _, line, _ = lake.find_text(lake.written[0]).split("\n")
+    assert json.loads(line)["etag"] == "e"
 
 
-@pytest.mark.parametrize("text", ["{}", "[]", "no", '{"version": 2}'])
+@pytest.mark.parametrize("text", ["{}", "[]", "no", '{"version": 1}', '{"version": 2}'])
 def test_a_plan_that_is_none_is_refused(text):
     with pytest.raises(JobError, match="plan"):
         Plan.parse(text)

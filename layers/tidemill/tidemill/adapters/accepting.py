@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from itertools import islice
 
 from tidemill.adapters.data_contracts import Frozen, digest_of
+from tidemill.adapters.facts import FactsStore
 from tidemill.adapters.lake import Lake
 from tidemill.adapters.last_words import LastWord
-from tidemill.adapters.plans import facts_uri
 from tidemill.adapters.releasing import CHUNK, Act, Releasing, Usable, must_say_why
 from tidemill.adapters.rules import Rules, infer_again
 from tidemill.adapters.stores import Stores
@@ -53,6 +53,7 @@ class _Step:
     document: str | None  # None: what is held stays
     differences: tuple[str, ...]
     consequences: tuple[str, ...]
+    deliveries: tuple[str, ...] = ()  # in which the files came that it rests on so far
 
 
 class Accepting:
@@ -66,6 +67,7 @@ class Accepting:
         self._releasing = releasing
         self._rules = rules
         self._bucket = bucket
+        self._store = FactsStore(lake, bucket)
 
     def accept(self, request: AcceptContract, now: float) -> Accepted:
         """
@@ -112,7 +114,8 @@ class Accepting:
         trigger = Trigger(f"contract-{_short(digest, word)}", "data", act.now, why)
         frozen = self._stores.data_contracts.freeze(
             spec, step.document, self._lake, self._bucket,
-            held=step.held, why=why, now=act.now, act="accept",
+            held=step.held, deliveries=(*step.deliveries, *_delivery(word)), why=why,
+            now=act.now, act="accept",
             facts={
                 "after": digest,
                 "key": word.version.key,
@@ -136,7 +139,7 @@ class Accepting:
         )
 
     def _facts(self, spec: Spec, word: LastWord) -> str:
-        text = self._lake.find_text(facts_uri(self._bucket, spec.ref, word.version))
+        (text,) = self._releasing.facts_of(spec.ref, [word])
         if text is None:
             raise NotFoundError(
                 f"{word.version.key} has not been read by a check, so it can be no contract; its "
@@ -154,7 +157,7 @@ class Accepting:
         base: str | None = self._lake.get_text(held.uri)
         is_restated = not held.fits(spec)
         if is_restated:
-            base, why = infer_again(self._rules, self._lake, self._bucket, spec, held)
+            base, why = infer_again(self._rules, self._lake, self._store, spec, held)
             if base is None:
                 raise InvalidInputError(why)
         assert base is not None  # noqa: S101  # as just seen
@@ -167,6 +170,7 @@ class Accepting:
             document,
             (*found["differences"], *["It follows check.columns of the spec."] * is_restated),
             (*found["consequences"], *self._in_service(spec, found["consequences"])),
+            held.deliveries,
         )
 
     def _in_service(self, spec: Spec, consequences: Sequence[str]) -> list[str]:
@@ -202,8 +206,7 @@ class Accepting:
         if looked_at and frozen is not None:
             document = self._lake.get_text(frozen.uri)
             judge = self._rules.judge_by(spec.to_json(), document, "")
-            uris = [facts_uri(self._bucket, spec.ref, word.version) for word in looked_at]
-            texts = zip(looked_at, self._lake.texts(uris), strict=True)
+            texts = zip(looked_at, self._releasing.facts_of(spec.ref, looked_at), strict=True)
             judged = ((word, Judged(**judge(text))) for word, text in texts if text is not None)
             good = (_usable(word, one) for word, one in judged if one.verdict != "quarantine")
             while some := list(islice(good, CHUNK)):
@@ -223,6 +226,11 @@ class Accepting:
 
 def _usable(word: LastWord, judged: Judged) -> Usable:
     return Usable(word, judged.rows - judged.bad_rows, judged.sha256)
+
+
+def _delivery(word: LastWord) -> tuple[str, ...]:
+    delivery = word.facts.get("delivery")
+    return (delivery,) if delivery else ()
 
 
 def _place(word: LastWord) -> str:

@@ -1,18 +1,18 @@
 """What a delivery's check comes to: verdicts of its uploads, and the trigger that follows."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
 
 from tidemill.adapters.bus import Queue
 from tidemill.adapters.checks import DONE, reach
 from tidemill.adapters.data_contracts import Frozen
-from tidemill.adapters.items import ConditionFailedError, transact
+from tidemill.adapters.facts import FactsStore, Read
 from tidemill.adapters.lake import Lake
 from tidemill.adapters.last_words import LastWord
-from tidemill.adapters.ledger import Entry, upload_entry
-from tidemill.adapters.plans import facts_uri
+from tidemill.adapters.ledger import upload_entry
+from tidemill.adapters.passing import let_pass
 from tidemill.adapters.quarantine import Quarantine
 from tidemill.adapters.rules import Rules, infer_again
 from tidemill.adapters.state import CONTENT
@@ -20,15 +20,26 @@ from tidemill.adapters.stores import Stores
 from tidemill.contracts.uploads import CheckRef, ExplainUpload
 from tidemill.domain import second_look
 from tidemill.domain.admission import ObjectVersion, Verdict
-from tidemill.domain.check import Checked, Judged, Tally
+from tidemill.domain.check import Checked, Judged, Pass, Tally
 from tidemill.errors import NotFoundError
 from tidemill.spec.compiled import Spec
 
-#: A transaction takes 100 writes; each upload needs two.
-CHUNK = 40
+#: Uploads whose bytes are looked up at a time; one BatchGetItem takes as many.
+CHUNK = 100
+#: Uploads of one entry: 100 KB, of 400 that an item may have.
+MOST_PASSES = 1000
 #: The first contract is inferred from so many files at most, evenly spread over the delivery.
 INFERRED_FROM = 1000
 STAGE = "check"
+
+
+@dataclass(frozen=True, slots=True)
+class _Delivery:
+    """A delivery whose check is concluded at *now*, seconds since 1970."""
+
+    ref: str
+    id: str
+    now: float
 
 
 class Conclusions:
@@ -41,6 +52,7 @@ class Conclusions:
         quarantine: Quarantine,
         triggers: Queue,
         *,
+        facts: FactsStore,
         rules: Rules,
         bucket: str,
     ) -> None:
@@ -48,6 +60,7 @@ class Conclusions:
         self._lake = lake
         self._quarantine = quarantine
         self._triggers = triggers
+        self._facts = facts
         self._rules = rules
         self._bucket = bucket
 
@@ -78,7 +91,11 @@ class Conclusions:
         if record is None or not record.get("quarantined"):
             return []
         held = self._stores.data_contracts.find(ref)
-        _, judged = self._stores.ledger.uploads_in(ref, request.delivery, STAGE)
+        ledger = self._stores.ledger
+        _, judged, _ = ledger.uploads_in(ref, request.delivery, STAGE, **reach(record))
+        if sum(entry["verdict"] == "quarantine" for entry in judged) < record["quarantined"]:
+            # The index lacks some that were written a moment ago.
+            _, judged, _ = ledger.uploads_in(ref, request.delivery, STAGE)
         return [
             ExplainUpload(
                 request.project,
@@ -86,27 +103,40 @@ class Conclusions:
                 bucket=item.bucket,
                 key=item.key,
                 version_id=item.version_id,
-                facts=facts_uri(self._bucket, ref, item),
+                facts=facts,
                 reason=reason,
                 contract=held.uri if held else "",
             )
-            for item, reason in islice(_worth_explaining(judged), second_look.MOST_FILES)
+            for item, facts, reason in islice(_worth_explaining(judged), second_look.MOST_FILES)
         ]
 
     def _judge_all(self, ref: str, record: dict[str, Any], now: float) -> Tally:
         spec, delivery = self._stores.specs.get(ref), record["id"]
         ledger = self._stores.ledger
-        uploads, judged = ledger.uploads_in(ref, delivery, STAGE, **reach(record))
+        uploads, judged, passed = ledger.uploads_in(ref, delivery, STAGE, **reach(record))
         tally = Tally()
         for entry in judged:
             tally.add(_verdict(entry), entry["facts"].get("rows", 0))
+        for each in passed:
+            tally.add("accept", each.rows)
         if uploads:
             judge = self._judge_by(spec, delivery, uploads, now)
-            facts = self._facts(ref, uploads)
-            while some := list(islice(facts, CHUNK)):
-                found = [(item, Judged(**judge(text))) for item, text in some]
-                self._record(ref, delivery, found, tally, now)
+            facts = self._facts.of(ref, delivery, uploads)
+            found = ((read, Judged(**judge(read.text))) for read in facts)
+            self._record_all(_Delivery(ref, delivery, now), found, tally)
         return tally
+
+    def _record_all(
+        self, checked: _Delivery, judged: Iterator[tuple[Read, Judged]], tally: Tally
+    ) -> None:
+        """Write what is to be said of each upload; of those that pass it is said together."""
+        ledger, passed = self._stores.ledger, list[Pass]()
+        while some := list(islice(judged, CHUNK)):
+            passed += self._record(checked, some, tally)
+            if len(passed) > MOST_PASSES - CHUNK:
+                let_pass(ledger, checked.ref, checked.id, passed, checked.now)
+                passed = []
+        let_pass(ledger, checked.ref, checked.id, passed, checked.now)
 
     def _judge_by(
         self, spec: Spec, delivery: str, uploads: Sequence[ObjectVersion], now: float
@@ -114,67 +144,78 @@ class Conclusions:
         held = self._stores.data_contracts.find(spec.ref)
         if held is not None and held.fits(spec):
             return self._rules.judge_by(spec.to_json(), self._lake.get_text(held.uri), "")
-        document, why = self._infer(spec, held, uploads)
+        document, why, deliveries = self._infer(spec, held, delivery, uploads)
         if document is None:
             return self._rules.judge_by(spec.to_json(), None, why)
         frozen = self._stores.data_contracts.freeze(
             spec, document, self._lake, self._bucket,
-            held=held, why=f"{why}; delivery {delivery}", now=now,
+            held=held, deliveries=deliveries, why=f"{why}; delivery {delivery}", now=now,
         )  # fmt: skip
         return self._rules.judge_by(spec.to_json(), self._lake.get_text(frozen.uri), "")
 
     def _infer(
-        self, spec: Spec, held: Frozen | None, uploads: Sequence[ObjectVersion]
-    ) -> tuple[str | None, str]:
+        self, spec: Spec, held: Frozen | None, delivery: str, uploads: Sequence[ObjectVersion]
+    ) -> tuple[str | None, str, tuple[str, ...]]:
         """Infer from this delivery; from what was before when only the spec's rules changed."""
         if held is not None and held.serves(spec):
-            return infer_again(self._rules, self._lake, self._bucket, spec, held)
+            again = infer_again(self._rules, self._lake, self._facts, spec, held)
+            return *again, held.deliveries
         step = -(-len(uploads) // INFERRED_FROM)
-        facts = (text for _, text in self._facts(spec.ref, uploads[::step]))
-        return self._rules.infer(spec.to_json(), facts)
-
-    def _facts(
-        self, ref: str, uploads: Sequence[ObjectVersion]
-    ) -> Iterator[tuple[ObjectVersion, str]]:
-        uris = [facts_uri(self._bucket, ref, item) for item in uploads]
-        for item, uri, text in zip(uploads, uris, self._lake.texts(uris), strict=True):
-            if text is None:
-                raise NotFoundError(f"{item.uri} was not read: {uri} is missing; it is read again")
-            yield item, text
+        facts = (read.text for read in self._facts.of(spec.ref, delivery, uploads[::step]))
+        return *self._rules.infer(spec.to_json(), facts), (delivery,)
 
     def _record(
-        self,
-        ref: str,
-        delivery: str,
-        found: Sequence[tuple[ObjectVersion, Judged]],
-        tally: Tally,
-        now: float,
-    ) -> None:
-        """Write the verdicts of some uploads; what a quarantined one needs is done before."""
-        entries: list[tuple[Entry, dict[str, str | int] | None]] = []
-        copies = self._copies(ref, found)
-        for item, judged in found:
-            original = copies.get(item.identity)
-            verdict = _told(judged, original)
-            if verdict.name == "quarantine":
-                self._quarantine.set_aside(ref, item, verdict)
-            entry = upload_entry(ref, item, verdict, now, delivery=delivery, stage=STAGE)
-            rows = (
-                0 if original or judged.verdict == "quarantine" else judged.rows - judged.bad_rows
-            )
-            facts = {
-                **entry.facts,
-                "rows": rows,
-                "bad_rows": judged.bad_rows,
-                "warned": judged.verdict == "warn",
-                "sha256": judged.sha256 or None,
-                "row": judged.row,
-                "column": judged.column,
-                "same_as": original,
-            }
-            entries.append((replace(entry, facts=facts), _content(item, judged, original)))
+        self, checked: _Delivery, found: Sequence[tuple[Read, Judged]], tally: Tally
+    ) -> list[Pass]:
+        """
+        Write the verdicts of some uploads; what a quarantined one needs is done before.
+
+        Whoever dies in between is followed by one who finds the same: who had the bytes first is
+        written before anything that is said of an upload, and finding oneself there is no copy.
+
+        Returns:
+            Those of which nothing is to be said but that they are accepted.
+        """
+        copies = self._copies(checked.ref, [(read.item, judged) for read, judged in found])
+        contents = (
+            _content(read.item, judged, copies.get(read.item.identity)) for read, judged in found
+        )
+        self._stores.state.put_many(
+            checked.ref, {str(each["fact"]): each for each in contents if each}
+        )
+        passed: list[Pass] = []
+        for read, judged in found:
+            original = copies.get(read.item.identity)
+            usable = not original and judged.verdict != "quarantine"
+            rows = judged.rows - judged.bad_rows if usable else 0
+            if usable and judged.is_plain:
+                passed.append(Pass(read.item.id, rows, judged.sha256))
+            else:
+                self._say(checked, read, judged, original=original, rows=rows)
             tally.add("duplicate" if original else judged.verdict, rows)
-        self._write(ref, entries)
+        return passed
+
+    def _say(
+        self, checked: _Delivery, read: Read, judged: Judged, *, original: str | None, rows: int
+    ) -> None:
+        verdict = _told(judged, original)
+        if verdict.name == "quarantine":
+            self._quarantine.set_aside(checked.ref, read.item, verdict)
+        entry = upload_entry(
+            checked.ref, read.item, verdict, checked.now, delivery=checked.id, stage=STAGE
+        )
+        facts = {
+            **entry.facts,
+            "rows": rows,
+            "bad_rows": judged.bad_rows,
+            "warned": judged.verdict == "warn",
+            "sha256": judged.sha256 or None,
+            "row": judged.row,
+            "column": judged.column,
+            "same_as": original,
+            "read": read.uri,
+        }
+        self._stores.ledger.append(replace(entry, facts=facts))
 
     def _copies(
         self, ref: str, found: Sequence[tuple[ObjectVersion, Judged]]
@@ -199,22 +240,6 @@ class Conclusions:
                 copies[item.identity] = key
         return copies
 
-    def _write(self, ref: str, entries: list[tuple[Entry, dict[str, str | int] | None]]) -> None:
-        left = entries
-        while left:
-            puts = [self._stores.ledger.put(entry) for entry, _ in left]
-            contents = {
-                str(content["fact"]): self._stores.state.put(ref, str(content["fact"]), content)
-                for _, content in left
-                if content
-            }
-            try:
-                transact(self._stores.state.client, [*puts, *contents.values()])
-            except ConditionFailedError as error:  # another attempt was faster with these
-                left = [item for n, item in enumerate(left) if n not in error.failed]
-            else:
-                return
-
 
 def _content(
     item: ObjectVersion, judged: Judged, original: str | None
@@ -229,12 +254,15 @@ def _content(
     }
 
 
-def _worth_explaining(judged: Sequence[dict[str, Any]]) -> Iterator[tuple[ObjectVersion, str]]:
+def _worth_explaining(
+    judged: Sequence[dict[str, Any]],
+) -> Iterator[tuple[ObjectVersion, str, str]]:
     for entry in judged:
-        if entry["verdict"] == "quarantine":
-            item = LastWord(entry, entry["facts"]).version
-            if second_look.is_worth_it(item.key, item.size, entry["facts"].get("row")):
-                yield item, entry["reason"]
+        facts = entry["facts"]
+        if entry["verdict"] == "quarantine" and "read" in facts:
+            item = LastWord(entry, facts).version
+            if second_look.is_worth_it(item.key, item.size, facts.get("row")):
+                yield item, facts["read"], entry["reason"]
 
 
 def _told(judged: Judged, original: str | None) -> Verdict:

@@ -18,12 +18,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Frozen:
-    """A contract in force. *reads* and *rules* name the parts of the spec that it rests on."""
+    """
+    A contract in force.
+
+    *reads* and *rules* name the parts of the spec that it rests on, *deliveries* those in which
+    the files came that it was inferred from.
+    """
 
     digest: str
     uri: str
     reads: str
     rules: str
+    deliveries: tuple[str, ...] = ()
 
     def fits(self, spec: Spec) -> bool:
         """Say whether it was made under all that this spec says of data and columns."""
@@ -44,7 +50,10 @@ class DataContracts:
     def find(self, ref: str) -> Frozen | None:
         """Return the contract in force, or None before the first good delivery."""
         item = self._state.get(ref, CONTRACT)
-        return Frozen(item["digest"], item["uri"], item["reads"], item["rules"]) if item else None
+        if not item:
+            return None
+        deliveries = tuple(item.get("deliveries", ()))
+        return Frozen(item["digest"], item["uri"], item["reads"], item["rules"], deliveries)
 
     def uri_for(self, spec: Spec) -> str:
         """Return where the contract is that serves *spec*; empty when none does."""
@@ -59,6 +68,7 @@ class DataContracts:
         bucket: str,
         *,
         held: Frozen | None,
+        deliveries: Sequence[str],
         why: str,
         now: float,
         act: str = "freeze",
@@ -74,6 +84,7 @@ class DataContracts:
             lake: Where documents are written.
             bucket: The artifact bucket.
             held: What was in force when it was inferred.
+            deliveries: In which the files came that it was inferred from.
             why: A sentence.
             now: Seconds since 1970.
             act: What the ledger calls it.
@@ -85,7 +96,8 @@ class DataContracts:
         """
         digest = digest_of(document)
         uri = f"s3://{bucket}/contracts/{spec.ref}/{digest}/contract.json"
-        frozen = Frozen(digest, uri, reads_of(spec), rules_of(spec))
+        known_in = tuple(dict.fromkeys(deliveries))
+        frozen = Frozen(digest, uri, reads_of(spec), rules_of(spec), known_in)
         lake.put_text(uri, document)
         known = {"digest": digest, "uri": uri, "before": held.digest if held else None}
         entry = Entry(
@@ -103,6 +115,7 @@ class DataContracts:
             "uri": uri,
             "reads": frozen.reads,
             "rules": frozen.rules,
+            "deliveries": known_in,
             "at": now,
         }
         put = self._state.put(spec.ref, CONTRACT, item)

@@ -52,11 +52,13 @@ class Added:
     """
     What became of arrivals.
 
-    *known* were recorded before. *delivery* took the others, None when there were none.
+    *known* were recorded before. *delivery* took the others, None when there were none; *armed*
+    says that a message which will close it was under way before.
     """
 
     delivery: str | None
     known: tuple[Arrival, ...] = ()
+    armed: bool = False
 
 
 class Deliveries:
@@ -105,8 +107,8 @@ class Deliveries:
         for _ in range(_ATTEMPTS):
             if not left:
                 return Added(None, tuple(known))
-            held = self.open(ref)
-            delivery = held.id if held else _delivery_id(ref, left[0].version, now)
+            held = self.standing(ref)
+            delivery = held.delivery.id if held else _delivery_id(ref, left[0].version, now)
             entries = [
                 upload_entry(ref, item.version, item.verdict, now, delivery=delivery)
                 for item in left
@@ -124,7 +126,7 @@ class Deliveries:
                 known += [item for n, item in enumerate(left) if n in error.failed]
                 left = [item for n, item in enumerate(left) if n not in error.failed]
             else:
-                return Added(delivery, tuple(known))
+                return Added(delivery, tuple(known), armed=held is not None and held.armed)
         raise TimeoutError(f"the open delivery of {ref} changed {_ATTEMPTS} times; try again")
 
     def begin(self, ref: str, version: ObjectVersion, now: float) -> OpenDelivery:

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Protocol
 
+from tidemill.adapters.facts import facts_at
 from tidemill.adapters.lake import Lake
 from tidemill.adapters.quarantine import report_uri
 from tidemill.adapters.specs import Specs
@@ -54,7 +55,9 @@ class Explaining:
             NotFoundError: There is no such model, or its facts or contract are not there.
         """
         spec = self._specs.get(request.ref).to_json()
-        facts = self._text(request.facts)
+        facts = facts_at(self._lake, request.facts)
+        if facts is None:
+            raise _not_there(request.facts)
         contract = self._text(request.contract) if request.contract else None
         path = work / "upload"
         version = self._lake.fetch(request.bucket, request.key, request.version_id, path)
@@ -81,5 +84,9 @@ class Explaining:
     def _text(self, uri: str) -> str:
         text = self._lake.find_text(uri)
         if text is None:
-            raise NotFoundError(f"{uri} is not there; the file's first bad place stays known")
+            raise _not_there(uri)
         return text
+
+
+def _not_there(uri: str) -> NotFoundError:
+    return NotFoundError(f"{uri} is not there; the file's first bad place stays known")

@@ -68,7 +68,7 @@ class Gathering:
             batch.note(outcome)
         arrived = [outcome for outcome in outcomes if isinstance(outcome, Arrived)]
         for first in range(0, len(arrived), MOST_ARRIVALS):
-            self._join(ref, batch, arrived[first : first + MOST_ARRIVALS])
+            self._join(ref, spec, batch, arrived[first : first + MOST_ARRIVALS])
         if spec is None:
             return batch.answers
         for outcome in outcomes:  # last: events are unordered, so it may stand before its files
@@ -80,7 +80,7 @@ class Gathering:
             return dict.fromkeys(batch.answers, error)
         return batch.answers
 
-    def _join(self, ref: str, batch: _Batch, chunk: Sequence[Arrived]) -> None:
+    def _join(self, ref: str, spec: Spec | None, batch: _Batch, chunk: Sequence[Arrived]) -> None:
         """Add *chunk* to the open delivery; those that another was faster with keep its verdict."""
         try:
             arrivals = [Arrival(item.version, item.verdict) for item in chunk]
@@ -93,7 +93,8 @@ class Gathering:
             batch.answers |= {item.upload.identity: error for item in chunk}
             return
         batch.answers |= {item.upload.identity: item.verdict.name for item in chunk}
-        batch.touch(added.delivery)
+        if not (added.armed and spec is not None and _closes_by_time_only(spec)):
+            batch.touch(added.delivery)
         for item, entry in seen:
             if entry is not None:
                 batch.answers[item.version.identity] = entry["verdict"]
@@ -149,6 +150,11 @@ class Gathering:
             verdict = Verdict("ignore", f"a marker, but {delivery.id} was closed meanwhile")
             self._ledger.append(upload_entry(spec.ref, version, verdict, now))
         return verdict.name
+
+
+def _closes_by_time_only(spec: Spec) -> bool:
+    """Say whether no arrival can complete a delivery: then one that is armed needs no look."""
+    return spec.delivery.marker is None and spec.delivery.expect is None
 
 
 def _read(outcome: Marks, folder: str) -> int | None:

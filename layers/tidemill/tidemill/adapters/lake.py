@@ -203,13 +203,21 @@ class Lake:
         except self._client.exceptions.NoSuchKey:
             return None
 
-    def texts(self, uris: Iterable[str]) -> Iterator[str | None]:
-        """Yield the text at each URI, in order, or None; some are fetched ahead."""
+    def names(self, prefix: str) -> list[str]:
+        """Return what follows *prefix*, an S3 URI, in the URIs of all that begin with it."""
+        bucket, key = split(prefix)
+        pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=key)
+        return [
+            item["Key"].removeprefix(key) for page in pages for item in page.get("Contents", [])
+        ]
+
+    def texts(self, uris: Iterable[str], *, ahead: int = AHEAD) -> Iterator[str | None]:
+        """Yield the text at each URI, in order, or None; so many are fetched *ahead*."""
         waiting: deque[Future[str | None]] = deque()
         with ThreadPoolExecutor(TRANSFERS) as pool:
             for uri in uris:
                 waiting.append(pool.submit(self.find_text, uri))
-                if len(waiting) == AHEAD:
+                if len(waiting) == ahead:
                     yield waiting.popleft().result()
             while waiting:
                 yield waiting.popleft().result()

@@ -1,14 +1,19 @@
 """What stands of each object version, among all that the ledger says of it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tidemill.domain.admission import ObjectVersion
+from tidemill.domain.admission import ObjectVersion, name_of
+from tidemill.domain.check import Pass
 from tidemill.times import seconds
 
-#: How the key of a check's verdict ends.
+#: How the key of a check's verdict on one upload ends.
 CHECKED = "#check"
+#: How the key of an entry begins that names many which a check accepted.
+PASSED = "check#"
+_ADMISSION = 2  # separators in the key of admission's entry; a later stage has one more
+_NOBODY: Mapping[str, Pass] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,14 +65,64 @@ class LastWord:
         return self.lets_in and bool(self.entry["facts"].get("released"))
 
 
-def last_words(entries: Iterable[dict[str, Any]]) -> list[LastWord]:
-    """Return what stands of each object version, in key order."""
+def last_words(
+    entries: Iterable[dict[str, Any]], passed: Mapping[str, Pass] = _NOBODY
+) -> list[LastWord]:
+    """
+    Return what stands of each object version, in key order.
+
+    Args:
+        entries: The uploads' own.
+        passed: What checks accepted without an entry of its own, by `ObjectVersion.id`.
+    """
     last: dict[tuple[str, str], LastWord] = {}
     for entry in sorted(entries, key=lambda entry: str(entry["at"])):
         facts = entry["facts"]
         identity = (facts["key"], facts["version_id"])
-        before = last.get(identity)
-        known, checked = (before.facts, before.checked) if before else ({}, False)
-        checked = checked or str(entry["entry"]).endswith(CHECKED)
-        last[identity] = LastWord(entry, known | facts, checked)
+        before = last.get(identity) or _passed(entry, passed)
+        checked = before.checked or str(entry["entry"]).endswith(CHECKED)
+        last[identity] = LastWord(entry, before.facts | facts, checked)
     return [last[identity] for identity in sorted(last)]
+
+
+def _passed(entry: dict[str, Any], passed: Mapping[str, Pass]) -> LastWord:
+    """Return what a check knew of an upload, whatever was said of it since."""
+    facts = entry["facts"]
+    found = passed and passed.get(name_of(facts["bucket"], facts["key"], facts["version_id"]))
+    if not found:
+        return LastWord(entry, {})
+    return LastWord(entry, {"rows": found.rows, "sha256": found.sha256}, checked=True)
+
+
+def passes(entries: Iterable[dict[str, Any]]) -> dict[str, Pass]:
+    """Return by id the uploads that entries of checks name as accepted."""
+    told = (Pass.parse(text) for entry in entries for text in entry["facts"]["passed"])
+    return {each.id: each for each in told}
+
+
+def accepted(entries: Iterable[dict[str, Any]]) -> list[ObjectVersion]:
+    """Return the object versions of which the last word lets them in."""
+    return [word.version for word in last_words(entries) if word.lets_in]
+
+
+def of_delivery(entry: dict[str, Any], delivery: str) -> bool:
+    """Say whether an entry is admission's of an upload of *delivery*; markers and later are not."""
+    admitted = entry["kind"] == "upload" and entry["entry"].count("#") == _ADMISSION
+    return bool(
+        admitted and entry["verdict"] != "ignore" and entry["facts"].get("delivery") == delivery
+    )
+
+
+def members(entries: Iterable[dict[str, Any]], delivery: str) -> set[tuple[str, str, str]]:
+    """Return which uploads admission accepted as data, as the delivery's record counts them."""
+    found = (
+        judged(entry)
+        for entry in entries
+        if of_delivery(entry, delivery) and not entry["facts"].get("catalogued")
+    )
+    return {version.identity for version, verdict in found if verdict == "accept"}
+
+
+def judged(entry: dict[str, Any]) -> tuple[ObjectVersion, str]:
+    """Return the object version that an entry is about, and its verdict's name."""
+    return LastWord(entry, entry["facts"]).version, entry["verdict"]

@@ -12,9 +12,19 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from tidemill.adapters.items import marshal, unmarshal, values
-from tidemill.adapters.last_words import LastWord, last_words
+from tidemill.adapters.last_words import (
+    PASSED,
+    LastWord,
+    accepted,
+    judged,
+    last_words,
+    members,
+    of_delivery,
+    passes,
+)
 from tidemill.contracts.uploads import ObjectCreated
 from tidemill.domain.admission import ObjectVersion, Verdict
+from tidemill.domain.check import Pass
 from tidemill.domain.dataset import Arrival, age
 from tidemill.times import iso
 
@@ -27,6 +37,7 @@ Kind = Literal[
     "upload",
     "truth",
     "delivery",
+    "check",
     "contract",
     "trigger",
     "run",
@@ -54,7 +65,6 @@ LONGEST_HISTORY = 200
 SLACK_SECONDS = 300.0
 _MOST_KEYS = 100  # of one BatchGetItem
 _PAUSE_SECONDS = 0.1
-_ADMISSION = 2  # separators in the key of admission's entry; a later stage has one more
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +146,7 @@ class History:
 
     def __init__(self, entries: list[dict[str, Any]], *, whole: bool) -> None:
         self._admitted = {entry["entry"]: entry for entry in entries}
-        self.newest = max(_accepted(entries), key=age, default=None) if whole else None
+        self.newest = max(accepted(entries), key=age, default=None) if whole else None
 
     def of(self, key: str, version_id: str) -> dict[str, Any] | None:
         """Return admission's entry of one version of the key, or None."""
@@ -246,12 +256,11 @@ class Ledger:
 
     def newest_accepted(self, ref: str, key: str) -> ObjectVersion | None:
         """Return the newest accepted version of *key* that is data, or None."""
-        accepted = _accepted(self._query(ref, _upload_key(key)))
-        return max(accepted, key=age, default=None)
+        return max(accepted(self._query(ref, _upload_key(key))), key=age, default=None)
 
     def accepted(self, ref: str) -> list[ObjectVersion]:
         """Return a model's accepted, not later quarantined object versions that are data."""
-        return _accepted(self._query(ref, "upload#"))
+        return accepted(self._query(ref, "upload#"))
 
     def accepted_in(
         self, ref: str, delivery: str, *, since: float | None = None, count: int | None = None
@@ -263,7 +272,7 @@ class Ledger:
         accepted, as its record says) no more is read than was written since then; but a verdict
         of the last moment may then be missing. Without them all uploads of the model are read.
         """
-        return _accepted(self._in(ref, delivery, since, count))
+        return accepted(self._in(ref, delivery, since, count))
 
     def arrived_in(
         self, ref: str, delivery: str, *, since: float, count: int
@@ -281,12 +290,12 @@ class Ledger:
             count: How many there are.
         """
         found = [
-            _judged(entry) for entry in self._by_time(ref, since - SLACK_SECONDS)
-            if _of_delivery(entry, delivery)
+            judged(entry) for entry in self._by_time(ref, since - SLACK_SECONDS)
+            if of_delivery(entry, delivery)
         ]  # fmt: skip
         if len(found) < count:
             entries = self._query(ref, "upload#")
-            found = [_judged(entry) for entry in entries if _of_delivery(entry, delivery)]
+            found = [judged(entry) for entry in entries if of_delivery(entry, delivery)]
         return iter(found)
 
     def uploads_in(
@@ -297,17 +306,19 @@ class Ledger:
         *,
         since: float | None = None,
         count: int | None = None,
-    ) -> tuple[list[ObjectVersion], list[dict[str, Any]]]:
+    ) -> tuple[list[ObjectVersion], list[dict[str, Any]], list[Pass]]:
         """
-        Return a delivery's accepted uploads without an entry of *stage*, and those entries.
+        Return a delivery's accepted uploads of which *stage* said nothing, and what it said.
 
+        That are the entries of single uploads, and those that passed without one of their own.
         *since* and *count* are as in `accepted_in`.
         """
         entries = self._in(ref, delivery, since, count)
-        judged = [entry for entry in entries if entry["entry"].endswith(f"#{stage}")]
-        known = {(entry["facts"]["key"], entry["facts"]["version_id"]) for entry in judged}
-        left = [item for item in _accepted(entries) if (item.key, item.version_id) not in known]
-        return left, judged
+        told = [entry for entry in entries if entry["entry"].endswith(f"#{stage}")]
+        known = {judged(entry)[0].id for entry in told}
+        passed = passes(self._query(ref, f"{stage}#{delivery}#"))
+        left = [item for item in accepted(entries) if item.id not in known | passed.keys()]
+        return left, told, [each for name, each in passed.items() if name not in known]
 
     def _in(
         self, ref: str, delivery: str, since: float | None, count: int | None
@@ -317,16 +328,17 @@ class Ledger:
         if since is not None and count is not None:
             recent = self._by_time(ref, since - SLACK_SECONDS)
             entries = [entry for entry in recent if entry["kind"] == "upload"]
-        if count is None or len(_members(entries, delivery)) < count:
+        if count is None or len(members(entries, delivery)) < count:
             entries = self._query(ref, "upload#")
-        members = _members(entries, delivery)
-        return [entry for entry in entries if _judged(entry)[0].identity in members]
+        belong = members(entries, delivery)
+        return [entry for entry in entries if judged(entry)[0].identity in belong]
 
     def arrivals(self, ref: str) -> list[Arrival]:
         """Return what `accepted` does as far as checks have read it, each with its delivery."""
+        passed = passes(self._query(ref, PASSED))
         return [
             Arrival(word.version, word.facts.get("delivery") or "")
-            for word in self.last_words(ref)
+            for word in last_words(self._query(ref, "upload#"), passed)
             if word.trains
         ]
 
@@ -384,30 +396,3 @@ class Ledger:
 def _told(item: dict[str, Any]) -> dict[str, Any]:
     """Return an entry with the time that people read; as stored, its key makes it unique."""
     return {**item, "at": item["at"].partition("#")[0]}
-
-
-def _of_delivery(entry: dict[str, Any], delivery: str) -> bool:
-    """Say whether an entry is admission's of an upload of *delivery*; markers and later are not."""
-    admitted = entry["kind"] == "upload" and entry["entry"].count("#") == _ADMISSION
-    return bool(
-        admitted and entry["verdict"] != "ignore" and entry["facts"].get("delivery") == delivery
-    )
-
-
-def _members(entries: list[dict[str, Any]], delivery: str) -> set[tuple[str, str, str]]:
-    """Return which uploads admission accepted as data, as the delivery's record counts them."""
-    found = (
-        _judged(entry)
-        for entry in entries
-        if _of_delivery(entry, delivery) and not entry["facts"].get("catalogued")
-    )
-    return {version.identity for version, verdict in found if verdict == "accept"}
-
-
-def _judged(entry: dict[str, Any]) -> tuple[ObjectVersion, str]:
-    """Return the object version that an entry is about, and its verdict's name."""
-    return LastWord(entry, entry["facts"]).version, entry["verdict"]
-
-
-def _accepted(entries: list[dict[str, Any]]) -> list[ObjectVersion]:
-    return [word.version for word in last_words(entries) if word.lets_in]

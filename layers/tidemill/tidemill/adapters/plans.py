@@ -1,4 +1,4 @@
-"""What a check reads: plan documents and facts in S3."""
+"""What a check reads: plan documents in S3, and where its facts go."""
 
 import json
 
@@ -23,12 +23,12 @@ class Plans:
         objects: tuple[ObjectVersion, ...],
     ) -> str:
         """Write the plan of one part of a delivery, and return its URI."""
-        results = facts_prefix(self._bucket, spec.ref)
-        uri = f"{results}/plans/{delivery}/{attempt}/{number}/plan.json"
+        uri = f"{checks(self._bucket, spec.ref)}/plans/{delivery}/{attempt}/{number}/plan.json"
         document = {
-            "version": 1,
+            "version": 2,
             "spec": json.loads(spec.to_json()),
-            "results": results,
+            "facts": packs(self._bucket, spec.ref, delivery),
+            "part": f"{attempt:04d}-{number:04d}",
             "objects": [
                 {
                     "uri": item.uri,
@@ -43,11 +43,11 @@ class Plans:
         return uri
 
 
-def facts_prefix(bucket: str, ref: str) -> str:
-    """Return where a model's facts are; *bucket* is the artifact bucket."""
+def checks(bucket: str, ref: str) -> str:
+    """Return where all of a model's checks are; *bucket* is the artifact bucket."""
     return f"s3://{bucket}/checks/{ref}"
 
 
-def facts_uri(bucket: str, ref: str, item: ObjectVersion) -> str:
-    """Return where the facts of one object version are (or will be)."""
-    return f"{facts_prefix(bucket, ref)}/{item.id}.json"
+def packs(bucket: str, ref: str, delivery: str) -> str:
+    """Return where the facts of a delivery's uploads are, many in an object."""
+    return f"{checks(bucket, ref)}/facts/{delivery}"

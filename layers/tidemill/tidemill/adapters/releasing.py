@@ -1,17 +1,18 @@
 """A person has an upload used that was set aside: its release, and the trigger that follows."""
 
 import hashlib
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from tidemill.adapters.bus import Queue
+from tidemill.adapters.facts import FactsStore
 from tidemill.adapters.items import ConditionFailedError, transact
 from tidemill.adapters.judging import preflight
 from tidemill.adapters.lake import Lake
 from tidemill.adapters.last_words import LastWord
 from tidemill.adapters.ledger import upload_entry
-from tidemill.adapters.plans import facts_uri
 from tidemill.adapters.stores import Stores
 from tidemill.contracts.uploads import ReleaseUpload
 from tidemill.domain.admission import ObjectVersion, Verdict
@@ -53,7 +54,7 @@ class Releasing:
         self._stores = stores
         self._lake = lake
         self._triggers = triggers
-        self._bucket = bucket
+        self._facts = FactsStore(lake, bucket)
 
     def release(self, request: ReleaseUpload, now: float) -> LastWord:
         """
@@ -94,6 +95,11 @@ class Releasing:
                 f"`tidemill quarantine list {request.ref}` lists what is set aside"
             )
         return max(words, key=lambda word: age(word.version))
+
+    def facts_of(self, ref: str, words: Sequence[LastWord]) -> list[str | None]:
+        """Return what checks wrote down of each upload; None of one that none has read."""
+        asked = [(w.facts.get("delivery"), w.version, w.facts.get("read", "")) for w in words]
+        return self._facts.find(ref, asked)
 
     def write(self, ref: str, uploads: Sequence[Usable], act: Act) -> None:
         """Let at most CHUNK uploads in, with one trigger for all; what was let in stays so."""
@@ -145,7 +151,8 @@ class Releasing:
                 f"{version.key} in version {version.version_id} was deleted for good: there is "
                 "nothing to release; upload the file again"
             )
-        facts = self._lake.get_json(facts_uri(self._bucket, spec.ref, version))
+        (text,) = self.facts_of(spec.ref, [word])
+        facts = json.loads(text) if text is not None else None
         if facts is None or not _is_read_alike(facts["read_as"], spec):
             finding = preflight(self._lake, spec, *opened)
             if finding is not None:

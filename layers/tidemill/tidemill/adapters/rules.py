@@ -1,11 +1,11 @@
 """Inferring, widening and judging, which live with the jobs, and what they are given to read."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
 from tidemill.adapters.data_contracts import Frozen
+from tidemill.adapters.facts import FactsStore
 from tidemill.adapters.lake import Lake
-from tidemill.adapters.plans import facts_prefix
 from tidemill.spec.compiled import Spec
 
 
@@ -27,7 +27,7 @@ class Rules(Protocol):
 
 
 def infer_again(
-    rules: Rules, lake: Lake, bucket: str, spec: Spec, held: Frozen
+    rules: Rules, lake: Lake, facts: FactsStore, spec: Spec, held: Frozen
 ) -> tuple[str | None, str]:
     """
     Infer a contract from what *held* was inferred from, under what the spec says now.
@@ -36,17 +36,14 @@ def infer_again(
 
     Args:
         rules: See there.
-        lake: Where documents are.
-        bucket: The artifact bucket.
+        lake: Where the contract is.
+        facts: What checks read.
         spec: The spec in force; files are read as they were under the one before.
         held: The contract in force.
     """
     basis = (lake.get_json(held.uri) or {}).get("basis", {})
-
-    def texts(names: Iterable[str]) -> Iterator[str]:
-        uris = [f"{facts_prefix(bucket, spec.ref)}/{name}.json" for name in names]
-        return (text for text in lake.texts(uris) if text is not None)
-
-    return rules.infer(
-        spec.to_json(), texts(basis.get("facts", ())), texts(basis.get("accepted", ()))
+    first, accepted = (
+        facts.named(spec.ref, held.deliveries, basis.get(names, ()))
+        for names in ("facts", "accepted")
     )
+    return rules.infer(spec.to_json(), first, accepted)

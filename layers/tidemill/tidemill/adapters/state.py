@@ -1,6 +1,7 @@
 """The State table's key map, and the reads and writes that its owners share."""
 
-from collections.abc import Sequence
+import time
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tidemill.adapters.items import marshal, unmarshal, values
@@ -27,6 +28,9 @@ PARKED = "parked"
 ALARMS = "alarms"
 CHAINS = "chains"
 CHECKING = "checking"
+
+_ATTEMPTS, _PAUSE_SECONDS = 8, 0.1
+_MOST_WRITES = 25  # of one BatchWriteItem
 
 
 class State:
@@ -60,6 +64,28 @@ class State:
             left = answer.get("UnprocessedKeys", {})
             wanted = list(left[self.table]["Keys"]) if self.table in left else []
         return found
+
+    def put_many(self, owner: str, documents: Mapping[str, dict[str, Any]]) -> None:
+        """
+        Write whole items by their facts, on no condition and not together: a unit for each.
+
+        Raises:
+            TimeoutError: DynamoDB is throttled all the time; some are written.
+        """
+        left: list[Any] = [
+            {"PutRequest": {"Item": self.item(owner, fact, document)}}
+            for fact, document in documents.items()
+        ]
+        throttled = 0
+        while left:
+            answer = self.client.batch_write_item(RequestItems={self.table: left[:_MOST_WRITES]})
+            again = answer.get("UnprocessedItems", {}).get(self.table, [])
+            left = [*left[_MOST_WRITES:], *again]
+            if again:
+                throttled += 1
+                if throttled == _ATTEMPTS:
+                    raise TimeoutError(f"{len(left)} items of {owner} are not written; try again")
+                time.sleep(_PAUSE_SECONDS * 2**throttled)
 
     def under(
         self, owner: str, prefix: str = "", *, most: int | None = None
