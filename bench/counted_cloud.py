@@ -1,10 +1,13 @@
 """
 The local cloud, counting what functions ask of SQS and DynamoDB: `--port N --state DIR`.
 
-One more hook wraps the application. Only calls that say they come from Lambda (botocore puts
-`exec-env/AWS_Lambda_…` into its User-Agent) are counted, so looking on does not count.
+One hook wraps the application, another lets batches be as large as on AWS. Only calls that say
+they come from Lambda (botocore puts `exec-env/AWS_Lambda_…` into its User-Agent) are counted, so
+looking on does not count.
 `GET /_bench/calls` answers {"dynamodb.PutItem": 3, …}, with transactions' items counted apart.
 """
+
+# ruff: noqa: SLF001  # hooks change what ministack keeps to itself
 
 import argparse
 import importlib
@@ -44,20 +47,20 @@ class CountCalls:
             elif scope["path"] == CALLS_PATH:
                 await _send_json(send, dict(self.calls))
             else:
-                await application(scope, self._watching(scope, receive), send)
+                await application(scope, *self._watching(scope, receive, send))
 
         surroundings.application = counting
 
-    def _watching(self, scope: dict[str, Any], receive: Any) -> Any:
+    def _watching(self, scope: dict[str, Any], receive: Any, send: Any) -> tuple[Any, Any]:
         headers = {name.lower(): value for name, value in scope["headers"]}
         api, _, action = headers.get(b"x-amz-target", b"").decode().rpartition(".")
         if LAMBDA not in headers.get(b"user-agent", b""):
-            return receive
+            return receive, send
         if b"/s3/aws4_request" in headers.get(b"authorization", b""):
             self.calls[f"s3.{_s3_kind(scope)}"] += 1
         if api not in SERVICES:
-            return receive
-        body = bytearray()
+            return receive, send
+        body, answered = bytearray(), 0
 
         async def watched() -> Any:
             message = await receive()
@@ -67,7 +70,16 @@ class CountCalls:
                     self._count(SERVICES[api], action, json.loads(bytes(body)))
             return message
 
-        return watched
+        async def told(message: Any) -> None:
+            nonlocal answered
+            answered += len(message.get("body", b""))
+            is_last = message["type"] == "http.response.body" and not message.get("more_body")
+            if is_last and action == "Query":
+                more = more_half_read_units(json.loads(bytes(body)), answered)
+                self.calls["dynamodb half read units"] += more
+            await send(message)
+
+        return watched, told
 
     def _count(self, service: str, action: str, request: dict[str, Any]) -> None:
         name = f"{service}.{action}"
@@ -79,6 +91,33 @@ class CountCalls:
             self.calls["dynamodb half read units"] += half_read_units(action, request)
         if entries := request.get("Entries"):
             self.calls[f"{name} messages"] += len(entries)
+
+
+class WholeBatches:
+    """A hook: functions get as many messages at once as their mapping says, not ten at most."""
+
+    __name__ = "whole_batches"
+
+    def check(self) -> None:
+        """Require what reads a queue for a function, and what that uses."""
+        hooks: Any = importlib.import_module("tidemill_local.engine.hooks")
+        sqs = importlib.import_module("ministack.services.sqs")
+        hooks.expect(sqs, "_receive_messages_for_esm", "(queue_url, max_number)")
+        hooks.expect(sqs, "_collect_msgs", "(q, max_n, vis_timeout)")
+
+    def apply(self, _: Any) -> None:
+        """Read as many as are asked for."""
+        sqs: Any = importlib.import_module("ministack.services.sqs")
+
+        def receive(queue_url: str, max_number: int) -> Any:
+            with sqs._queues_lock:
+                queue = sqs._get_q(queue_url)
+                hidden = int(queue["attributes"].get("VisibilityTimeout", "30"))
+                sqs._expire_retained(queue)
+                sqs._dlq_sweep(queue)
+                return sqs._collect_msgs(queue, int(max_number or 1), hidden)
+
+        sqs._receive_messages_for_esm = receive
 
 
 def _s3_kind(scope: dict[str, Any]) -> str:
@@ -93,6 +132,9 @@ def write_units(action: str, request: dict[str, Any]) -> int:
     An item of the ledger is written to its index too. What an update finds is not seen here; the
     items that are updated are smaller than 1 KB.
     """
+    if action == "BatchWriteItem":
+        puts = [put["PutRequest"] for asked in request["RequestItems"].values() for put in asked]
+        return sum(write_units("PutItem", put) for put in puts)
     writes = request.get("TransactItems", [])
     if writes:
         return sum(write_units("", body) + _base(body) for item in writes for body in item.values())
@@ -115,12 +157,21 @@ def _plain(node: Any) -> Any:
 
 
 def half_read_units(action: str, request: dict[str, Any]) -> int:
-    """Return the read units, in halves, as if nothing read were larger than 4 KB."""
+    """Return the read units, in halves, as if nothing read at once were larger than 4 KB."""
     if action == "BatchGetItem":
         return sum(len(asked["Keys"]) for asked in request["RequestItems"].values())
     if action in ("GetItem", "Query"):
         return 2 if request.get("ConsistentRead") else 1
     return 0
+
+
+def more_half_read_units(request: dict[str, Any], answered: int) -> int:
+    """
+    Return what a query of more than 4 KB is billed besides, in halves.
+
+    By the answer's length, which names each attribute's type: somewhat more than is billed.
+    """
+    return (answered - 1) // 4096 * (2 if request.get("ConsistentRead") else 1) if answered else 0
 
 
 async def _send_json(send: Any, document: dict[str, int]) -> None:
@@ -144,7 +195,7 @@ def main() -> None:
         hooks: Any = importlib.import_module("tidemill_local.engine.hooks")
         server = importlib.import_module("tidemill_local.engine.server")
         load = hooks.load
-        hooks.load = lambda: [*load(), CountCalls()]
+        hooks.load = lambda: [*load(), WholeBatches(), CountCalls()]
         server.Engine(state, owner).run()
 
 

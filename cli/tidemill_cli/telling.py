@@ -70,7 +70,7 @@ TRIMS = (
 )
 _OF_DELIVERY = re.compile(r"^(delivery \S+): ")
 _WHEN = 12
-_ABOUT = {"finding": "feature", "tamper": "entry"}
+_ABOUT = {"check": "check of", "finding": "feature", "tamper": "entry"}
 
 
 def lines(rows: Sequence[dict[str, Any]], now: float) -> Iterator[str]:
@@ -137,14 +137,12 @@ def _subject(row: dict[str, Any], names: dict[str, str]) -> str:
     match row["kind"]:
         case "upload":
             return f"Upload {names[subject]}"
-        case "check":
-            return f"The check of {subject}"
         case "trigger":
             return f"A {subject} trigger"
         case "watch":
             failed = row["verdict"] == "failed"
             return f"The look {subject}" if failed else f"The traffic of {subject}"
-        case "finding" | "tamper" as kind:
+        case "check" | "finding" | "tamper" as kind:
             return f"The {_ABOUT[kind]} {subject}"
         case "spec" | "model" | "contract" as kind:
             return f"The {kind}"
