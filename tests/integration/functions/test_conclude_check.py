@@ -195,7 +195,7 @@ def test_large_deliveries_pass_in_several_entries(cloud, spec, monkeypatch, load
     document = read(cloud, deliver(cloud, {f"{n}.csv": rows(300 + n) for n in range(5)}))
     calls = cloud.invoke("conclude_check", document), cloud.calls
     assert calls[0]["rows"] == 1510
-    assert [e["facts"]["uploads"] for e in cloud.entries(REF, "check")] == [2, 2, 1]
+    assert sorted(e["facts"]["uploads"] for e in cloud.entries(REF, "check")) == [1, 2, 2]
 
 
 def test_an_attempt_beside_another_names_no_upload_twice(cloud, spec):
