@@ -10,9 +10,10 @@ from tidemill.domain.drift import Told
 from tidemill.errors import NotFoundError
 from tidemill.times import iso
 
-from ...stack import LAKE
+from ...stack import ARTIFACTS, LAKE
 from ..cloud import NOW, client
-from .quality_scenes import HOUR, SINCE, predict, serve, tell
+from . import traffic
+from .quality_scenes import EVALUATION, HOUR, SINCE, predict, records, serve, tell
 from .quality_scenes import watched as with_floor
 from .scenes import MODEL, NAME, REF
 
@@ -245,6 +246,38 @@ def test_a_model_without_a_version_in_service(cloud, watched):
     assert judge(cloud)["verdict"] == "no_truth"
     with pytest.raises(NotFoundError):
         cloud.invoke("judge_quality", {"project": "no", "model": "such"})
+
+
+def test_captured_traffic_meets_its_truth(cloud, watched):
+    """From the lines that an endpoint's capture wrote, to what `tidemill quality` shows."""
+    begin = cloud.now
+    cloud.apply(watched())
+    traffic.serve(cloud, baseline=False)
+    evaluation = {**EVALUATION, "classes": [False, True]}
+    client("s3").put_object(
+        Bucket=ARTIFACTS, Key="pipelines/e1/evaluation.json", Body=json.dumps(evaluation)
+    )
+    some = traffic.rows(250)
+    traffic.capture(cloud, some, at=begin + 600)
+    traffic.capture(cloud, some[:100], at=begin + 600, name="again")
+    cloud.now += HOUR
+    traffic.look(cloud, "w-1", asked=False)
+    judge(cloud)
+    assert (kept()["counts"]["predictions"], kept()["counts"]["waiting"]) == (350, 350)
+
+    lines = [
+        f"a-{begin + 600}-{n - n % 100},{n % 100},{int((row['score'] >= 0.5) == (n % 5 > 0))}"
+        for n, row in enumerate(some)
+    ]
+    uploaded = cloud.upload(f"truth/{REF}/a.csv", "\n".join(["id,row,late", *lines]).encode())
+    cloud.now += 24 * HOUR
+    cloud.invoke("record_truth", records(uploaded.to_event()))
+    assert judge(cloud)["verdict"] == "reached"
+    (point,) = kept()["points"]
+    assert (point["rows"], point["value"]) == (250, 0.8)
+    assert (point["start"], point["end"]) == (begin, begin + HOUR)
+    counts = kept()["counts"]
+    assert (counts["waiting"], counts["unknown"], counts["no_row"]) == (100, 0, 0)
 
 
 def test_it_may_die_anywhere(survives, watched):

@@ -57,7 +57,7 @@ UNPLACED = "unplaced"
 BY_TIME = "by_time"
 #: Entries that may go when their time has come. Uploads and contracts stay: intake and datasets
 #: rest on them. So do versions, approvals and rollouts: people answer for those.
-EXPIRING: tuple[Kind, ...] = ("delivery", "trigger", "run", "watch")
+EXPIRING: tuple[Kind, ...] = ("delivery", "trigger", "run", "watch", "quality")
 _DAY = 86_400
 #: So many entries of one key are read to find the version before.
 LONGEST_HISTORY = 200
