@@ -24,12 +24,13 @@ class Answer:
     """
     One row's prediction.
 
-    `prediction` is the class as text, or a regression's number. `probability` is a binary model's
-    for the positive class, a multiclass model's for the predicted one, None where it was not
-    told. `probabilities` are a multiclass model's, in the order of the classes.
+    `prediction` is the class as text, or a regression's number; None where there is none.
+    `probability` is a binary model's for the positive class, a multiclass model's for the
+    predicted one, None where it was not told. `probabilities` are a multiclass model's, in the
+    order of the classes.
     """
 
-    prediction: str | float
+    prediction: str | float | None
     probability: float | None = None
     probabilities: tuple[float, ...] | None = None
 

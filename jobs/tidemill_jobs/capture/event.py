@@ -15,7 +15,7 @@ from tidemill_jobs.capture.layout import HOUR_SECONDS
 from tidemill_jobs.capture.lines import LINE_LIMIT
 from tidemill_jobs.capture.schema import Schema
 from tidemill_jobs.errors import ValueRefusedError
-from tidemill_jobs.payload import ColumnsRefusedError, Row, SyntaxRefusedError, parse
+from tidemill_jobs.payload import CSV, ColumnsRefusedError, Row, SyntaxRefusedError, parse
 from tidemill_jobs.values import show
 
 _SURROGATE = re.compile(r"\\u[dD]")
@@ -79,7 +79,7 @@ def read_head(line: bytes | None, hour: int | None) -> Head:
     if not isinstance(event_id, str) or not event_id or not isinstance(captured, dict):
         raise UnreadableError("other_layout", "an event without id or data")
     inference_id = inference_id if isinstance(inference_id, str) else None
-    if not _is_text(event_id, inference_id):
+    if not _is_utf8(f"{event_id}{inference_id}"):
         raise UnreadableError("other_layout", "an id with half of a surrogate pair")
     time = _time(metadata.get("inferenceTime"))
     if hour is not None and not hour - FAR <= time < hour + HOUR_SECONDS + FAR:
@@ -134,18 +134,18 @@ def _rows(part: Any, schema: Schema) -> list[Row]:
         raise UnreadableError("no_rows", str(exc)) from exc
     except UnicodeEncodeError as exc:  # half of a surrogate pair
         raise UnreadableError("malformed", str(exc)) from exc
-    if _SURROGATE.search(text) and not _is_text(rows):
+    if _SURROGATE.search(text) and not _is_utf8(json.dumps(rows, ensure_ascii=False)):
         raise UnreadableError("malformed", "text with half of a surrogate pair")
-    for number, row in enumerate(rows, start=1):
-        _check(row, number, schema)
+    if kind != CSV or not schema.wanted <= rows[0].keys():  # a CSV's rows have the same names
+        for number, row in enumerate(rows, start=1):
+            _check(row, number, schema)
     return rows
 
 
-def _is_text(*values: Any) -> bool:
-    """Say whether all texts in *values* can be written as UTF-8."""
+def _is_utf8(text: str) -> bool:
     try:
-        json.dumps(values, ensure_ascii=False).encode()
-    except UnicodeEncodeError:
+        text.encode()
+    except UnicodeEncodeError:  # half of a surrogate pair
         return False
     return True
 
@@ -153,13 +153,13 @@ def _is_text(*values: Any) -> bool:
 def _check(row: Row, number: int, schema: Schema) -> None:
     """Refuse a row of another model's; one that lacks a few columns is this model's."""
     named = [name for name in schema.names if name in row]
-    if 2 * len(named) < len(schema.names):
+    if 2 * len(named) < len(schema.wanted):
         nested = next((name for name, cell in row.items() if isinstance(cell, dict | list)), None)
         if nested is not None:
             raise UnreadableError("nested", f"row {number} nests its cells in {show(nested)}")
         raise UnreadableError(
             "other_columns",
-            f"row {number} has {len(named)} of the model's {len(schema.names)} columns",
+            f"row {number} has {len(named)} of the model's {len(schema.wanted)} columns",
         )
     for name in named:
         if isinstance(row[name], dict | list):

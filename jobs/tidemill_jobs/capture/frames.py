@@ -4,6 +4,7 @@ from typing import Any, Final
 
 import polars as pl
 
+from tidemill_jobs.capture.answers import Answer
 from tidemill_jobs.capture.event import Event
 from tidemill_jobs.capture.schema import Schema
 from tidemill_jobs.capture.tally import Tally
@@ -19,7 +20,7 @@ PREDICTIONS: Final = (
     "probabilities",  # list of Float64 in the order of the classes; of a multiclass model only
 )
 _Absent: Any = object()
-_NONE: Final = (None, None, None)
+_NONE: Final = Answer(None)
 
 
 class Rows:
@@ -28,69 +29,57 @@ class Rows:
     def __init__(self, schema: Schema, tally: Tally) -> None:
         self._schema = schema
         self._tally = tally
-        self._cells: dict[str, list[Any]] = {name: [] for name in schema.names}
-        self._known = schema.ignored.union(schema.names)
+        self._known = schema.ignored.union(schema.names, schema.dropped)
+        self._extra: dict[str, None] = {}  # names, in the order in which they came
+        self._rows: list[dict[str, Any]] = []
         self._ids: list[str] = []
         self._callers: list[str | None] = []
         self._numbers: list[int] = []
         self._times: list[int] = []
-        self._answers: list[tuple[Any, Any, Any]] = []
+        self._answers: list[Answer | None] = []
 
     def __len__(self) -> int:
-        return len(self._ids)
+        return len(self._rows)
 
     def add(self, event: Event) -> None:
         """Take the rows of one request."""
-        for number, row in enumerate(event.rows):
-            self._add_row(row)
-            self._ids.append(event.event_id)
-            self._callers.append(event.inference_id)
-            self._numbers.append(number)
-            self._times.append(event.time)
-            answer = event.answers[number]
-            self._answers.append(
-                (answer.prediction, answer.probability, answer.probabilities) if answer else _NONE
-            )
+        rows = len(event.rows)
+        self._rows += event.rows
+        self._ids += [event.event_id] * rows
+        self._callers += [event.inference_id] * rows
+        self._numbers += range(rows)
+        self._times += [event.time] * rows
+        self._answers += event.answers
+        for row in event.rows:
+            if not row.keys() <= self._known:
+                for name in row:
+                    if name not in self._known and self._tally.extra_column(name):
+                        self._extra[name] = None
 
     def frames(self) -> tuple[pl.DataFrame, pl.DataFrame]:
-        """Return the inputs and the predictions."""
-        for cells in self._cells.values():
-            cells.extend([_Absent] * (len(self) - len(cells)))
-        columns = [
-            as_series(name, [None if cell is _Absent else cell for cell in cells])
-            for name, cells in self._cells.items()
-            if any(cell is not _Absent for cell in cells)
-        ]
+        """Return the inputs and the predictions; count what rows lack."""
+        columns = []
+        for name in (*self._schema.names, *self._extra):
+            cells = [row.get(name, _Absent) for row in self._rows]
+            absent = cells.count(_Absent)
+            if absent and name in self._schema.wanted:
+                self._tally.absent[name] += absent
+            if absent < len(cells):
+                given = [None if cell is _Absent else cell for cell in cells] if absent else cells
+                columns.append(as_series(name, given))
         prediction = pl.Float64 if self._schema.problem == "regression" else pl.String
-        answers = list(zip(*self._answers, strict=True))
+        said = [answer or _NONE for answer in self._answers]
         predictions = pl.DataFrame(
             [
                 pl.Series("event_id", self._ids, pl.String),
                 pl.Series("inference_id", self._callers, pl.String),
                 pl.Series("row", self._numbers, pl.Int64),
                 pl.Series("time", self._times, pl.Int64),
-                pl.Series("prediction", answers[0], prediction),
-                pl.Series("probability", answers[1], pl.Float64),
-                pl.Series("probabilities", answers[2], pl.List(pl.Float64)),
+                pl.Series("prediction", [one.prediction for one in said], prediction),
+                pl.Series("probability", [one.probability for one in said], pl.Float64),
+                pl.Series(
+                    "probabilities", [one.probabilities for one in said], pl.List(pl.Float64)
+                ),
             ]
         )
         return pl.DataFrame(columns), predictions
-
-    def _add_row(self, row: dict[str, Any]) -> None:
-        before = len(self._ids)
-        for name in self._schema.names:
-            cell = row.get(name, _Absent)
-            self._cells[name].append(cell)
-            if cell is _Absent:
-                self._tally.absent[name] += 1
-        if row.keys() <= self._known:
-            return
-        for name in row.keys() - self._known:
-            if self._tally.extra_column(name):
-                self._extra(name, row[name], before)
-
-    def _extra(self, name: str, cell: Any, before: int) -> None:
-        """Keep an unknown column: rows before the first one that has it lack it."""
-        cells = self._cells.setdefault(name, [])
-        cells += [_Absent] * (before - len(cells))
-        cells.append(cell)

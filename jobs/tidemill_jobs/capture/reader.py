@@ -56,9 +56,10 @@ class EventIds:
         digest = hash(event_id) & 0xFFFF_FFFF_FFFF_FFFF
         if digest in self._recent:
             return False
-        at = int(np.searchsorted(self._older, np.uint64(digest)))
-        if at < len(self._older) and int(self._older[at]) == digest:
-            return False
+        if len(self._older):
+            at = int(np.searchsorted(self._older, np.uint64(digest)))
+            if at < len(self._older) and int(self._older[at]) == digest:
+                return False
         self._recent.add(digest)
         if len(self._recent) >= max(65_536, len(self._older) // 4):
             recent = np.fromiter(self._recent, np.uint64, len(self._recent))

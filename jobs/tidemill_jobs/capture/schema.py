@@ -22,6 +22,7 @@ class Schema:
         classes: As text, in the order of the model's outputs; empty for a regression.
         ignored: Further columns that a row may have and nobody looks at: ids, times, the target.
         kinds: What *names* are to the model: a category may hold cells that look like numbers.
+        dropped: Columns that are left out before traffic is written; nobody misses them.
     """
 
     names: tuple[str, ...]
@@ -30,6 +31,11 @@ class Schema:
     classes: tuple[str, ...] = ()
     ignored: frozenset[str] = frozenset()
     kinds: Mapping[str, Kind] = field(default_factory=dict)
+    dropped: frozenset[str] = frozenset()
+    wanted: frozenset[str] = field(init=False, repr=False, compare=False)  # names but for dropped
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "wanted", frozenset(self.names) - self.dropped)
 
     @classmethod
     def of(cls, features: Features, ignored: Collection[str] = ()) -> Self:
@@ -47,10 +53,9 @@ class Schema:
         """
         Return the schema of traffic from which columns were dropped before it was written.
 
-        They are expected no more, so that nobody misses them.
+        What was written before that still has them, and is read as it was.
         """
-        names = tuple(name for name in self.names if name not in dropped)
-        return replace(self, names=names, ignored=self.ignored | frozenset(dropped))
+        return replace(self, dropped=frozenset(dropped))
 
     def hashed(self, names: Collection[str]) -> Self:
         """Return the schema of traffic in which these columns are hashes: texts, whatever else."""
@@ -66,6 +71,7 @@ class Schema:
             "classes": list(self.classes),
             "ignored": sorted(self.ignored),
             "kinds": dict(self.kinds),
+            "dropped": sorted(self.dropped),
         }
 
     @classmethod
@@ -78,4 +84,5 @@ class Schema:
             classes=tuple(document["classes"]),
             ignored=frozenset(document["ignored"]),
             kinds=document.get("kinds", {}),
+            dropped=frozenset(document["dropped"]),
         )
