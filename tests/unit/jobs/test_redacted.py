@@ -152,6 +152,18 @@ def test_only_what_is_alike_is_compared(trained, asked, rules, left_out):
     assert incomparable(profile(trained), profile(asked), rules) == left_out
 
 
+def test_numbers_that_are_not_hashed_yet_are_not_compared_as_texts():
+    def profile(kind):
+        profiler = Profiler({"a": kind})
+        profiler.add(pl.DataFrame({"a": ["1", "2.5", "3"] * 5}))
+        return profiler.profile()
+
+    numbers, texts = profile("number"), profile("category")
+    assert incomparable(numbers, texts, {"a": "hash"}) == ("a",)
+    assert incomparable(texts, texts, {"a": "hash"}) == ()
+    assert incomparable(numbers, texts, {}) == ()  # nothing to do with redaction: to be told
+
+
 def test_a_shift_is_seen_through_hashes_and_another_redaction_is_none():
     draw = random.Random(1)
     redaction = Redaction.of_columns({"a": "category"}, {"a": "hash"}, KEY)
