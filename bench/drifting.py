@@ -15,7 +15,7 @@ from cloud import ROOT, BenchError, Workspace, clean_environment
 from figures import Figure, Result, median
 
 ROWS, QUICK_ROWS = 1_000_000, 50_000
-ROUNDS = 5
+ROUNDS = 3
 ORACLES = ROOT / ".tools" / "oracles" / "bin" / "python"
 ENGINES = {"ours": sys.executable, "scipy": str(ORACLES)}
 TIMEOUT_SECONDS = 600

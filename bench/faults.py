@@ -39,7 +39,7 @@ class Case:
         kind: The label, a key of `FAULTS` or `SHIFTS`, or `no drift`.
         baseline: What the model was trained on.
         window: What it is asked now.
-        recent: An earlier window of the same month as the window's, without its fault.
+        recent: Other flights of the window's month, without its fault.
         features: Those that were broken; any, for a shift.
         what: What was done, for people.
     """
@@ -69,10 +69,13 @@ class Flights:
             self._baselines[first] = self._trained.filter(wanted).drop("month")
         return self._baselines[first]
 
-    def window(self, months: tuple[int, ...], rows: int, random: Random) -> pl.DataFrame:
-        """Draw some of the other half's flights of some months."""
+    def windows(
+        self, months: tuple[int, ...], rows: int, random: Random
+    ) -> tuple[pl.DataFrame, pl.DataFrame]:
+        """Draw some of the other half's flights of some months, and as many more, if there are."""
         some = self._asked.filter(pl.col("month").is_in(months)).drop("month")
-        return some[random.choice(some.height, min(rows, some.height), replace=False)]
+        drawn = random.permutation(some.height)
+        return some[drawn[:rows]], some[drawn[rows : 2 * rows]]
 
 
 def cases(all_flights: Flights, seed: int, *, season: bool = False) -> list[Case]:
@@ -105,8 +108,7 @@ def _plain(all_flights: Flights, random: Random, *, season: bool) -> Case:
     first = int(random.integers(1, 13))
     months = _months(first + MONTHS)[:1] if season else _months(first)
     rows = int(random.choice(WINDOWS))
-    window = all_flights.window(months, rows, random)
-    recent = all_flights.window(months, rows, random)
+    window, recent = all_flights.windows(months, rows, random)
     return Case("no drift", all_flights.baseline(first), window, recent)
 
 
@@ -284,7 +286,7 @@ def _season(case: Case, all_flights: Flights, random: Random) -> Case:
     """Another month, three to eight after the baseline began."""
     first, later = int(random.integers(1, 13)), int(random.integers(MONTHS, 9))
     month = _months(first + later)[:1]
-    window = all_flights.window(month, case.window.height, random)
+    window, _ = all_flights.windows(month, case.window.height, random)
     return replace(
         case, baseline=all_flights.baseline(first), window=window,
         what=f"months from {first}, then month {month[0]}",

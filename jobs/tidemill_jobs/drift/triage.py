@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import combinations
 
 from tidemill_jobs.drift import say
-from tidemill_jobs.drift.compare import cdf_of, counts_of, gone_categories, new_categories
+from tidemill_jobs.drift.compare import FEW, cdf_of, counts_of, gone_categories, new_categories
 from tidemill_jobs.drift.conversions import Undone
 from tidemill_jobs.drift.distances import categorical, numeric, share_changes
 from tidemill_jobs.drift.findings import Check, Comparison, FeatureDrift
@@ -332,7 +332,7 @@ def _median_moved(case: _Case, one: FeatureDrift) -> str:
 
 def _alike(one: Column, other: Column) -> bool:
     """Return whether two columns hold the same values in about the same shares."""
-    if one.kind != other.kind or not one.present or not other.present:
+    if one.kind != other.kind or min(one.present, other.present) < FEW:
         return False
     if one.kind == "number":
         return numeric(cdf_of(one), cdf_of(other)).linf_robust <= SAME_AS

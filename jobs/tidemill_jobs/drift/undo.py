@@ -26,6 +26,7 @@ EXPLAINS, EXPLAINS_PART = 0.35, 0.2  # what may be left of the distance, if a pa
 ALL = 0.95  # of the rows: as good as all
 SLACK = 0.02  # beyond sampling noise: sketches, rounding
 FAR = 0.5  # standard deviations that an offset must be
+LARGEST = 1e12  # a factor that is worth a thought
 REFINED = 3  # times that an estimated change is estimated anew
 POINTS = 512  # where distributions are compared
 APART, APART_SUDDEN = 0.9, 0.6  # KS distance of the moved rows from where they were
@@ -206,8 +207,9 @@ def _limit(baseline: Cdf, current: Cdf) -> float:
 def _estimated(baseline: Cdf, current: Cdf) -> Iterator[Undone]:
     """Yield factors, if large, and offsets that would turn one quantile into the other's."""
     for one, other in zip(_quantiles(baseline), _quantiles(current), strict=True):
-        if one and other and not 1 / LARGE < abs(other / one) < LARGE:
-            yield Undone(float(other / one), 0.0)
+        ratio = float(other) / float(one) if one else 0.0
+        if LARGE <= abs(ratio) <= LARGEST or 1 / LARGEST <= abs(ratio) <= 1 / LARGE:
+            yield Undone(ratio, 0.0)
         yield Undone(1.0, float(other - one))
 
 
@@ -225,7 +227,8 @@ def _refined(baseline: Cdf, current: Cdf, one: Undone) -> Undone:
     value = float(current.values[min(int(found), len(current.values) - 1)])
     if one.factor == 1.0:
         return replace(one, offset=value - middle)
-    return replace(one, factor=value / middle) if middle and value else one
+    ratio = value / middle if middle else 0.0
+    return replace(one, factor=ratio) if 1 / LARGEST <= abs(ratio) <= LARGEST else one
 
 
 def _mixture(baseline: Cdf, current: Cdf, moved: Cdf) -> tuple[float, float]:
