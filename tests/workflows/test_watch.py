@@ -11,6 +11,7 @@ from local_cloud import wait_until
 pytestmark = pytest.mark.e2e
 
 DRIFT = {"windows": 1, "of": 1, "minimum_rows": 100, "cooldown": "0s", "per_week": 100}
+SECONDS = 240.0
 STATES = ["PlanWatch", "ProfileParts", "ConcludeWatch", "JudgeQuality", "Watched"]
 
 
@@ -55,14 +56,14 @@ def looked(stack, ref, name):
         entries = stack.stores.ledger.under(ref, f"watch#{name}")
         return entries[0] if entries else None
 
-    return wait_until(found, 120, lambda: stack.story(ref))
+    return wait_until(found, SECONDS, lambda: stack.story(ref))
 
 
 def failed(stack, ref, name):
     """Wait for what the ledger says of a look that failed."""
     return wait_until(
         lambda: stack.stores.ledger.find(ref, f"watch#{name}#failed"),
-        120,
+        SECONDS,
         lambda: stack.story(ref),
     )
 
@@ -78,7 +79,7 @@ def served(stack):
     """A model in service whose traffic nobody trains on again."""
     ref = stack.apply("served", watch={"every": "1h", "drift": {**DRIFT, "retrain": False}})
     stack.put(ref, "a.csv", table(600))
-    stack.entry(ref, "rollout")
+    stack.entry(ref, "rollout", seconds=SECONDS)
     return ref
 
 
@@ -143,7 +144,7 @@ def test_drift_for_people_starts_nothing(stack, served):
 def test_a_schedule_looks_by_the_clock(stack):
     ref = stack.apply("by-clock", watch={"every": "1m", "drift": DRIFT})
     stack.put(ref, "a.csv", table(600))
-    stack.entry(ref, "rollout")
-    entry = stack.entry(ref, "watch", seconds=400)  # by the clock: two minutes after a window
+    stack.entry(ref, "rollout", seconds=SECONDS)
+    entry = stack.entry(ref, "watch", seconds=2 * SECONDS)  # two minutes after a window's end
     assert entry["verdict"] == "no_traffic"
     assert "--w-" in entry["facts"]["watch"]
