@@ -8,6 +8,7 @@ from tidemill_cli import (
     contract,
     dlq,
     doctor,
+    drift,
     ledger,
     logs,
     models,
@@ -47,7 +48,7 @@ SECTIONS: dict[str, tuple[click.Command, ...]] = {
         baselines.baseline,
         predictions.predict,
     ),
-    "Traffic": (watch.watch, truths.truth, truths.quality),
+    "Traffic": (watch.watch, drift.drift, truths.truth, truths.quality),
     "Operation": (doctor.doctor, dlq.dlq, ledger.ledger),
 }
 

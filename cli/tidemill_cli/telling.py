@@ -44,6 +44,7 @@ PHRASES = {
     ("watch", "drifted"): "still drifts",
     ("watch", "held"): "has drifted, which is not told yet",
     ("watch", "found"): "has drifted",
+    ("watch", "broken_upstream"): "looks broken upstream",
     ("watch", "failed"): "failed",
     ("finding", "shift"): "was found to have drifted",
     ("finding", "broken_upstream"): "looks broken",
@@ -76,7 +77,10 @@ _ABOUT = {"check": "check of", "finding": "feature", "tamper": "entry"}
 def lines(rows: Sequence[dict[str, Any]], now: float) -> Iterator[str]:
     """Yield a sentence per row, at *now* (seconds since 1970), and its next step below."""
     names = shown_names([row["subject"] for row in rows if row["kind"] == "upload"])
+    findings = {(row["at"], row["reason"]) for row in rows if row["kind"] == "finding"}
     for row in rows:
+        if row["kind"] == "watch" and (row["at"], row["reason"]) in findings:
+            continue  # the finding itself says it, and of which feature
         when = "now" if row["now"] else local_time(seconds(row["at"]), now)
         sentence = _sentence(row, names, now)
         yield f"{when:<{_WHEN}}  {sentence}"

@@ -82,7 +82,7 @@ def why(session: Session, /, model: str, **asked: Any) -> None:
         entries = history.newest(stack, model, since=since, last=most)
     if not entries and model != UNPLACED:
         _known(stack, model)
-    rows = [_row(entry) for entry in entries] + ([] if about else _open_rows(stack, model))
+    rows = [_row(model, entry) for entry in entries] + ([] if about else _open_rows(stack, model))
     if session.as_json:
         put_json(rows)
         return
@@ -101,7 +101,12 @@ def _known(stack: "Stack", model: str) -> None:
         stack.stores.specs.get(model)  # says so
 
 
-def _row(entry: dict[str, Any]) -> dict[str, Any]:
+def _report_of(model: str, entry: dict[str, Any]) -> str | None:
+    """Return the command that shows what a finding rests on; of other entries none."""
+    return f"tidemill drift {model} --open" if entry["kind"] == "finding" else None
+
+
+def _row(model: str, entry: dict[str, Any]) -> dict[str, Any]:
     from tidemill.times import iso
 
     facts = entry.get("facts") or {}
@@ -112,9 +117,9 @@ def _row(entry: dict[str, Any]) -> dict[str, Any]:
         "subject": entry["subject"],
         "verdict": entry["verdict"],
         "reason": entry["reason"],
-        "next_step": facts.get("next_step"),
+        "next_step": facts.get("next_step") or _report_of(model, entry),
         "now": False,
-        "until": iso(until) if until is not None else None,
+        "until": until if until is None or isinstance(until, str) else iso(until),
         "rule": facts.get("rule"),
     }
 
@@ -154,4 +159,27 @@ def _open_rows(stack: "Stack", model: str) -> list[dict[str, Any]]:
             "rule": None,
         }
         for item in [*standing.open(now, uploads=MOST_UPLOADS), *standing.stuck()]
-    ] + waiting
+    ] + [*waiting, *_watch_rows(stack, model, now)]
+
+
+def _watch_rows(stack: "Stack", model: str, now: float) -> list[dict[str, Any]]:
+    """Return what the watch waits to tell, and what it waits for people to mend."""
+    from tidemill.times import iso
+    from tidemill_cli.looks import waiting_at
+
+    waiting = waiting_at(stack, model, now)
+    if waiting is None:
+        return []
+    return [
+        {
+            "at": iso(waiting.since),
+            "kind": "watch",
+            "subject": f"version {waiting.version}",
+            "verdict": waiting.verdict,
+            "reason": waiting.reason,
+            "next_step": f"tidemill drift {model} --open",
+            "now": True,
+            "until": iso(waiting.until) if waiting.until is not None else None,
+            "rule": None,
+        }
+    ]

@@ -20,6 +20,7 @@ from tidemill_jobs.monitor import statistics, to_text, violations
 from tidemill_jobs.profile import FILE_NAME as PROFILE
 from tidemill_jobs.profile import Column, Profile
 from tidemill_jobs.redacted import incomparable
+from tidemill_jobs.report import Earlier, Look, Past, to_html
 
 TRAFFIC, STATISTICS, VIOLATIONS = "traffic.json", "statistics.json", "constraint_violations.json"
 _FAR = 1e9
@@ -70,6 +71,43 @@ def look_at(
         _feature(name, column, distances.get(name)) for name, column in profile.columns.items()
     ]
     return {**seen, "features": features, "documents": documents}
+
+
+def report(
+    look: Mapping[str, Any],
+    baseline: bytes,
+    documents: Mapping[str, bytes],
+    past: Mapping[float, str],
+) -> bytes:
+    """
+    Return the page of a window that was compared, HTML.
+
+    Args:
+        look: What was decided: the fields of `Look` but for what could not be read.
+        baseline: The version's profile.
+        documents: The window's, as `look_at` returned them.
+        past: The comparisons of windows before it, by their start (seconds since 1970).
+    """
+    tally = Tally.parse(json.loads(documents[TRAFFIC]))
+    earlier = look.get("earlier")
+    told = Look(
+        **{
+            **look,
+            "unread": dict(tally.unreadable.counts),
+            "earlier": Earlier(**earlier) if earlier else None,
+        }
+    )
+    page = to_html(
+        told,
+        Profile.loads(baseline),
+        Profile.loads(documents[PROFILE]),
+        Comparison.parse(json.loads(documents[COMPARISON])),
+        triage=Triage.parse(json.loads(documents[TRIAGE])),
+        history=[
+            Past.of(start, Comparison.parse(json.loads(text))) for start, text in past.items()
+        ],
+    )
+    return page.encode()
 
 
 def settings_of(watch: Mapping[str, Any], baseline: Profile, current: Profile) -> DriftSettings:

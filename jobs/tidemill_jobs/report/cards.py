@@ -1,8 +1,9 @@
 """One feature: what became of it, both samples in a picture, and in numbers."""
 
+from collections.abc import Sequence
 from typing import Final
 
-from tidemill_jobs.drift import FeatureDrift
+from tidemill_jobs.drift import FeatureDrift, Sign
 from tidemill_jobs.page import text
 from tidemill_jobs.profile import Column, Profile
 from tidemill_jobs.report import pictures
@@ -39,6 +40,7 @@ def card(
     baseline: Profile,
     current: Profile,
     *,
+    signs: Sequence[Sign],
     clears_below: float,
     opened: bool,
 ) -> str:
@@ -49,6 +51,7 @@ def card(
         feature: What became of it.
         baseline: The profile of what the version learned from.
         current: The window's.
+        signs: What triage saw in it.
         clears_below: Not clearly the same above it.
         opened: It stands open.
     """
@@ -58,7 +61,8 @@ def card(
     known = f" {distance(decided)}" if decided is not None else ""
     bar = pictures.gauge(decided, feature.threshold) if decided is not None else ""
     answers = ' <span class="soft">(the answers)</span>' if feature.feature == PREDICTION else ""
-    said = "".join(f"<p>{text(found.sentence)}</p>" for found in feature.findings)
+    sentences = [sign.sentence for sign in signs] + [one.sentence for one in feature.findings]
+    said = "".join(f"<p>{text(sentence)}</p>" for sentence in dict.fromkeys(sentences))
     note = f'<p class="soft">{text(feature.note)}</p>' if feature.note else ""
     return (
         f'<details class="f"{" open" if opened else ""}><summary><span>{name_of(feature.feature)}'

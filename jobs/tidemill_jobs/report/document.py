@@ -3,9 +3,9 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
-from tidemill_jobs.drift import Comparison, FeatureDrift
+from tidemill_jobs.drift import Comparison, FeatureDrift, Triage
 from tidemill_jobs.page import facts, page, text
 from tidemill_jobs.profile import Profile
 from tidemill_jobs.report import pictures, words
@@ -32,6 +32,7 @@ class _Report:
     baseline: Profile
     current: Profile
     comparison: Comparison
+    triage: Triage
     history: Sequence[Past]
 
 
@@ -41,7 +42,7 @@ def to_html(
     current: Profile,
     comparison: Comparison,
     *,
-    triage: Any,
+    triage: Triage,
     history: Sequence[Past] = (),
 ) -> str:
     """
@@ -52,17 +53,18 @@ def to_html(
         baseline: The profile of what the version learned from, and answered then.
         current: The window's.
         comparison: Of the two.
-        triage: What the comparison means: `kind`, `reason` and `signs`.
+        triage: What the comparison means.
         history: Windows before this one, in any order.
     """
-    report = _Report(look, baseline, current, comparison, in_order(history, look, comparison))
+    past = in_order(history, look, comparison)
+    report = _Report(look, baseline, current, comparison, triage, past)
     title = words.title_of(look)
     worst = sorted(comparison.features, key=_rank)
     shown = [one for one in worst if _is_open(one, look)][:OPEN] or worst[:FEW]
     rest = [one for one in worst if one not in shown]
     body = (
         f"<h1>{text(title)}</h1>",
-        _lead(report, triage),
+        _lead(report),
         _about(report),
         _helped(report),
         _over_time(report),
@@ -84,12 +86,11 @@ def _is_open(feature: FeatureDrift, look: Look) -> bool:
     return bool(feature.findings) or is_close(feature, look.clears_below)
 
 
-def _lead(report: _Report, triage: Any) -> str:
-    look = report.look
-    signs = "".join(
-        f"<li>{name_of(sign.feature)}: {text(sign.sentence)}</li>" for sign in triage.signs[:SIGNS]
-    )
-    more = len(triage.signs) - SIGNS
+def _lead(report: _Report) -> str:
+    look, triage = report.look, report.triage
+    broken = [sign for sign in triage.signs if sign.broken]
+    signs = "".join(f"<li>{text(sign.sentence)}</li>" for sign in broken[:SIGNS])
+    more = len(broken) - SIGNS
     signs += f'<li class="soft">and {more:,} more</li>' if more > 0 else ""
     said = (
         ("What was found", _said(words.found(look))),
@@ -217,6 +218,7 @@ def _card(report: _Report, feature: FeatureDrift, *, opened: bool) -> str:
         feature,
         report.baseline,
         report.current,
+        signs=[sign for sign in report.triage.signs if sign.feature == feature.feature],
         clears_below=report.look.clears_below,
         opened=opened,
     )

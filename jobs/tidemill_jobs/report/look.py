@@ -6,7 +6,9 @@ from typing import Literal, Self
 
 from tidemill_jobs.drift import Comparison
 
-Verdict = Literal["no_traffic", "too_few_rows", "same", "suspected", "drifted", "held", "found"]
+Verdict = Literal[
+    "no_baseline", "no_traffic", "too_few_rows", "same", "suspected", "drifted", "held", "found"
+]
 Kind = Literal["shift", "broken_upstream"]
 
 

@@ -15,6 +15,7 @@ TITLES = {
     "same": "no drift",
     "too_few_rows": "too little traffic to say",
     "no_traffic": "no traffic",
+    "no_baseline": "no baseline to compare with",
 }
 _BROKEN = "the data upstream looks broken"
 
@@ -47,6 +48,7 @@ def next_step(look: Look) -> str:
         ),
         "no_traffic": "Nothing. If the endpoint should have been asked, look at who asks it.",
         "too_few_rows": "Nothing; the next window is looked at when it is over.",
+        "no_baseline": "Drift is looked for as soon as a version with a baseline is in service.",
         "same": "Nothing needs to be done.",
     }[look.verdict]
 

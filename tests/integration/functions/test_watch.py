@@ -12,7 +12,7 @@ from tidemill.times import iso
 from ...stack import ARNS, LAKE, REFS
 from ..cloud import client
 from .scenes import MODEL, NAME, REF
-from .traffic import HOUR, capture, document, look, rows, serve, written
+from .traffic import HOUR, capture, document, hour, look, rows, serve, written
 
 FIRED = {**MODEL, "at": "2026-11-20T10:02:00Z"}
 DRIFT = {"minimum_rows": 500, "windows": 2, "of": 3, "cooldown_seconds": 0, "per_week": 100}
@@ -26,14 +26,6 @@ def watched(cloud, make_spec):
     return cloud
 
 
-def hour(cloud, some, **how):
-    """Have an hour pass with that traffic in it; then the scheduled look; return what it says."""
-    if some:
-        capture(cloud, some, at=cloud.now + 600, **how)
-    cloud.now += HOUR
-    return look(cloud, f"w-{cloud.now:.0f}", asked=False)
-
-
 # ── windows and their verdicts ───────────────────────────────────────────────
 
 
@@ -43,8 +35,8 @@ def test_traffic_like_the_baseline_is_the_same(watched):
     assert said == {"verdict": "same", "reason": "600 rows; no feature drifted", "drifted": []}
     window = f"windows/{iso(begin)}"
     assert written(window) == [
-        "/comparison.json", "/constraint_violations.json", "/profile.json.gz", "/statistics.json",
-        "/traffic.json", "/triage.json",
+        "/comparison.json", "/constraint_violations.json", "/profile.json.gz", "/report.html",
+        "/statistics.json", "/traffic.json", "/triage.json",
     ]  # fmt: skip
     assert document(f"{window}/constraint_violations.json") == {"violations": []}
     assert document(f"{window}/statistics.json")["dataset"] == {"item_count": 600}

@@ -46,6 +46,14 @@ def rows(count=600, *, seed=1, shift=0.0, gaps=0.0, carriers=("AA", "UA")):
     ]
 
 
+def moved(count=600, *, seed=1):
+    """Return rows of a changed world; were all moved by as much, the data would look broken."""
+    chance = random.Random(seed)
+    far = [round(400 + chance.expovariate(1 / 300), 2) for _ in range(count)]
+    same = rows(count, seed=seed)
+    return [{**row, "distance": one} for row, one in zip(same, far, strict=True)]
+
+
 def serve(cloud, *, version=1, baseline=True, since=None, carriers=("AA", "UA")):
     """Put a version in service, with its archive and its baseline."""
     key = f"models/{REF}/run-{version}/model.tar.gz"
@@ -131,6 +139,14 @@ def look(cloud, watch="a-1", *, asked=True):
     return cloud.invoke("conclude_watch", {**document, "plan": planned["plan"]})
 
 
+def hour(cloud, some, **how):
+    """Have an hour pass with that traffic in it; then the scheduled look; return what it says."""
+    if some:
+        capture(cloud, some, at=cloud.now + 600, **how)
+    cloud.now += HOUR
+    return look(cloud, f"w-{cloud.now:.0f}", asked=False)
+
+
 def written(prefix):
     """Return the keys below `watch/<model>/<prefix>`, without that."""
     root = f"watch/{REF}/{prefix}"
@@ -142,3 +158,10 @@ def document(name):
     """Return the JSON document at `watch/<model>/<name>`."""
     body = client("s3").get_object(Bucket=LAKE, Key=f"watch/{REF}/{name}")["Body"].read()
     return json.loads(body)
+
+
+def page(window):
+    """Return the report of the window that starts then (ISO 8601)."""
+    answer = client("s3").get_object(Bucket=LAKE, Key=f"watch/{REF}/windows/{window}/report.html")
+    assert answer["ContentType"] == "text/html; charset=utf-8"
+    return answer["Body"].read().decode()

@@ -2,7 +2,6 @@
 
 import re
 from dataclasses import replace
-from types import SimpleNamespace
 
 import numpy as np
 import polars as pl
@@ -10,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tidemill_jobs.drift import DriftSettings, compare
+from tidemill_jobs.drift import DriftSettings, Sign, Triage, compare
 from tidemill_jobs.profile import Profile, Profiler
 from tidemill_jobs.report import Earlier, Look, Past, to_html
 from tidemill_jobs.report.figures import moment, number, share
@@ -19,8 +18,8 @@ from .html_page import Page
 
 ROWS, HOUR = 3_000, 3_600.0
 START = 1_790_000_000 // HOUR * HOUR
-SHIFT = SimpleNamespace(kind="shift", reason="Values moved as a season moves them.", signs=())
-NONE = SimpleNamespace(kind="none", reason="Nothing was found.", signs=())
+SHIFT = Triage("shift", (), "Values moved as a season moves them.")
+NONE = Triage("none", (), "Nothing was found.")
 
 
 PLANS = [0.6, 0.3, 0.1], [0.1, 0.3, 0.6]
@@ -115,17 +114,18 @@ def test_every_verdict_has_its_words(change, said):
 
 
 def test_signs_are_told_with_their_features():
-    signs = tuple(
-        SimpleNamespace(sign="nulls", feature=f"c{n}", sentence=f"{n} % are missing")
-        for n in range(20)
-    )
-    broken = SimpleNamespace(kind="broken_upstream", reason="c0 lost its values.", signs=signs)
+    signs = tuple(Sign("nulls", f"c{n}", f"{n} % of c{n} are missing.") for n in range(20))
+    moved = Sign("covariate", "fare", "'fare' moved: its median went up.")
+    broken = Triage("broken_upstream", (*signs, moved), "c0 lost its values.")
     seen = Page(report(triage=broken)).text
 
     assert "c0 lost its values." in seen
-    assert "11 % are missing" in seen
-    assert "12 % are missing" not in seen
+    assert "11 % of c11 are missing." in seen
+    assert "12 % of c12 are missing." not in seen
     assert "and 8 more" in seen
+    lead, cards = seen.split("What happens next")
+    assert moved.sentence not in lead, "the first lines tell what is broken"
+    assert moved.sentence in cards, "and each feature what became of it"
 
 
 def test_how_sure_tells_what_chance_can_do():
@@ -272,8 +272,7 @@ def test_whatever_columns_and_categories_are_called_the_page_stays_whole(names, 
     first, second = (name.encode("utf-8", "replace").decode() for name in names)
     frame = {first: values, f"{second}_": np.arange(600.0)}
     before = profile({**frame, f"{second}_": np.arange(600.0) + 400})
-    sign = SimpleNamespace(sign="spelling", feature=first, sentence=value)
-    triage = SimpleNamespace(kind="broken_upstream", reason=value, signs=(sign,))
+    triage = Triage("broken_upstream", (Sign("spelling", first, value),), value)
     look = replace(LOOK, reason=value or "x", unread={value: 1})
 
     history = [past(1, {first: 0.4})]
@@ -286,7 +285,7 @@ def test_whatever_columns_and_categories_are_called_the_page_stays_whole(names, 
     assert set(page.tags) <= plain
     assert page.tags.count("h1") == 1
     assert not [name for name, _ in page.attributes if name.startswith("on")]
-    assert not [char for char in html if not char.isprintable() and char != "\n"]
+    assert not [char for char in html if not char.isprintable() and char not in "\n\t"]
     html.encode()
 
 

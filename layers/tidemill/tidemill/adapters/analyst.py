@@ -62,6 +62,24 @@ class Analyst(Protocol):
             The fields of `WindowSeen`; *features* as a list of the fields of `FeatureSeen`.
         """
 
+    def report(
+        self,
+        look: Mapping[str, Any],
+        baseline: bytes,
+        documents: Mapping[str, bytes],
+        past: Mapping[float, str],
+    ) -> bytes:
+        """
+        Return the page of a window that was compared, HTML.
+
+        Args:
+            look: What was decided: the fields of `tidemill_jobs.report.Look` but for what could not
+                be read.
+            baseline: The version's profile.
+            documents: The window's, as `look_at` returned them.
+            past: The comparisons of windows before it, by their start (seconds since 1970).
+        """
+
 
 def seen_of(said: Mapping[str, Any]) -> WindowSeen:
     """Return what an analyst said of a window."""

@@ -12,6 +12,7 @@ from tidemill.adapters.ledger import Entry
 from tidemill.adapters.stores import Stores
 from tidemill.adapters.traffic import Profiled, Traffic, window_prefix
 from tidemill.adapters.watch_metrics import WatchMetrics
+from tidemill.adapters.watch_reports import WatchReports
 from tidemill.adapters.watches import Watched, without
 from tidemill.contracts.domain_events import DriftFound, UpstreamBroken
 from tidemill.contracts.watch import ConcludeWatch
@@ -94,6 +95,7 @@ class Looking:
         self._metrics = metrics
         self._analyst = analyst
         self._traffic = Traffic(lake, bucket)
+        self._reports = WatchReports(stores, lake, analyst, bucket=bucket)
         self._bucket = bucket
 
     def conclude(self, request: ConcludeWatch, now: float) -> Decision:
@@ -125,6 +127,8 @@ class Looking:
         )
         if work.decision is None:
             raise RuntimeError("a watch was changed without a decision")
+        if work.baseline is not None and after.version == look.version:
+            self._reports.write(work.spec, after, work.baseline, work.now, work.decision)
         return work.decision
 
     def _concluded(

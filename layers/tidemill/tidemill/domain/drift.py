@@ -300,7 +300,7 @@ def _tell(
         "of": len(last),
         "threshold": settings.threshold,
     }
-    held = _held(kind, settings, told, now)
+    held = held_back(kind, settings, told, now)
     if held is not None:
         why, until = held
         reason = f"{reason}; {why}; this is told at {iso(until)} if it lasts"
@@ -310,10 +310,14 @@ def _tell(
     return Decision("found", reason, {**facts, "finding": identity}, finding=finding)
 
 
-def _held(
+def held_back(
     kind: Kind, settings: Drift, told: Sequence[Told], now: float
 ) -> tuple[str, float] | None:
-    """Return what keeps a finding from being told, and until when; each kind has its own pace."""
+    """
+    Return why a finding of a kind would not be told at *now*, and until when; None when it would.
+
+    Each kind has its own pace. Times are in seconds since 1970.
+    """
     times = sorted(one.at for one in told if one.kind == kind)
     reasons: list[tuple[float, str]] = []
     if times and times[-1] + settings.cooldown_seconds > now:
