@@ -14,6 +14,7 @@ from typing import Any, Final, Self
 
 import polars as pl
 
+from tidemill_jobs import schema
 from tidemill_jobs.container import find, read_document
 from tidemill_jobs.drift.findings import DriftSettings
 from tidemill_jobs.errors import JobError
@@ -87,6 +88,31 @@ def of_inputs(profile: Profile, features: Features, watch: Mapping[str, Any]) ->
     settings = DriftSettings.of(watch.get("drift", {}))
     monitoring = monitoring_config(settings, emits_metrics=watch.get("metrics") != "none")
     return Baseline(replace(profile, columns=columns), monitoring)
+
+
+def as_asked(
+    raw: pl.DataFrame, typed: pl.DataFrame, kinds: Mapping[str, str], chosen: pl.Series
+) -> pl.DataFrame:
+    """
+    Return the input columns as they are profiled: values as the user's cells say them.
+
+    Numbers, booleans and times have been read from the cells already, and reading them again would
+    double what a profile costs. Of what is neither (text, and what will be hashed) it is the cells.
+
+    Args:
+        raw: The rows in the user's own cells.
+        typed: The same rows, by `schema.typed`.
+        kinds: What each input is; any other word stands for its cells.
+        chosen: Which rows, as booleans.
+    """
+    columns = []
+    for name, kind in kinds.items():
+        read = kind in ("number", "boolean", "time")
+        column = (typed if read else raw)[name].filter(chosen)
+        if kind == "time":
+            column = (column * schema.MICROSECONDS).cast(pl.Datetime("us"))
+        columns.append(column)
+    return pl.DataFrame(columns)
 
 
 def prediction_feature(names: Collection[str]) -> str:

@@ -112,7 +112,7 @@ class _Rows:
     """
     What the second pass found; the typed rows wait on disk.
 
-    *training* is given the training rows' inputs, in the user's own cells.
+    *training* is given the training rows' inputs, as an endpoint is asked them.
     """
 
     training: Profiler
@@ -145,8 +145,8 @@ def _type_rows(found: Survey, spec: Spec, key: bytes | None = None) -> _Rows:
         known = typed[spec.target].is_not_null()
         rows.without_target += typed.height - int(known.sum())
         of_training = known & pl.Series(splits == split.TRAIN)
-        inputs = raw.frame.filter(of_training).select(list(kinds))
-        rows.training.add(redact_frame(inputs, redaction))
+        asked = baseline.as_asked(raw.frame, typed, {**kinds, **redaction.rules}, of_training)
+        rows.training.add(redact_frame(asked, redaction))
         test = np.flatnonzero(known.to_numpy() & (splits == split.TEST))
         rows.candidates = heapq.nsmallest(
             SMOKE_ROWS, rows.candidates + _smoke_rows(found, raw.frame, typed, hashes, test)

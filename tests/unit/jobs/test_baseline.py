@@ -7,13 +7,14 @@ from types import SimpleNamespace
 import polars as pl
 import pytest
 
-from tidemill_jobs import baseline
+from tidemill_jobs import baseline, schema
 from tidemill_jobs.baseline import Baseline, prediction_feature
 from tidemill_jobs.drift.findings import DriftSettings
 from tidemill_jobs.errors import JobError
 from tidemill_jobs.features import Features
 from tidemill_jobs.monitor import monitoring_config
 from tidemill_jobs.profile import Profiler
+from tidemill_jobs.reader import RawFile
 
 WATCH = {"drift": {"distance": "simple", "threshold": 0.2}, "metrics": "none"}
 
@@ -92,6 +93,29 @@ def test_the_format_of_the_uploads_does_not_matter(run_prepare, made, flights):
             assert other.columns[name].kind == column.kind
             assert other.columns[name].missing == column.missing
             assert other.columns[name].categories == column.categories
+
+
+def test_what_was_read_from_the_cells_says_the_same_as_the_cells():
+    kinds = {"wind": "number", "left": "time", "night": "boolean", "zip": "category"}
+    frame = pl.DataFrame(
+        {
+            "wind": ["1", "1.0", " 2.50", "1e3", "0.1", "NA", None, "-0.0", "16777217", "-7"],
+            "left": ["2026-01-01", "2026-01-01T00:00Z", "2026-01-01T02:00+02:00", *[None] * 7],
+            "night": ["true", "True", "FALSE", None, " true", "NA", None, "true", "false", "N/A"],
+            "zip": ["10115", "010", "NA", "None", "true", "a ", None, "1.0", "1", "2026-01-01"],
+        }
+    )
+    cells, values = Profiler(kinds), Profiler(kinds)
+    cells.add(frame)
+    typed = schema.typed(RawFile(frame, str, typed=False), kinds)
+    values.add(baseline.as_asked(frame, typed, kinds, pl.Series([True] * frame.height)))
+
+    for name, column in cells.profile().columns.items():
+        other = values.profile().columns[name]
+        assert (other.missing, other.kinds, other.categories) == (
+            column.missing, column.kinds, column.categories,
+        ), name  # fmt: skip
+        assert not column.numbers or other.numbers.std_dev == pytest.approx(column.numbers.std_dev)
 
 
 def test_rows_without_a_target_are_no_training_rows(run_prepare, made, flights):
