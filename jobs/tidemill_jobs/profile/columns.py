@@ -3,6 +3,10 @@ What a column holds: exact statistics that merge, so that files can be read one 
 
 `merge` gives for two parts what one pass over both would give. The words are Model Monitor's
 (`num_present`, `std_dev`, `inferred_type`, …), as in statistics.json.
+
+This is the short list of summary.json, of all rows as they were typed for training. The engine
+beside it (`profiler.py`) makes the baseline, of the training rows only and as redacted: neither can
+be had from the other, and sketching all rows for ten numbers a column would cost as much again.
 """
 
 import math
