@@ -53,7 +53,7 @@ def main(arguments: Sequence[str]) -> int:
 
 def _joins(part: Path, predictions: Sequence[Path]) -> dict[str, Any]:
     """Return how many labels name one of these predictions."""
-    made = [as_predictions(pl.read_parquet(path)) for path in predictions]
+    made = [as_predictions(pl.read_parquet(path)).select(*PREDICTIONS) for path in predictions]
     joined = join(pl.concat([empty(PREDICTIONS), *made]), pl.read_parquet(part))
     names = ("predictions", "joined", "unknown", "no_row", "replaced", "corrected")
     return {name: getattr(joined, name) for name in names}

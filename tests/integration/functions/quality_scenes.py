@@ -62,7 +62,9 @@ def predict(hour, rows=4, part="p1", since=SINCE):
     start = since + hour * HOUR
     made = [(f"h{hour}-{n}", None, 0, start + n, "1", 0.9) for n in range(rows)]
     buffer = io.BytesIO()
-    pl.DataFrame(made, schema=PREDICTIONS, orient="row").write_parquet(buffer)
+    shares = pl.lit(None, pl.List(pl.Float64)).alias("probabilities")  # of many classes only
+    frame = pl.DataFrame(made, schema=PREDICTIONS, orient="row").with_columns(shares)
+    frame.write_parquet(buffer)
     key = f"watch/{REF}/predictions/{iso(start)}/{part}.parquet"
     client("s3").put_object(Bucket=LAKE, Key=key, Body=buffer.getvalue())
 
