@@ -7,14 +7,14 @@ only.
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import reduce
 from typing import Any
 
 from tidemill_jobs.capture.tally import Tally
 from tidemill_jobs.drift import FILE_NAME as COMPARISON
-from tidemill_jobs.drift import Comparison, DriftSettings, Triage, compare, triage
+from tidemill_jobs.drift import Comparison, ComparisonError, DriftSettings, Triage, compare, triage
 from tidemill_jobs.drift.signs import TRIAGE_FILE_NAME as TRIAGE
 from tidemill_jobs.monitor import statistics, to_text, violations
 from tidemill_jobs.profile import FILE_NAME as PROFILE
@@ -103,11 +103,18 @@ def report(
         Profile.loads(documents[PROFILE]),
         Comparison.parse(json.loads(documents[COMPARISON])),
         triage=Triage.parse(json.loads(documents[TRIAGE])),
-        history=[
-            Past.of(start, Comparison.parse(json.loads(text))) for start, text in past.items()
-        ],
+        history=list(_readable(past)),
     )
     return page.encode()
+
+
+def _readable(past: Mapping[float, str]) -> Iterator[Past]:
+    """Yield what windows were; one that another release compared is left out of the picture."""
+    for start, text in past.items():
+        try:
+            yield Past.of(start, Comparison.parse(json.loads(text)))
+        except (ComparisonError, ValueError):
+            continue
 
 
 def settings_of(watch: Mapping[str, Any], baseline: Profile, current: Profile) -> DriftSettings:

@@ -5,6 +5,8 @@ import pytest
 from tidemill.adapters.ledger import Entry
 from tidemill.times import iso
 
+from ...stack import LAKE
+from ..cloud import client
 from .scenes import MODEL, REF, queued
 from .traffic import HOUR, capture, hour, moved, page, rows, serve, written
 
@@ -101,6 +103,17 @@ def test_lines_that_could_not_be_read_are_on_the_page(watched):
     hour(watched, rows())
 
     assert "1 captured line" in newest(watched)
+
+
+def test_a_window_that_another_release_compared_is_left_out_of_the_course(watched):
+    begin = watched.now
+    hour(watched, rows())
+    key = f"watch/{REF}/windows/{iso(begin)}/comparison.json"
+    client("s3").put_object(Bucket=LAKE, Key=key, Body=b'{"version": 99}')
+    hour(watched, rows())
+
+    assert "flights/delay: no drift" in newest(watched)
+    assert "From window to window" not in newest(watched)
 
 
 def test_a_version_trained_for_a_finding_is_held_against_it(watched):
