@@ -46,6 +46,7 @@ align-items:center;padding:.15rem 0;overflow-wrap:anywhere}
 .bars>div,.pairs>div{grid-template-columns:1fr auto}
 .bars>div svg,.pairs>div svg{grid-column:1/-1;grid-row:2}}
 @media print{body{max-width:none;padding:0;font-size:.85rem}.lead,.f{break-inside:avoid}
+h2,.legend{break-after:avoid}
 details::details-content{content-visibility:visible;display:block}.rest{display:none}
 *{print-color-adjust:exact;-webkit-print-color-adjust:exact}}
 """
