@@ -94,6 +94,10 @@ deploy: build  ## put the stack on the local cloud that `tidemill up` started
 demo: install .tools/data/.installed  ## the whole loop on real data, on this machine; leaves the local cloud running
 	@$(BIN)/python examples/flights/demo.py --port $(PORT)
 
+.PHONY: demo-drift
+demo-drift: install .tools/data/.installed  ## nine months of flights, watched for drift: about half an hour; leaves the local cloud running
+	@$(BIN)/python examples/flights/drift_demo.py --port $(PORT)
+
 .PHONY: down
 down:  ## stop the local cloud
 	@test ! -x $(BIN)/tidemill || $(BIN)/tidemill down || test $$? -eq 3  # 3: none was running
