@@ -5,7 +5,7 @@ import pytest
 
 from tidemill.names import LIMIT, aws_name
 from tidemill.spec.compile import compile_spec
-from tidemill.spec.compiled import Capture, Quality, Spec, Watch
+from tidemill.spec.compiled import Capture, Quality, Serverless, Spec, Watch
 from tidemill.spec.errors import SpecError
 from tidemill.spec.fields import NAME_LIMIT
 from tidemill.spec.metrics import METRICS, UNBOUNDED
@@ -98,6 +98,13 @@ def test_the_watch_is_compiled(full):
     assert watch.quality == Quality("accuracy", "maximize", 0.6, 50)
 
 
+def test_an_endpoint_may_have_no_machines():
+    deploy = compile_spec(f"{HEAD}{DATA}{TRAIN}deploy: {{serverless: {{}}}}\n").deploy
+
+    assert deploy.serverless == Serverless(memory_mb=2_048, max_concurrency=5)
+    assert compile_spec(f"{HEAD}{DATA}{TRAIN}").deploy.serverless is None
+
+
 def test_live_predictions_are_judged_as_versions_are_unless_the_spec_says_otherwise():
     assert compile_spec(f"{HEAD}{DATA}{TRAIN}").watch == Watch()
     watched = f"{HEAD}{DATA}{TRAIN}watch: {{quality: {{floor: 0.7}}}}\n"
@@ -163,6 +170,13 @@ def test_a_schedule_is_one_of_eventbridge_schedulers(written):
         ("triggers: {alarms: [a, a]}", "triggers.alarms names 'a' twice; remove one"),
         ("triggers: {alarms: ['']}", "triggers.alarms[0] is empty; write a name"),
         ("triggers: {on_change: 1}", "triggers.on_change is 1; write true or false"),
+        ("deploy: {serverless: {memory_mb: 1000}}", "deploy.serverless.memory_mb is 1000; it mu"),
+        ("deploy: {serverless: {memory_mb: 1500}}", "deploy.serverless.memory_mb is 1500; it mu"),
+        (
+            "deploy: {serverless: {max_concurency: 1}}",
+            "unknown key 'max_concurency' under deploy.",
+        ),
+        ("deploy: {count: 2, serverless: {}}", "deploy.serverless has no machines to count; rem"),
         ("watch: {every: 5s}", "watch.every is shorter than a minute, Scheduler's step; write"),
         ("watch: {evry: 5m}", "unknown key 'evry' under watch; did you mean 'every'?"),
         ("watch: {capture: {percent: 101}}", "watch.capture.percent is 101; it must be at most"),

@@ -270,11 +270,26 @@ class Triggers(Section):
         return value
 
 
+class Serverless(Section):
+    """An endpoint without machines of its own."""
+
+    memory_mb: Annotated[int, Field(ge=1_024, le=6_144, multiple_of=1_024)] = 2_048
+    max_concurrency: Annotated[int, Field(ge=1, le=200)] = 5
+
+
 class Deploy(Section):
-    """The endpoint's machines."""
+    """The endpoint's machines, or what a serverless one may use."""
 
     instance: Annotated[str, instance_type(instances.HOSTING, "endpoints")] = "ml.m5.large"
     count: Annotated[int, Field(ge=1, le=100)] = 1
+    serverless: Serverless | None = None
+
+    @field_validator("serverless")
+    @classmethod
+    def _stands_alone(cls, value: Serverless | None, info: ValidationInfo) -> Serverless | None:
+        if value is not None and info.data.get("count", 1) > 1:
+            raise refusal("has no machines to count; remove deploy.count")
+        return value
 
 
 class Authored(Section):

@@ -89,7 +89,11 @@ def _compiled(spec: Authored) -> compiled.Spec:
             minimum=float(minimum) + 0.0,  # -0.0 would be another digest
         ),
         approve=compiled.Approve(mode=spec.approve),
-        deploy=compiled.Deploy(instance=spec.deploy.instance, count=spec.deploy.count),
+        deploy=compiled.Deploy(
+            instance=spec.deploy.instance,
+            count=spec.deploy.count,
+            serverless=_serverless(spec.deploy.serverless),
+        ),
         check=_check(spec.check),
         triggers=_triggers(spec.triggers),
         watch=_watch(spec.watch, problem, metric),
@@ -126,6 +130,14 @@ def _triggers(triggers: authored.Triggers) -> compiled.Triggers:
         schedule=tuple(triggers.schedule),
         alarms=tuple(sorted(triggers.alarms)),
         on_change=triggers.on_change,
+    )
+
+
+def _serverless(serverless: authored.Serverless | None) -> compiled.Serverless | None:
+    if serverless is None:
+        return None
+    return compiled.Serverless(
+        memory_mb=serverless.memory_mb, max_concurrency=serverless.max_concurrency
     )
 
 
@@ -272,6 +284,7 @@ _SECTIONS: tuple[Path, ...] = (
     ("train", "compute"),
     ("evaluate",),
     ("deploy",),
+    ("deploy", "serverless"),
     ("check",),
     ("triggers",),
     ("watch",),
@@ -325,6 +338,9 @@ _SENTENCES: dict[str, Callable[[str, Any, Mapping[str, Any]], str]] = {
     "greater_than": _bounded("more than", "gt"),
     "greater_than_equal": _bounded("at least", "ge"),
     "less_than_equal": _bounded("at most", "le"),
+    "multiple_of": lambda text, value, context: (
+        f"is {text or value}; it must be a multiple of {context['multiple_of']:,}"
+    ),
     "list_type": lambda *_: "takes a list; write it in brackets, as [first, second]",
     "bool_type": lambda text, value, _: _not_number(text, value, "true or false"),
     "dict_type": lambda *_: "takes keys of its own; write them on the lines below, indented",
