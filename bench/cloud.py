@@ -35,11 +35,15 @@ class Workspace:
     Args:
         directory: Empty; whoever made it removes it.
         quick: Take few samples: shows that the bench works, and gives no figures to be quoted.
+        storm: How many uploads come in a storm, over how many models; None for the usual.
     """
 
-    def __init__(self, directory: Path, *, quick: bool = False) -> None:
+    def __init__(
+        self, directory: Path, *, quick: bool = False, storm: tuple[int, int] | None = None
+    ) -> None:
         self.directory = directory
         self.quick = quick
+        self.storm = storm
 
     @cached_property
     def built(self) -> Path:

@@ -159,7 +159,8 @@ def _plain(node: Any) -> Any:
 def half_read_units(action: str, request: dict[str, Any]) -> int:
     """Return the read units, in halves, as if nothing read at once were larger than 4 KB."""
     if action == "BatchGetItem":
-        return sum(len(asked["Keys"]) for asked in request["RequestItems"].values())
+        asked = request["RequestItems"].values()
+        return sum(len(each["Keys"]) * (2 if each.get("ConsistentRead") else 1) for each in asked)
     if action in ("GetItem", "Query"):
         return 2 if request.get("ConsistentRead") else 1
     return 0

@@ -56,6 +56,7 @@ def main() -> int:
     parser.add_argument("--only", action="append", choices=BENCHES, help="may be given repeatedly")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all samples there, too")
     parser.add_argument("--quick", action="store_true", help="few samples: does the bench work?")
+    parser.add_argument("--storm", type=size, metavar="UPLOADSxMODELS", help="a storm of that size")
     chosen = parser.parse_args()
     names = chosen.only or [name for name in BENCHES if name not in BY_NAME_ONLY]
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that what was started is stopped
@@ -65,7 +66,7 @@ def main() -> int:
     for name in names:
         began, load = time.monotonic(), os.getloadavg()[0]
         try:
-            result = bench(name, quick=chosen.quick)
+            result = bench(name, quick=chosen.quick, storm=chosen.storm)
         except (BenchError, BotoCoreError, ClientError) as error:
             print(f"\nThe bench {name} could not be run: {error}", file=sys.stderr)
             failed.append(name)
@@ -81,10 +82,16 @@ def main() -> int:
     return 1 if failed else 0
 
 
-def bench(name: str, *, quick: bool) -> Result:
+def bench(name: str, *, quick: bool, storm: tuple[int, int] | None = None) -> Result:
     """Run one bench in a folder that is gone afterwards."""
     with tempfile.TemporaryDirectory(prefix="tidemill-bench-") as directory:
-        return BENCHES[name](Workspace(Path(directory), quick=quick))
+        return BENCHES[name](Workspace(Path(directory), quick=quick, storm=storm))
+
+
+def size(text: str) -> tuple[int, int]:
+    """Read `4000x4`: how many uploads come, over how many models."""
+    uploads, _, models = text.partition("x")
+    return int(uploads), int(models)
 
 
 def machine() -> dict[str, Any]:

@@ -6,6 +6,7 @@ import pytest
 
 from tidemill.adapters.conclusions import Conclusions
 from tidemill.adapters.ledger import Ledger
+from tidemill.adapters.state import State
 from tidemill.errors import NotFoundError
 
 from ...stack import ARTIFACTS, LAKE
@@ -186,16 +187,24 @@ def test_what_a_check_has_nothing_to_say_of_is_one_entry_for_all(cloud, spec):
     assert {each.split()[0] for each in entry["facts"]["passed"]} == {each.id for each in trained}
 
 
-def test_large_deliveries_pass_in_several_entries(cloud, spec, monkeypatch, load_function):
+def test_large_deliveries_pass_in_several_entries(cloud, spec, monkeypatch):
     """As the first is written, so much is done: whoever comes after goes on there."""
     conclusions = vars(sys.modules[Conclusions.__module__])
     monkeypatch.setitem(conclusions, "CHUNK", 2)
     monkeypatch.setitem(conclusions, "MOST_PASSES", 3)
     cloud.apply(spec)
     document = read(cloud, deliver(cloud, {f"{n}.csv": rows(300 + n) for n in range(5)}))
-    calls = cloud.invoke("conclude_check", document), cloud.calls
-    assert calls[0]["rows"] == 1510
+    assert cloud.invoke("conclude_check", document)["rows"] == 1510
     assert sorted(e["facts"]["uploads"] for e in cloud.entries(REF, "check")) == [1, 2, 2]
+
+
+def test_copies_are_found_across_all_of_a_large_delivery(cloud, spec, monkeypatch):
+    """Though State may not show yet what was written of those before."""
+    monkeypatch.setitem(vars(sys.modules[Conclusions.__module__]), "CHUNK", 1)
+    monkeypatch.setattr(State, "get_many", lambda *_, **__: {})
+    cloud.apply(spec)
+    answer, _ = check(cloud, {"a.csv": rows(), "b.csv": rows(9), "copy.csv": rows()})
+    assert (answer["accepted"], answer["copies"], answer["rows"]) == (2, 1, 309)
 
 
 def test_an_attempt_beside_another_names_no_upload_twice(cloud, spec):

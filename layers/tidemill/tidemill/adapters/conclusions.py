@@ -131,8 +131,9 @@ class Conclusions:
     ) -> None:
         """Write what is to be said of each upload; of those that pass it is said together."""
         ledger, passed = self._stores.ledger, list[Pass]()
+        firsts: dict[str, str] = {}  # by content: the key that had it first
         while some := list(islice(judged, CHUNK)):
-            passed += self._record(checked, some, tally)
+            passed += self._record(checked, some, firsts, tally)
             if len(passed) > MOST_PASSES - CHUNK:
                 let_pass(ledger, checked.ref, checked.id, passed, checked.now)
                 passed = []
@@ -165,7 +166,11 @@ class Conclusions:
         return *self._rules.infer(spec.to_json(), facts), (delivery,)
 
     def _record(
-        self, checked: _Delivery, found: Sequence[tuple[Read, Judged]], tally: Tally
+        self,
+        checked: _Delivery,
+        found: Sequence[tuple[Read, Judged]],
+        firsts: dict[str, str],
+        tally: Tally,
     ) -> list[Pass]:
         """
         Write the verdicts of some uploads; what a quarantined one needs is done before.
@@ -176,7 +181,8 @@ class Conclusions:
         Returns:
             Those of which nothing is to be said but that they are accepted.
         """
-        copies = self._copies(checked.ref, [(read.item, judged) for read, judged in found])
+        items = [(read.item, judged) for read, judged in found]
+        copies = self._copies(checked.ref, items, firsts)
         contents = (
             _content(read.item, judged, copies.get(read.item.identity)) for read, judged in found
         )
@@ -218,24 +224,25 @@ class Conclusions:
         self._stores.ledger.append(replace(entry, facts=facts))
 
     def _copies(
-        self, ref: str, found: Sequence[tuple[ObjectVersion, Judged]]
+        self, ref: str, found: Sequence[tuple[ObjectVersion, Judged]], firsts: dict[str, str]
     ) -> dict[tuple[str, str, str], str]:
         """
-        Return, for uploads with the bytes of another key, that key.
+        Return, for uploads with the bytes of another key, that key; add to *firsts* who has what.
 
         Who had the bytes first is looked up in State; if it was replaced since, it does not count.
+        What State is a moment behind with is in *firsts*, or another check's that ends just now:
+        then both count as new, and datasets still take one of them.
         """
         usable = [(item, j) for item, j in found if j.verdict != "quarantine" and j.sha256]
-        names = sorted({CONTENT + judged.sha256 for _, judged in usable})
-        stored = self._stores.state.get_many(ref, names)
-        holders: dict[str, str] = {}
+        names = sorted({CONTENT + judged.sha256 for _, judged in usable} - firsts.keys())
+        stored = self._stores.state.get_many(ref, names, consistent=False)
         for name, content in stored.items():
             newest = self._stores.ledger.newest_accepted(ref, content["key"])
             if newest is not None and newest.version_id == content["version_id"]:
-                holders[name] = content["key"]
+                firsts[name] = content["key"]
         copies: dict[tuple[str, str, str], str] = {}
         for item, judged in usable:
-            key = holders.setdefault(CONTENT + judged.sha256, item.key)
+            key = firsts.setdefault(CONTENT + judged.sha256, item.key)
             if key != item.key:
                 copies[item.identity] = key
         return copies

@@ -51,13 +51,19 @@ class State:
         )
         return unmarshal(answer["Item"]) if "Item" in answer else None
 
-    def get_many(self, owner: str, facts: Sequence[str]) -> dict[str, dict[str, Any]]:
-        """Return at most 100 items by their facts; those that are not there are left out."""
+    def get_many(
+        self, owner: str, facts: Sequence[str], *, consistent: bool = True
+    ) -> dict[str, dict[str, Any]]:
+        """
+        Return at most 100 items by their facts; those that are not there are left out.
+
+        Half as dear when not *consistent*: then it may be a moment behind.
+        """
         wanted: list[Any] = [self.key(owner, fact) for fact in facts]
         found: dict[str, dict[str, Any]] = {}
         while wanted:
             answer = self.client.batch_get_item(
-                RequestItems={self.table: {"Keys": wanted, "ConsistentRead": True}}
+                RequestItems={self.table: {"Keys": wanted, "ConsistentRead": consistent}}
             )
             for item in map(unmarshal, answer["Responses"].get(self.table, [])):
                 found[item["fact"]] = item
