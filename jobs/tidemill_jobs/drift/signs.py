@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, get_args
 
 TRIAGE_FILE_NAME: Final = "triage.json"
 
-Name = Literal[
-    # of a broken upstream
+#: The data is wrong, not the world: a model trained on it would learn the fault.
+BrokenSign = Literal[
     "missing_column",
     "renamed_column",
     "swapped_columns",
@@ -21,30 +21,15 @@ Name = Literal[
     "spelling",
     "recoded",
     "placeholder",
-    # of a real shift
+]
+ShiftSign = Literal[
     "new_level",
     "mix",
     "covariate",
     "missingness",
 ]
-#: Signs that the data is wrong, not the world: a model trained on it would learn the fault.
-BROKEN: Final = frozenset(
-    {
-        "missing_column",
-        "renamed_column",
-        "swapped_columns",
-        "another_type",
-        "nulls",
-        "scale",
-        "offset",
-        "out_of_range",
-        "frozen",
-        "stuck_value",
-        "spelling",
-        "recoded",
-        "placeholder",
-    }
-)
+Name = BrokenSign | ShiftSign
+BROKEN: Final[frozenset[str]] = frozenset(get_args(BrokenSign))
 Kind = Literal["none", "broken_upstream", "shift"]
 
 
