@@ -66,11 +66,12 @@ check: install  ## ruff, mypy, import-linter, cfn-lint on the translated templat
 
 # What starts local clouds goes by files, two at a time: more would wait for one another.
 PURE := tests/unit tests/infrastructure tests/integration
-SERVING := tests/integration/engine tests/integration/sagemaker tests/workflows tests/e2e
+# The longest files first, in this order, so that no worker is left alone with one at the end.
+SERVING := tests/workflows tests/e2e tests/integration/sagemaker tests/integration/engine
 .PHONY: test
 test: install  ## every test: unit, integration, infrastructure, workflows, e2e (offline; loopback only)
 	$(BIN)/pytest -n auto --dist worksteal $(PURE) --ignore=tests/integration/engine --ignore=tests/integration/sagemaker
-	$(BIN)/pytest -n 2 --dist loadfile $(SERVING)
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder $(SERVING)
 
 .PHONY: test-sdk
 test-sdk: install .tools/sdk/.installed  ## the SageMaker SDK reads our files (fetches it: 190 MB)

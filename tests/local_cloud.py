@@ -201,8 +201,12 @@ def create_queue(cloud: LocalCloud, name: str, **attributes: str) -> tuple[str, 
     return url, answer["Attributes"]["QueueArn"]
 
 
-def receive(cloud: LocalCloud, url: str, count: int = 1, seconds: float = 15.0) -> list[Any]:
-    """Receive and delete *count* messages."""
+def receive(cloud: LocalCloud, url: str, count: int = 1, seconds: float = 45.0) -> list[Any]:
+    """
+    Receive and delete *count* messages.
+
+    On a busy machine an answer may be lost on its way; its messages are seen again after 30 s.
+    """
     client = cloud.client("sqs")
     found: list[Any] = []
 
