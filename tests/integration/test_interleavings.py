@@ -177,7 +177,7 @@ def check(world):
 
 
 LAWS = settings(
-    max_examples=250,
+    max_examples=120,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 
@@ -191,7 +191,7 @@ def test_no_history_loses_or_repeats_anything(make_world, history):
     check(world)
 
 
-@settings(LAWS, max_examples=80)
+@settings(LAWS, max_examples=40)
 @given(st.lists(moves, min_size=8, max_size=30), st.lists(st.integers(0, 30), max_size=6))
 def test_nor_with_markers(make_world, history, places):
     world = make_world(delivery__marker="_SUCCESS", delivery__max_wait_seconds=600)
@@ -211,7 +211,7 @@ POLICY = {
 }
 
 
-@settings(LAWS, max_examples=80)
+@settings(LAWS, max_examples=40)
 @given(st.lists(moves, min_size=8, max_size=30))
 def test_nor_under_a_policy_that_puts_triggers_off(make_world, history):
     """They start when their time has come, also when the message that says so was lost."""
