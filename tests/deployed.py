@@ -249,19 +249,19 @@ class Deployed:
 
     def captured(self, ref: str, holding: str) -> str:
         """Wait for the line of captured traffic that holds this text, and return it."""
-        client = self.cloud.client("s3")
-
-        def line() -> str | None:
-            listed = client.list_objects_v2(Bucket=self.lake, Prefix=f"capture/{ref}/")
-            for item in listed.get("Contents", []):
-                body = client.get_object(Bucket=self.lake, Key=item["Key"])["Body"].read()
-                for found in body.decode().splitlines():
-                    if holding in found:
-                        return str(found)
-            return None
-
-        found: str = wait_until(line, TURN_SECONDS)
+        found: str = wait_until(
+            lambda: next((line for line in self.capture(ref) if holding in line), None),
+            TURN_SECONDS,
+        )
         return found
+
+    def capture(self, ref: str) -> Iterator[str]:
+        """Yield the lines of captured traffic so far, a rollout's own questions among them."""
+        client = self.cloud.client("s3")
+        listed = client.list_objects_v2(Bucket=self.lake, Prefix=f"capture/{ref}/")
+        for item in listed.get("Contents", []):
+            body = client.get_object(Bucket=self.lake, Key=item["Key"])["Body"].read()
+            yield from body.decode().splitlines()
 
     def read(self, uri: str) -> bytes:
         """Return an object's bytes."""
