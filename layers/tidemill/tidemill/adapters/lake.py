@@ -122,8 +122,7 @@ class Lake:
 
     def put_text(self, uri: str, text: str, kind: str = "application/json") -> None:
         """Write JSON that is text already, or text of another media type, at an `s3://` URI."""
-        bucket, key = split(uri)
-        self._client.put_object(Bucket=bucket, Key=key, Body=text.encode(), ContentType=kind)
+        self.put_bytes(uri, text.encode(), kind)
 
     def listed(self, bucket: str, prefix: str, *, after: str = "") -> Iterator[Listed]:
         """Yield the objects under *prefix* whose keys come after *after*, in their order."""
@@ -142,9 +141,7 @@ class Lake:
             answer = self._client.get_object(Bucket=bucket, Key=key)
         except self._client.exceptions.NoSuchKey:
             return False
-        with closing(answer["Body"]) as body, path.open("wb") as file:
-            for chunk in body.iter_chunks(_CHUNK):
-                file.write(chunk)
+        _write(answer, path)
         return True
 
     def put_file(self, uri: str, path: Path) -> None:
@@ -176,9 +173,7 @@ class Lake:
             if error.response["Error"]["Code"] in GONE:
                 return None
             raise
-        with closing(answer["Body"]) as body, path.open("wb") as file:
-            for chunk in body.iter_chunks(_CHUNK):
-                file.write(chunk)
+        _write(answer, path)
         return _version((bucket, key, version_id), answer, answer["ContentLength"])
 
     def get_text(self, uri: str) -> str:
@@ -188,28 +183,18 @@ class Lake:
 
     def get_json(self, uri: str) -> Any | None:
         """Return the JSON document at an `s3://` URI, or None when there is none."""
-        bucket, key = split(uri)
-        try:
-            body = self._client.get_object(Bucket=bucket, Key=key)["Body"].read()
-        except self._client.exceptions.NoSuchKey:
-            return None
-        return json.loads(body)
+        found = self.find_bytes(uri)
+        return None if found is None else json.loads(found)
 
     def find_text(self, uri: str) -> str | None:
         """Return the text at an `s3://` URI, or None when there is nothing."""
-        bucket, key = split(uri)
-        try:
-            return self._client.get_object(Bucket=bucket, Key=key)["Body"].read().decode()
-        except self._client.exceptions.NoSuchKey:
-            return None
+        found = self.find_bytes(uri)
+        return None if found is None else found.decode()
 
     def names(self, prefix: str) -> list[str]:
         """Return what follows *prefix*, an S3 URI, in the URIs of all that begin with it."""
         bucket, key = split(prefix)
-        pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=key)
-        return [
-            item["Key"].removeprefix(key) for page in pages for item in page.get("Contents", [])
-        ]
+        return [name.removeprefix(key) for name in self.keys(bucket, key)]
 
     def texts(self, uris: Iterable[str], *, ahead: int = AHEAD) -> Iterator[str | None]:
         """Yield the text at each URI, in order, or None; so many are fetched *ahead*."""
@@ -224,10 +209,7 @@ class Lake:
 
     def keys(self, bucket: str, prefix: str, *, after: str = "") -> Iterator[str]:
         """Yield the keys under *prefix* that come after *after*, in their order."""
-        pages = self._client.get_paginator("list_objects_v2").paginate(
-            Bucket=bucket, Prefix=prefix, StartAfter=after
-        )
-        return (item["Key"] for page in pages for item in page.get("Contents", []))
+        return (one.key for one in self.listed(bucket, prefix, after=after))
 
     def find_bytes(self, uri: str) -> bytes | None:
         """Return the bytes at an `s3://` URI, or None when there is nothing."""
@@ -270,6 +252,13 @@ class Lake:
         if not answer.get("IsTruncated"):
             return page, None
         return page, (answer["NextKeyMarker"], answer.get("NextVersionIdMarker", ""))
+
+
+def _write(answer: Mapping[str, Any], path: Path) -> None:
+    """Write the bytes of GetObject's *answer* to *path*, piece by piece."""
+    with closing(answer["Body"]) as body, path.open("wb") as file:
+        for chunk in body.iter_chunks(_CHUNK):
+            file.write(chunk)
 
 
 def _version(
