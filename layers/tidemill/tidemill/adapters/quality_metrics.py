@@ -1,25 +1,22 @@
 """The quality of predictions as CloudWatch metrics, by the names that Model Monitor has."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from tidemill.adapters.monitor_metrics import MonitorMetrics, datum
 from tidemill.spec.compiled import Reported
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudwatch import CloudWatchClient
 
 NAMESPACE = "aws/sagemaker/Endpoints/model-metrics"
-_MOST_DATA = 500  # of one PutMetricData
-_FORTNIGHT = 13 * 86_400.0  # what is older CloudWatch refuses
 
 
 class QualityMetrics:
     """Puts metrics; a point that is measured again puts its own again, at the same time."""
 
     def __init__(self, client: "CloudWatchClient", namespace: str = NAMESPACE) -> None:
-        self._client = client
-        self._namespace = namespace
+        self._metrics = MonitorMetrics(client, namespace)
 
     def put(
         self,
@@ -46,28 +43,14 @@ class QualityMetrics:
         Returns:
             How many there were.
         """
-        dimensions = [
-            {"Name": "Endpoint", "Value": endpoint},
-            {"Name": "MonitoringSchedule", "Value": schedule},
-        ]
-        data: list[Any] = [
-            {
-                "MetricName": name,
-                "Value": float(value),
-                "Unit": "None",
-                "Dimensions": dimensions,
-                "Timestamp": datetime.fromtimestamp(start, UTC),
-            }
+        data = (
+            (start, datum(name, value))
             for start, held in sorted(documents.items())
-            if start > now - _FORTNIGHT and reported != "none"
+            if reported != "none"
             for name, value in _values(held["statistics.json"])
             if reported == "all" or name == metric
-        ]
-        for first in range(0, len(data), _MOST_DATA):
-            self._client.put_metric_data(
-                Namespace=self._namespace, MetricData=data[first : first + _MOST_DATA]
-            )
-        return len(data)
+        )
+        return self._metrics.put(data, endpoint=endpoint, schedule=schedule, now=now)
 
 
 def _values(statistics: Mapping[str, Any]) -> list[tuple[str, float]]:

@@ -7,10 +7,10 @@ default only the features that are farthest from the baseline have some of their
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tidemill.adapters.analyst import FeatureSeen, WindowSeen
+from tidemill.adapters.monitor_metrics import Datum, MonitorMetrics, datum
 from tidemill.spec.compiled import Reported
 
 if TYPE_CHECKING:
@@ -18,18 +18,15 @@ if TYPE_CHECKING:
 
 NAMESPACE = "aws/sagemaker/Endpoints/data-metrics"
 WORST = 5
-_MOST_DATA = 500  # of one PutMetricData; 1,000 are allowed, in 1 MB
 _LONGEST_NAME = 255
 _NAME_LEFT = _LONGEST_NAME - len("feature_baseline_drift_")
-_FORTNIGHT = 13 * 86_400.0  # what is older CloudWatch refuses
 
 
 class WatchMetrics:
     """Puts metrics; a window that is concluded again puts its own again, at the same time."""
 
     def __init__(self, client: "CloudWatchClient", namespace: str = NAMESPACE) -> None:
-        self._client = client
-        self._namespace = namespace
+        self._metrics = MonitorMetrics(client, namespace)
 
     def put(
         self,
@@ -53,20 +50,8 @@ class WatchMetrics:
         Returns:
             How many there were.
         """
-        dimensions = [
-            {"Name": "Endpoint", "Value": endpoint},
-            {"Name": "MonitoringSchedule", "Value": schedule},
-        ]
-        data = [
-            {**datum, "Dimensions": dimensions, "Timestamp": datetime.fromtimestamp(start, UTC)}
-            for start, seen in windows
-            if start > now - _FORTNIGHT
-            for datum in _data(seen, reported)
-        ]
-        for first in range(0, len(data), _MOST_DATA):
-            batch: Any = data[first : first + _MOST_DATA]
-            self._client.put_metric_data(Namespace=self._namespace, MetricData=batch)
-        return len(data)
+        data = ((start, one) for start, seen in windows for one in _data(seen, reported))
+        return self._metrics.put(data, endpoint=endpoint, schedule=schedule, now=now)
 
 
 def reported_features(features: Iterable[FeatureSeen], reported: Reported) -> list[FeatureSeen]:
@@ -81,19 +66,19 @@ def reported_features(features: Iterable[FeatureSeen], reported: Reported) -> li
     return ordered if reported == "all" else ordered[:WORST]
 
 
-def _data(seen: WindowSeen, reported: Reported) -> Iterator[dict[str, Any]]:
+def _data(seen: WindowSeen, reported: Reported) -> Iterator[Datum]:
     distances = [one.distance for one in seen.features if one.distance is not None]
-    yield _datum("rows", seen.rows)
-    yield _datum("drifted_features", len(seen.drifted))
+    yield datum("rows", seen.rows)
+    yield datum("drifted_features", len(seen.drifted))
     if distances:
-        yield _datum("baseline_drift_max", max(distances))
+        yield datum("baseline_drift_max", max(distances))
     if not seen.rows:
         return
     for one in reported_features(seen.features, reported):
         name = one.feature[:_NAME_LEFT]
-        yield _datum(f"feature_non_null_{name}", one.present)
+        yield datum(f"feature_non_null_{name}", one.present)
         if one.distance is not None:
-            yield _datum(f"feature_baseline_drift_{name}", one.distance)
+            yield datum(f"feature_baseline_drift_{name}", one.distance)
         if one.data is not None and all(map(math.isfinite, one.data.values())):
             yield {
                 "MetricName": f"feature_data_{name}",
@@ -105,7 +90,3 @@ def _data(seen: WindowSeen, reported: Reported) -> Iterator[dict[str, Any]]:
                     "Maximum": one.data["high"],
                 },
             }
-
-
-def _datum(name: str, value: float) -> dict[str, Any]:
-    return {"MetricName": name, "Value": float(value), "Unit": "None"}
