@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from tidemill.adapters import watches
 from tidemill.adapters.watching import Rounds, Watching
 from tidemill.adapters.workflows import Workflows
 from tidemill.errors import InvalidInputError, NotFoundError, OutOfRoomError
@@ -244,7 +245,7 @@ def test_two_looks_that_profile_the_same_files_count_no_row_twice(watched):
     assert window.rows == 600
 
 
-def test_a_look_that_another_overtakes_concludes_anew(watched, load_function, monkeypatch):
+def test_a_look_that_another_overtakes_concludes_anew(watched, monkeypatch):
     """Both have seen drift in the same windows; one finding is told."""
     hour(watched, rows(shift=200))
     capture(watched, rows(shift=200), at=watched.now + 60)
@@ -253,17 +254,16 @@ def test_a_look_that_another_overtakes_concludes_anew(watched, load_function, mo
     planned = watched.invoke("plan_watch", event)
     for part in planned["parts"]:
         watched.invoke("profile_traffic", {"plan": part["plan"]})
-    watches = load_function("conclude_watch").looking._stores.watches
-    write = watches._write
+    write = watches.write_unless_changed
 
-    def overtaken(*arguments):
-        monkeypatch.setattr(watches, "_write", write)
+    def overtaken(*arguments, **named):
+        monkeypatch.setattr(watches, "write_unless_changed", write)
         with watched.somebody_else():
             other = {**event, "watch": "a-1", "asked": True, "plan": planned["plan"]}
             watched.invoke("conclude_watch", other)
-        return write(*arguments)
+        return write(*arguments, **named)
 
-    monkeypatch.setattr(watches, "_write", overtaken)
+    monkeypatch.setattr(watches, "write_unless_changed", overtaken)
     said = watched.invoke("conclude_watch", {**event, "plan": planned["plan"]})
     assert said["verdict"] == "drifted", "the other one has told it"
     assert len(watched.entries(REF, "finding")) == 1

@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from tidemill.adapters.bus import Bus
-from tidemill.adapters.items import ConditionFailedError, transact, values
 from tidemill.adapters.lake import Lake, Listed
 from tidemill.adapters.ledger import Entry
 from tidemill.adapters.measures import count
 from tidemill.adapters.quality_metrics import QualityMetrics
 from tidemill.adapters.registry import Registry, statistics_uri
+from tidemill.adapters.revisions import write_unless_changed
 from tidemill.adapters.state import QUALITY
 from tidemill.adapters.stores import Stores
 from tidemill.contracts.domain_events import DriftFound
@@ -256,20 +256,10 @@ class Qualities:
     def _write(
         self, ref: str, revision: int, after: Mapping[str, Any], entries: list[Entry]
     ) -> bool:
-        """Write it unless it was changed meanwhile; entries that there are stay as they are."""
-        state = self._stores.state
-        place = state.put(ref, QUALITY, dict(after))
-        place["Put"] |= _unchanged(revision)
-        left = entries
-        while True:
-            try:
-                transact(state.client, [place, *map(self._stores.ledger.put, left)])
-            except ConditionFailedError as error:
-                if 0 in error.failed:
-                    return False
-                left = [one for n, one in enumerate(left, start=1) if n not in error.failed]
-            else:
-                return True
+        stores = self._stores
+        return write_unless_changed(
+            stores.state, stores.ledger, ref, QUALITY, after, before=revision, entries=entries
+        )
 
     def _drift_findings(self, ref: str) -> list[float]:
         """Return when findings about drift were told, in seconds since 1970."""
@@ -368,15 +358,6 @@ def _kept(
         "unsaid": unsaid,
     }
     return after, entries
-
-
-def _unchanged(revision: int) -> Any:
-    if not revision:
-        return {"ConditionExpression": "attribute_not_exists(revision)"}
-    return {
-        "ConditionExpression": "revision = :before",
-        "ExpressionAttributeValues": values(before=revision),
-    }
 
 
 def _document(decided: Decision) -> dict[str, Any]:

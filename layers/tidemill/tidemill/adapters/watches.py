@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, Self
 
-from tidemill.adapters.items import ConditionFailedError, transact, values
 from tidemill.adapters.ledger import Entry, Ledger
+from tidemill.adapters.revisions import write_unless_changed
 from tidemill.adapters.state import WATCH, State
 from tidemill.domain.check import next_attempt_at
 from tidemill.domain.drift import Carried, History, Told, Verdict, Window
@@ -117,7 +117,15 @@ class Watches:
             if wanted is None:
                 return before
             after = replace(wanted[0], revision=before.revision + 1)
-            if self._write(ref, before, after, list(wanted[1])):
+            if write_unless_changed(
+                self._state,
+                self._ledger,
+                ref,
+                WATCH,
+                asdict(after),
+                before=before.revision,
+                entries=wanted[1],
+            ):
                 return after
         raise TimeoutError(f"the watch of {ref} changed {_ATTEMPTS} times; try again")
 
@@ -158,25 +166,6 @@ class Watches:
     def forget(self, ref: str) -> "TransactWriteItemTypeDef":
         """Return the write that removes all of it: a model that comes again begins anew."""
         return self._state.delete(ref, WATCH)
-
-    def _write(self, ref: str, before: Watched, after: Watched, entries: list[Entry]) -> bool:
-        """Write it unless it was changed since *before* was read; say whether it was written."""
-        place = self._state.put(ref, WATCH, asdict(after))
-        if before.revision:
-            place["Put"]["ConditionExpression"] = "revision = :before"
-            place["Put"]["ExpressionAttributeValues"] = values(before=before.revision)
-        else:
-            place["Put"]["ConditionExpression"] = "attribute_not_exists(revision)"
-        left = entries
-        while True:
-            try:
-                transact(self._state.client, [place, *map(self._ledger.put, left)])
-            except ConditionFailedError as error:
-                if 0 in error.failed:
-                    return False
-                left = [one for n, one in enumerate(left, start=1) if n not in error.failed]
-            else:
-                return True
 
 
 def without(held: Watched, watch: str) -> Watched:
