@@ -1,5 +1,5 @@
 """
-The image's entry point: `python -m tidemill_jobs check|prepare|train|evaluate|serve|watch`.
+The image's entry point: `python -m tidemill_jobs check|prepare|train|evaluate|serve|watch|analyze`.
 
 `facts FILE` looks at a local file and `judge FACTS` judges it, outside any container.
 
@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from tidemill_jobs.container import Container
 from tidemill_jobs.errors import JobError, RefusedError
 
-COMMANDS = ("check", "prepare", "train", "evaluate", "serve", "watch")
+COMMANDS = ("check", "prepare", "train", "evaluate", "serve", "watch", "analyze")
 #: What runs outside any container, by its module.
 BY_HAND = {"facts": "facts", "judge": "judgement", "truth": "truth.by_hand"}
 FAILED, USAGE, REFUSED = 1, 2, 3
