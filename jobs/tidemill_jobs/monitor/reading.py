@@ -1,8 +1,8 @@
 """
 Model Monitor's baseline files read back: statistics.json is a profile, constraints.json settings.
 
-What statistics.json does not say is not made up: numbers are compared by the sketch, text by the
-categories that are listed, and a column of times is text.
+What statistics.json does not say is not made up: numbers are compared by the sketch, all else by
+the categories that are listed, each of which is what its text says.
 """
 
 import json
@@ -13,10 +13,13 @@ from itertools import pairwise
 from typing import Any, Final
 
 import numpy as np
+import polars as pl
 
 from tidemill_jobs.drift.findings import DriftSettings
 from tidemill_jobs.errors import JobError
-from tidemill_jobs.profile import Column, Kll, Lengths, Numbers, Profile
+from tidemill_jobs.meanings import SHARE
+from tidemill_jobs.profile import Column, Kll, Lengths, Numbers, Profile, Times
+from tidemill_jobs.profile.cells import sort_cells
 from tidemill_jobs.profile.counted import Few, Frequent
 from tidemill_jobs.profile.distinct import Distinct, K
 
@@ -191,13 +194,39 @@ def _categorical(column: Column, statistics: Mapping[str, Any]) -> Column:
         return replace(column, trues=counts.get("true", 0), falses=counts.get("false", 0))
     complete = listed >= present and distinct <= len(counts)
     error = 0 if complete else min(counts.values(), default=present)
+    column = _sorted(column, counts, present - listed)
+    flags = ("true", "false")
+    texts = {text: rows for text, rows in counts.items() if text not in flags}
+    return replace(
+        column,
+        trues=counts.get("true", 0),
+        falses=counts.get("false", 0),
+        text_counts=Frequent(present - listed + sum(texts.values()), texts, error),
+        hashed=None if complete else _distinct(max(distinct, len(counts))),
+    )
+
+
+def _sorted(column: Column, counts: Mapping[str, int], unlisted: int) -> Column:
+    """Return the column with how many of its values are what: categories may look like numbers."""
+    kinds = dict.fromkeys(("integral", "fractional", "boolean", "time"), 0) | {"text": unlisted}
+    cells = sort_cells(pl.Series(list(counts), dtype=pl.String))
+    if cells.texts.frequent.rows == len(counts):
+        kinds["text"] += sum(counts.values())
+    else:
+        for text, rows in counts.items():
+            alone = Column(declared="category").add(sort_cells(pl.Series([text])))
+            for kind, found in alone.kinds.items():
+                kinds[kind] += found * rows
+    numbers = kinds["integral"] + kinds["fractional"]
     lengths = [len(text) for text in counts] or [0]
     return replace(
         column,
-        declared="category",
-        lengths=Lengths(present, min(lengths), max(lengths), round(_mean(counts) * present)),
-        text_counts=Frequent(present, counts, error),
-        hashed=None if complete else _distinct(max(distinct, len(counts))),
+        declared="time" if kinds["time"] >= SHARE * sum(kinds.values()) else "category",
+        numbers=Numbers(count=numbers, wholes=kinds["integral"]) if numbers else None,
+        times=Times(kinds["time"]) if kinds["time"] else None,
+        lengths=Lengths(
+            kinds["text"], min(lengths), max(lengths), round(_mean(counts) * kinds["text"])
+        ),
     )
 
 

@@ -16,6 +16,7 @@ from tidemill_local.sagemaker.context import Context
 from tidemill_local.sagemaker.errors import ResourceInUseError, ValidationError
 from tidemill_local.sagemaker.events import announce
 from tidemill_local.sagemaker.images import container_command
+from tidemill_local.sagemaker.monitoring_metrics import Metrics
 from tidemill_local.sagemaker.operations import on_start, operation
 from tidemill_local.sagemaker.store import DuplicateRecordError
 from tidemill_local.sagemaker.workspace import Workspace, is_container_path
@@ -100,13 +101,15 @@ class ProcessingJob(jobs.Job):
             return jobs.Outcome("Failed", reason, exit_code=outcome.exit_code)
         return outcome
 
-    def deliver(self, workspace: Workspace, outcome: jobs.Outcome) -> None:  # noqa: ARG002 - theirs
+    def deliver(self, workspace: Workspace, outcome: jobs.Outcome) -> None:
         """Upload outputs: Continuous ones in any case, EndOfJob ones of a job that did not fail."""
         uploads = list(self._continuous)
         if outcome.status != "Failed":
             uploads += self._at_end
         for upload in uploads:
             upload.run()
+        if "MonitoringScheduleArn" in self.body:
+            self.context.part(Metrics).publish(workspace.base / "output")
 
     def conclude(self, outcome: jobs.Outcome) -> None:
         """Write status, reason, message and times; announce them."""
@@ -127,12 +130,7 @@ def create_processing_job(context: Context, request: dict[str, Any]) -> dict[str
     """Record a job and queue it."""
     name = request["ProcessingJobName"]
     arn = arn_of(context, "processing-job", name)
-    cluster = request["ProcessingResources"]["ClusterConfig"]
-    if cluster["InstanceCount"] != 1:
-        raise ValidationError(
-            f"the local cloud runs a processing job on one instance, not on "
-            f"{cluster['InstanceCount']}; set InstanceCount to 1"
-        )
+    check_instances(request["ProcessingResources"])
     outputs = request.get("ProcessingOutputConfig", {}).get("Outputs", [])
     body = {field: value for field, value in request.items() if field != "Tags"} | {
         "ProcessingJobArn": arn,
@@ -220,7 +218,7 @@ def _checked_input(item: dict[str, Any]) -> dict[str, Any]:
     local_path = source.get("LocalPath")
     if local_path is None:
         raise ValidationError(f"the processing input {name} has no LocalPath; give one")
-    _check_place(name, local_path)
+    check_place(name, local_path)
     return item
 
 
@@ -232,11 +230,32 @@ def _checked_output(item: dict[str, Any]) -> dict[str, Any]:
             f"the processing output {name} needs an S3Output with LocalPath and S3Uri; "
             "the local cloud writes to S3 only"
         )
-    _check_place(name, target["LocalPath"])
+    check_place(name, target["LocalPath"])
     return item
 
 
-def _check_place(name: str, local_path: str) -> None:
+def check_instances(resources: dict[str, Any]) -> None:
+    """
+    Refuse a job on several instances.
+
+    Raises:
+        ValidationError: It asks for more than one.
+    """
+    count = resources["ClusterConfig"]["InstanceCount"]
+    if count != 1:
+        raise ValidationError(
+            f"the local cloud runs a processing job on one instance, not on {count}; "
+            "set InstanceCount to 1"
+        )
+
+
+def check_place(name: str, local_path: str) -> None:
+    """
+    Refuse a LocalPath that is not below /opt/ml/processing.
+
+    Raises:
+        ValidationError: It is not; *name* is whose it is.
+    """
     if not is_container_path(local_path) or not f"{local_path}/".startswith(f"{_DATA_ROOT}/"):
         raise ValidationError(
             f"LocalPath {local_path} of {name} must be below {_DATA_ROOT}, "

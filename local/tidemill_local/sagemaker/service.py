@@ -8,10 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import boto3
-from botocore.config import Config
-
-from tidemill_local.sagemaker import operations, protocol
+from tidemill_local.sagemaker import clients, operations, protocol
 from tidemill_local.sagemaker.context import Context, Emit, Limits
 from tidemill_local.sagemaker.errors import ServiceError
 from tidemill_local.sagemaker.logs import JobLogs
@@ -31,6 +28,9 @@ _MODULES = (
     "endpoints",
     "runtime",
     "pipelines",
+    "monitoring",
+    "monitoring_schedules",
+    "data_quality",
 )
 
 
@@ -62,7 +62,7 @@ class Service:
             importlib.import_module(f"tidemill_local.sagemaker.{module}")
         self._runtime = importlib.import_module("tidemill_local.sagemaker.runtime")
         root = root.resolve()
-        session = _session(account, region)
+        session = clients.session(account, region)
         self.context = Context(
             store=Store(root / "sagemaker.sqlite"),
             emit=_shielded(emit),
@@ -70,8 +70,8 @@ class Service:
             endpoint_url=endpoint_url,
             account=account,
             region=region,
-            s3=session.client("s3", endpoint_url=endpoint_url, config=_CLIENT),
-            logs=JobLogs(session.client("logs", endpoint_url=endpoint_url, config=_CLIENT)),
+            s3=session.client("s3", endpoint_url=endpoint_url, config=clients.CONFIG),
+            logs=JobLogs(session.client("logs", endpoint_url=endpoint_url, config=clients.CONFIG)),
             limits=limits or Limits(),
         )
 
@@ -146,21 +146,3 @@ def _shielded(emit: Emit) -> Emit:
             logger.exception("the event %r was lost: %s", detail_type, resources)
 
     return shielded
-
-
-def _session(account: str, region: str) -> boto3.Session:
-    """The key id names the local account; the secret opens nothing, since nobody checks it."""
-    return boto3.Session(
-        aws_access_key_id=account, aws_secret_access_key=account, region_name=region
-    )
-
-
-_CLIENT = Config(
-    connect_timeout=5,
-    read_timeout=60,
-    max_pool_connections=32,
-    retries={"max_attempts": 3, "mode": "standard"},
-    s3={"addressing_style": "path"},
-    request_checksum_calculation="when_required",
-    response_checksum_validation="when_required",
-)

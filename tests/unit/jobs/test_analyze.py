@@ -311,15 +311,17 @@ def test_a_baseline_read_back_finds_what_the_profile_itself_finds(far, carriers)
             assert now.distance == pytest.approx(was.distance, abs=0.002)
 
 
-def test_booleans_and_many_categories_come_back():
+def test_what_is_no_number_comes_back_as_what_it_was():
     chance = random.Random(3)
     frame = {
         "paid": [chance.random() < 0.3 for _ in range(5_000)],
         "city": [f"city {min(int(chance.expovariate(0.01)), 4_000)}" for _ in range(5_000)],
         "name": [f"name {number}" for number in range(5_000)],
         "empty": [None] * 5_000,
+        "code": [str(chance.randint(1, 9)) for _ in range(5_000)],
+        "day": [f"2026-11-{chance.randint(1, 30):02}" for _ in range(5_000)],
     }
-    profiler = Profiler()
+    profiler = Profiler(kinds={"code": "category"})
     profiler.add(pl.DataFrame(frame))
     known = profiler.profile()
     read = profile_of(to_text(statistics(known)))
@@ -328,4 +330,6 @@ def test_booleans_and_many_categories_come_back():
     assert {one.feature: one.verdict for one in same.features} == {
         one.feature: one.verdict for one in compare(known, known, DriftSettings()).features
     }
-    assert read.columns["paid"].kinds == known.columns["paid"].kinds
+    for name in ("paid", "city", "code", "day"):
+        assert read.columns[name].kinds == known.columns[name].kinds
+        assert read.columns[name].kind == known.columns[name].kind
