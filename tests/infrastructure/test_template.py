@@ -4,6 +4,11 @@ import tomllib
 
 import pytest
 
+from tidemill.adapters.watch_reports import MOST_PAST
+from tidemill.domain.drift import LATE_WINDOWS
+from tidemill.domain.truth import RETENTION_DAYS
+from tidemill.spec.authored_watch import Drift
+
 from .template_model import (
     ROOT,
     TEMPLATE,
@@ -17,6 +22,7 @@ from .template_model import (
 SOURCE = load_template()
 RETAINED = {"Retain", "RetainExceptOnCreate"}
 LONGEST_LAMBDA_SECONDS = 900
+LONGEST_WINDOW_DAYS = 7  # watch.every's bound
 
 
 def each(*types):
@@ -160,6 +166,20 @@ def test_a_bucket_is_spoken_to_over_tls_only(name, template):
 @each("AWS::Logs::LogGroup")
 def test_logs_expire(name, template):
     assert template["Resources"][name]["Properties"].get("RetentionInDays")
+
+
+def test_what_a_watch_writes_expires_after_everybody_who_reads_it(template):
+    rules = property_of(template, "LakeBucket", "LifecycleConfiguration")["Rules"]
+    (rule,) = [rule for rule in rules if rule.get("Prefix") == "watch/"]
+    assert rule["Status"] == "Enabled"
+    assert rule["NoncurrentVersionExpiration"]["NoncurrentDays"] >= 1, "summaries are rewritten"
+
+    windows = max(MOST_PAST + 1, Drift.model_fields["of"].default + LATE_WINDOWS)
+    needed = {
+        "labels and predictions that are joined": RETENTION_DAYS + 1,
+        "the windows that a look and its page go back to": windows * LONGEST_WINDOW_DAYS + 1,
+    }
+    assert {what: days for what, days in needed.items() if days >= rule["ExpirationInDays"]} == {}
 
 
 # ── environments ─────────────────────────────────────────────────────────────
