@@ -96,7 +96,7 @@ def prepare(
         _transform(path, features, writer)
         path.unlink()
     writer.close()
-    summary = _summary(found, rows, features)
+    summary = _summary(found, rows, features, spec)
     lake.put_text(features.to_json(), f"{uri}/features.json")
     lake.put_text("".join(f"{row}\n" for row in rows.smoke), f"{uri}/smoke.jsonl")
     lake.put_text(json.dumps(summary, indent=1, ensure_ascii=False), f"{uri}/summary.json")
@@ -234,7 +234,7 @@ def _json_value(value: Any) -> Any:
     return value
 
 
-def _summary(found: Survey, rows: _Rows, features: Features) -> dict[str, Any]:
+def _summary(found: Survey, rows: _Rows, features: Features, spec: Spec) -> dict[str, Any]:
     counts: dict[str, int] = dict(zip(split.NAMES, rows.outcomes.rows, strict=True))
     counts["read"] = sum(counts.values()) + rows.without_target
     counts["without_target"] = rows.without_target
@@ -254,7 +254,10 @@ def _summary(found: Survey, rows: _Rows, features: Features) -> dict[str, Any]:
             if file.dropped
         ],
         "files": [asdict(verdict) for verdict in found.verdicts],
-        "columns": {name: profile.document() for name, profile in rows.profile.items()},
+        "columns": {
+            name: profile.document(redacted=name in spec.redact)
+            for name, profile in rows.profile.items()
+        },
         "dropped": [asdict(entry) for entry in features.dropped],
         "notes": list(features.notes),
     }

@@ -7,7 +7,7 @@ has values and the other hashes: that is no drift, and is left out.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Final, Literal
 
 import polars as pl
@@ -17,6 +17,8 @@ from tidemill_jobs.redaction import LETTERS, MARK, Redaction
 from tidemill_jobs.spec import How
 
 State = Literal["hashed", "plain", "mixed", "empty"]
+#: What a partial profile has in place of a value that should be a hash and is none yet.
+WITHHELD: Final = "(not hashed)"
 _HASH: Final = re.compile(f"{MARK}[0-9a-f]{{{LETTERS}}}")
 
 
@@ -33,6 +35,25 @@ def redact_frame(frame: pl.DataFrame, redaction: Redaction) -> pl.DataFrame:
         elif how != "drop":
             kept.append(column)
     return pl.DataFrame(kept)
+
+
+def withhold(
+    frame: pl.DataFrame, *, hashed: Collection[str], dropped: Collection[str]
+) -> pl.DataFrame:
+    """
+    Return captured rows without what the spec redacts by now, and their capture did not.
+
+    A value that is no hash becomes `WITHHELD`: that it is there can still be told.
+    """
+    frame = frame.drop(dropped, strict=False)
+    texts = [pl.col(name).cast(pl.String) for name in frame.columns if name in hashed]
+    return frame.with_columns(
+        pl.when(text.is_null() | text.str.contains(f"^{_HASH.pattern}$"))
+        .then(text)
+        .otherwise(pl.lit(WITHHELD))
+        .name.keep()
+        for text in texts
+    )
 
 
 def incomparable(baseline: Profile, current: Profile, rules: Mapping[str, How]) -> tuple[str, ...]:
@@ -67,6 +88,8 @@ def _state(column: Column | None) -> State:
     """Say what a column's cells are, going by its most frequent texts."""
     if column is None or not column.present:
         return "empty"
+    if WITHHELD in column.text_counts.counts:
+        return "mixed"
     hashes = [bool(_HASH.fullmatch(text)) for text in column.text_counts.counts]
     if not any(hashes):
         return "plain"

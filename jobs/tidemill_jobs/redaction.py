@@ -20,6 +20,7 @@ from tidemill_jobs.spec import How
 from tidemill_jobs.values import Kind, is_missing, read_boolean, read_number, read_time
 
 LETTERS: Final = 16  # of a hash: 64 bits
+REDACTED: Final = "(redacted)"  # in place of a value in what people read
 MARK: Final = "h"  # so that no hash can be read as a number
 
 _READERS: Final = {"number": read_number, "boolean": read_boolean, "time": read_time}

@@ -15,6 +15,7 @@ import polars as pl
 from tidemill_jobs.errors import ReadError
 from tidemill_jobs.meanings import EXPECTED, Meaning, decide_kind
 from tidemill_jobs.reader import RawFile
+from tidemill_jobs.redaction import REDACTED
 from tidemill_jobs.values import (
     BLANK,
     BOOLEAN,
@@ -49,8 +50,14 @@ def decide(tallies: Collection[Tally]) -> Kind | None:
     return decide_kind([tally.counts for tally in tallies])
 
 
-def misfit(place: Callable[[int], str], name: str, kind: Kind, tally: Tally) -> str | None:
-    """Return the sentence about the first cell that contradicts the column's kind, or None."""
+def misfit(
+    place: Callable[[int], str], name: str, kind: Kind, tally: Tally, *, redacted: bool = False
+) -> str | None:
+    """
+    Return the sentence about the first cell that contradicts the column's kind, or None.
+
+    It does not show the cell of a column that is *redacted*.
+    """
     if kind == "category":
         return None
     others = [where for meaning, where in tally.first.items() if meaning != kind]
@@ -58,7 +65,8 @@ def misfit(place: Callable[[int], str], name: str, kind: Kind, tally: Tally) -> 
         return None
     row, value = min(others)
     return (
-        f"{place(row)}: column '{name}' holds {show(value)} where {EXPECTED[kind]} is "
+        f"{place(row)}: column '{name}' holds {REDACTED if redacted else show(value)} where "
+        f"{EXPECTED[kind]} is "
         "expected; correct the cell, or list the column under data.exclude."
     )
 

@@ -6,7 +6,7 @@ What cannot be used is left out and named; only a dataset without any usable fil
 
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
@@ -20,6 +20,7 @@ from tidemill_jobs.errors import ReadError, RefusedError
 from tidemill_jobs.lake import Lake, ObjectVersion
 from tidemill_jobs.meanings import kind_of
 from tidemill_jobs.reader import RawFile
+from tidemill_jobs.redaction import REDACTED
 from tidemill_jobs.schema import Tally
 from tidemill_jobs.spec import Spec, Violation
 from tidemill_jobs.values import Kind, show
@@ -140,7 +141,7 @@ def survey(
         file
         for file in files
         if (contract is not None and _policy(file, spec) != "refuse")
-        or _holds(file, kinds, verdicts)
+        or _holds(file, kinds, verdicts, spec.redact)
     ]
     if contract is not None:
         files = [
@@ -241,13 +242,18 @@ def _header(
 
 
 def _holds(
-    file: Found, kinds: Mapping[str, Kind | None], verdicts: dict[ObjectVersion, Verdict]
+    file: Found,
+    kinds: Mapping[str, Kind | None],
+    verdicts: dict[ObjectVersion, Verdict],
+    redacted: Collection[str],
 ) -> bool:
     """Leave a file out in which a cell contradicts what its column is."""
     for name, kind in kinds.items():
         if kind is None or name not in file.tallies:
             continue
-        reason = schema.misfit(file.place, name, kind, file.tallies[name])
+        reason = schema.misfit(
+            file.place, name, kind, file.tallies[name], redacted=name in redacted
+        )
         if reason:
             verdicts[file.version] = _left_out(file.version, file.rows, reason)
             file.forget()
@@ -266,9 +272,9 @@ def _without_bad_rows(
         return file
     bad = bad_rows(raw.frame.height, broken)
     count = int(bad.sum())
-    dropped = _dropped(raw, broken, bad)
+    dropped = _dropped(raw, broken, bad, spec.redact)
     first = dropped.first[0]
-    found = f"{first.place}: column '{first.column}' holds {show(first.value)} ({first.rule})"
+    found = f"{first.place}: column '{first.column}' holds {first.value} ({first.rule})"
     share = spec.check.bad_rows
     allowed = int(share * file.rows) if on_violation == "drop" else file.rows - 1
     if on_violation == "refuse" or count > allowed:
@@ -287,11 +293,14 @@ def _policy(file: Found, spec: Spec) -> Violation:
     return "warn" if file.version.released else spec.check.on_violation
 
 
-def _dropped(raw: RawFile, broken: Sequence[Broken], bad: pl.Series) -> Dropped:
+def _dropped(
+    raw: RawFile, broken: Sequence[Broken], bad: pl.Series, redacted: Collection[str]
+) -> Dropped:
     first = []
     for row in bad.arg_true().head(ROWS_NAMED):
         one = next(one for one in broken if one.cells[row])
-        value = show(str(raw.frame[one.column][row]))
+        hidden = one.column in redacted
+        value = REDACTED if hidden else show(str(raw.frame[one.column][row]))
         first.append(DroppedRow(raw.place(row), one.rule, one.column, value))
     rules: Counter[str] = Counter()
     for one in broken:

@@ -36,6 +36,7 @@ from tidemill_jobs.errors import GoneError, JobError
 from tidemill_jobs.features import Features
 from tidemill_jobs.lake import Lake, ObjectVersion
 from tidemill_jobs.profile import Profile, Profiler
+from tidemill_jobs.redacted import withhold
 from tidemill_jobs.values import Kind
 
 log = logging.getLogger(__name__)
@@ -206,14 +207,16 @@ def with_prediction(batch: Batch, schema: Schema) -> pl.DataFrame:
     """
     Return a batch's inputs with the answers as one more feature, as the baseline has it.
 
-    That is the score, or in a multiclass problem the label.
+    That is the score, or in a multiclass problem the label. What the spec redacts is not among
+    the inputs, though it was captured as it came.
     """
     source = "probability" if schema.problem == "binary" else "prediction"
     name = prediction_feature(schema.names)
     answers = batch.predictions[source].alias(name)
     if not batch.inputs.width:
         return answers.to_frame()
-    return batch.inputs.drop(name, strict=False).with_columns(answers)
+    inputs = withhold(batch.inputs, hashed=schema.hashes, dropped=schema.dropped)
+    return inputs.drop(name, strict=False).with_columns(answers)
 
 
 def kinds_of(schema: Schema) -> dict[str, Kind]:

@@ -23,6 +23,7 @@ class Schema:
         ignored: Further columns that a row may have and nobody looks at: ids, times, the target.
         kinds: What *names* are to the model: a category may hold cells that look like numbers.
         dropped: Columns that are left out before traffic is written; nobody misses them.
+        hashes: Columns whose values are hashed before traffic is written.
     """
 
     names: tuple[str, ...]
@@ -32,6 +33,7 @@ class Schema:
     ignored: frozenset[str] = frozenset()
     kinds: Mapping[str, Kind] = field(default_factory=dict)
     dropped: frozenset[str] = frozenset()
+    hashes: frozenset[str] = frozenset()
     wanted: frozenset[str] = field(init=False, repr=False, compare=False)  # names but for dropped
 
     def __post_init__(self) -> None:
@@ -53,14 +55,14 @@ class Schema:
         """
         Return the schema of traffic from which columns were dropped before it was written.
 
-        What was written before that still has them, and is read as it was.
+        What was written before that still has them; whoever profiles it withholds them.
         """
         return replace(self, dropped=frozenset(dropped))
 
     def hashed(self, names: Collection[str]) -> Self:
         """Return the schema of traffic in which these columns are hashes: texts, whatever else."""
         hashes: dict[str, Kind] = {name: "category" for name in names if name in self.kinds}
-        return replace(self, kinds={**self.kinds, **hashes})
+        return replace(self, kinds={**self.kinds, **hashes}, hashes=frozenset(names))
 
     def document(self) -> dict[str, Any]:
         """Return plain JSON; `parse` reads it."""
@@ -72,6 +74,7 @@ class Schema:
             "ignored": sorted(self.ignored),
             "kinds": dict(self.kinds),
             "dropped": sorted(self.dropped),
+            "hashes": sorted(self.hashes),
         }
 
     @classmethod
@@ -85,4 +88,5 @@ class Schema:
             ignored=frozenset(document["ignored"]),
             kinds=document.get("kinds", {}),
             dropped=frozenset(document["dropped"]),
+            hashes=frozenset(document.get("hashes", ())),
         )

@@ -113,14 +113,16 @@ class ColumnProfile:
             complete=self.complete and other.complete and len(kept) == len(counts),
         )
 
-    def document(self) -> dict[str, Any]:
-        """Return the profile as it stands in summary.json."""
+    def document(self, *, redacted: bool = False) -> dict[str, Any]:
+        """Return the profile as it stands in summary.json; of a redacted column without values."""
         common: dict[str, Any] = {
             "kind": self.kind,
             "inferred_type": self._inferred_type(),
             "num_present": self.present,
             "num_missing": self.missing,
         }
+        if redacted:
+            return common
         if self.kind in ("number", "time") and self.present:
             common |= {
                 "mean": self.moments.mean,

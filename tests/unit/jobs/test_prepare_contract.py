@@ -19,6 +19,7 @@ from tidemill_jobs.contract.infer import infer
 from tidemill_jobs.contract.judge import judge
 from tidemill_jobs.lake import ObjectVersion
 from tidemill_jobs.reader import read
+from tidemill_jobs.redaction import REDACTED
 from tidemill_jobs.spec import Check, ColumnRule
 from tidemill_jobs.survey import survey
 
@@ -92,6 +93,42 @@ def test_drop_leaves_out_exactly_the_rows_that_break_it(run_prepare, contract, f
     ]
     assert summary["files"][1]["rows"] == 395
     assert "5 rows were left out" in summary["files"][1]["reason"]
+
+
+def test_a_summary_tells_no_value_of_a_redacted_column(run_prepare, contract, flights):
+    bad = spoiled(flights(400, seed=2), "origin", {3: "Lima"})
+    bad = spoiled(bad, "wind", {5: "hurricane"})
+    misfit = spoiled(flights(40, seed=3), "wind", dict.fromkeys(range(9), "typhoon"))
+    rules = {"origin": ColumnRule(values=("Oslo", "Rome", "Bonn", "Nice, FR", "Nice"))}
+    redact = {"wind": "hash", "origin": "hash", "night": "drop"}
+
+    summary = run_prepare(
+        flights(400), bad, misfit,
+        id="id", contract=contract(rules), check=Check("drop", 0.02),
+        watch={"capture": {"redact": redact}},
+    )  # fmt: skip
+
+    columns = summary["columns"]
+    assert columns["left"]["max"] > columns["left"]["min"]  # what is not redacted stays
+    for name in redact:
+        assert columns[name].keys() <= {
+            "kind", "inferred_type", "num_present", "num_missing", "distinct_count",
+        }  # fmt: skip
+    assert columns["origin"]["num_present"] > 300
+    told = json.dumps(summary)
+    assert not [word for word in ("Oslo", "Rome", "Lima", "hurricane", "typhoon") if word in told]
+    assert [row["value"] for row in summary["dropped_rows"][0]["first"]] == [REDACTED, REDACTED]
+    assert f"column 'wind' holds {REDACTED}" in summary["files"][2]["reason"]
+
+
+def test_without_a_contract_a_misfit_s_value_is_redacted_too(run_prepare, flights):
+    bad = spoiled(flights(40, seed=3), "wind", {30: "typhoon"})
+    summary = run_prepare(
+        flights(400), bad, id="id", watch={"capture": {"redact": {"wind": "drop"}}}
+    )
+    reasons = " ".join(file["reason"] for file in summary["files"])
+    assert "typhoon" not in reasons
+    assert summary["files"][1]["verdict"] == "used" or REDACTED in reasons
 
 
 def test_beyond_the_share_the_file_is_left_out(run_prepare, contract, flights):

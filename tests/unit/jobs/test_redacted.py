@@ -15,7 +15,7 @@ from tidemill_jobs.capture.writer import Answered, CaptureWriter
 from tidemill_jobs.features import Features
 from tidemill_jobs.prepare import prepare
 from tidemill_jobs.profile import Profile, Profiler
-from tidemill_jobs.redacted import incomparable, redact_frame
+from tidemill_jobs.redacted import WITHHELD, incomparable, redact_frame
 from tidemill_jobs.redaction import Redaction, read_key
 from tidemill_jobs.windows import look_at
 
@@ -134,7 +134,8 @@ PLAIN, HASHED = ["Oslo", "Rome"], ["h0123456789abcdef", "hfedcba9876543210"]
         (PLAIN, HASHED, {"a": "hash"}, ("a",)),  # redacted since the version was trained
         (HASHED, PLAIN, {}, ("a",)),  # and no longer
         (HASHED, [*HASHED, "Oslo"], {"a": "hash"}, ("a",)),  # rolled out within the window
-        (PLAIN, PLAIN, {"a": "hash"}, ()),  # in force, and not rolled out yet
+        (PLAIN, [WITHHELD], {"a": "hash"}, ("a",)),  # in force, and not rolled out yet
+        (HASHED, [*HASHED, WITHHELD], {"a": "hash"}, ("a",)),
         ([1.5, 2.5], HASHED, {"a": "hash"}, ("a",)),
         (HASHED, [None, None], {"a": "hash"}, ()),  # lost upstream: that is to be told
         (PLAIN, None, {"a": "drop"}, ("a",)),

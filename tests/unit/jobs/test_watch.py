@@ -15,6 +15,7 @@ from tidemill_jobs.errors import GoneError, JobError
 from tidemill_jobs.features import Column, Features, Target
 from tidemill_jobs.lake import ObjectVersion
 from tidemill_jobs.profile import Profile
+from tidemill_jobs.redacted import WITHHELD
 from tidemill_jobs.watch import Plan, partial_id, profile_windows
 
 NOON = 1_795_262_400  # 2026-11-21T12:00:00Z
@@ -187,6 +188,25 @@ def test_a_column_that_was_dropped_before_it_was_written_is_not_missed(lake, tmp
     (name,) = partials(lake)
     covers = json.loads(lake.find_text(f"{RESULTS}/partials/{name}"))
     assert (covers["rows"], covers["tally"]["absent"]) == (2, {})
+
+
+def test_traffic_of_before_a_redaction_leaves_no_value_in_a_partial(lake, tmp_path):
+    """It was captured as it came, and the version in service is still rolled out that way."""
+    spec = json.loads(plan())["spec"]
+    spec["watch"]["capture"]["redact"] = {"wind": "drop", "origin": "hash"}
+    rows = [
+        {"wind": "x", "origin": "Oslo"},
+        {"wind": "y", "origin": None},
+        {"wind": "y", "origin": "h0123456789abcdef"},
+    ]
+    answers = [*ANSWERS, {"score": 0.5}]
+    text = plan(file(lake, 1, asked(rows, answers)), spec=spec)
+    profile_windows(Plan.parse(text), lake, tmp_path)
+    (name,) = partials(lake, "profile.json.gz")
+    profile = Profile.loads(lake.objects[f"{RESULTS}/partials/{name}"])
+    assert set(profile.columns) == {"origin", "prediction"}
+    assert profile.column("origin").categories == {WITHHELD: 1, "h0123456789abcdef": 1}
+    assert profile.column("origin").missing == 1
 
 
 def test_files_without_a_row_are_covered_all_the_same(lake, tmp_path):
