@@ -56,22 +56,22 @@ lock: .tools/uv/.installed  ## resolve the lock files anew (after a changed pin)
 	@for layer in $(LAYERS); do \
 		$(LOCK) -c requirements/dev.lock layers/$$layer/requirements.in -o layers/$$layer/requirements.lock; done
 
-.PHONY: check
-check: install  ## ruff, mypy, import-linter, cfn-lint on the translated template, rules on template and ASL
+.PHONY: lint
+lint: install  ## ruff, mypy, import-linter
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+.PHONY: check
+check: lint  ## lint, cfn-lint on the translated template, rules on template and ASL
 	$(BIN)/pytest -q -n auto tests/infrastructure
 
-# What starts local clouds goes by files, two at a time: more would wait for one another.
-PURE := tests/unit tests/infrastructure tests/integration
-# The longest files first, in this order, so that no worker is left alone with one at the end.
-SERVING := tests/workflows tests/e2e tests/integration/sagemaker tests/integration/engine
+# One more worker than there are cores: what starts local clouds often waits.
+WORKERS := $(shell echo $$(( $$(getconf _NPROCESSORS_ONLN) + 1 )))
 .PHONY: test
 test: install  ## every test: unit, integration, infrastructure, workflows, e2e (offline; loopback only)
-	$(BIN)/pytest -n auto --dist worksteal $(PURE) --ignore=tests/integration/engine --ignore=tests/integration/sagemaker
-	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder $(SERVING)
+	$(BIN)/pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder tests --ignore=tests/sdk --ignore=tests/oracles
 
 .PHONY: test-sdk
 test-sdk: install .tools/sdk/.installed  ## the SageMaker SDK reads our files (fetches it: 190 MB)

@@ -27,6 +27,40 @@ settings.load_profile("tidemill")
 ROOT = Path(__file__).parents[1]
 
 
+#: What starts local clouds goes by groups, the longest first, so that no worker is left alone with
+#: one at the end. A group shares what its session deployed, which takes half a minute.
+_TOGETHER = {
+    "tests/workflows/test_retrain.py": "workflows-1",
+    "tests/workflows/test_triggers.py": "workflows-1",
+    "tests/workflows/test_ledger.py": "workflows-1",
+    "tests/workflows": "workflows-2",
+    "tests/e2e": "e2e",
+}
+_BY_FILE = ("tests/integration/sagemaker", "tests/integration/engine")
+
+
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Sort tests by what they take, and tell xdist which ones belong together."""
+    groups = {item: _group(item.path.relative_to(ROOT)) for item in items}
+    for item, group in groups.items():
+        if group:
+            item.add_marker(pytest.mark.xdist_group(group))
+    order = [*dict.fromkeys(_TOGETHER.values())]
+    items.sort(
+        key=lambda item: (
+            order.index(groups[item]) if groups[item] in order else len(order),
+            not groups[item],
+        )
+    )
+
+
+def _group(path: Path) -> str | None:
+    places = [path.as_posix(), path.parent.as_posix()]
+    together = next((_TOGETHER[place] for place in places if place in _TOGETHER), None)
+    return together or (path.stem if places[1] in _BY_FILE else None)
+
+
 def pytest_make_parametrize_id(val: object) -> str | None:
     """Name bytes by their length: gzip writes the time, and xdist wants one name everywhere."""
     return f"{len(val)}-bytes" if isinstance(val, bytes) else None
