@@ -204,7 +204,7 @@ class Cloud:
         tables = {
             table: sorted(
                 (_without(item, apart) for item in self.dynamodb.scan(TableName=table)["Items"]),
-                key=json.dumps,
+                key=lambda item: json.dumps(item, default=str),
             )
             for table in (stack.STATE, stack.LEDGER)
         }

@@ -1,8 +1,8 @@
 """
 What uploads cost in requests, counted: one model's share of a storm, from its events to its run.
 
-Of a batch of 500 uploads over 20 models each model has 25: batches of 25 of one model ask the same
-of DynamoDB and S3. `UPLOADS=1000 pytest -s -k bill` prints the bill of a whole share
+Of a batch of 1,000 uploads over 20 models each model has 50: batches of 50 of one model ask the
+same of DynamoDB and S3. `UPLOADS=1000 pytest -s -k bill` prints the bill of a whole share
 (docs/benchmarks.md); the test holds a smaller one.
 """
 
@@ -23,7 +23,7 @@ from .functions.test_admit_upload import records
 
 BENCH = Path(__file__).parents[2] / "bench"
 UPLOADS = int(os.environ.get("UPLOADS", "120"))
-BATCH, BATCHED = 25, 500  # of one model; of all models
+BATCH, BATCHED = 50, 1000  # of one model; of all models
 TRANSITIONS = 8  # of a check whose uploads are few and good: tests/workflows/test_check.py
 
 

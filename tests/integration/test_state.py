@@ -32,7 +32,7 @@ def wait(monkeypatch):
 
 
 def documents(count):
-    return {f"content#{n:02}": {"key": f"{n}.csv", "size": n} for n in range(count)}
+    return {f"contents#{n:02}": {"key": f"{n}.csv", "size": n} for n in range(count)}
 
 
 def test_many_are_written_some_at_a_time(wait):
@@ -40,7 +40,7 @@ def test_many_are_written_some_at_a_time(wait):
     State(client, "state").put_many("flights/delay", documents(60))
     assert (client.sizes, wait) == ([25, 25, 10], [])
     assert sorted(client.items) == sorted(documents(60))
-    assert client.items["content#07"]["owner"] == {"S": "flights/delay"}
+    assert client.items["contents#07"]["owner"] == {"S": "flights/delay"}
 
 
 def test_what_is_put_off_is_written_later(wait):

@@ -6,7 +6,6 @@ import pytest
 
 from tidemill.adapters.conclusions import Conclusions
 from tidemill.adapters.ledger import Ledger
-from tidemill.adapters.state import State
 from tidemill.errors import NotFoundError
 
 from ...stack import ARTIFACTS, LAKE
@@ -118,6 +117,34 @@ def test_the_same_bytes_under_another_name_bring_nothing_new(cloud, spec):
     assert len(cloud.stores.triggers.pending(REF)) == 2, "copies alone start nothing"
 
 
+def test_who_dies_before_all_is_said_is_followed_by_one_who_knows_what_was(
+    cloud, spec, monkeypatch
+):
+    """The first attempt said that some passed; the second judges a copy of one of them."""
+    conclusions = vars(sys.modules[Conclusions.__module__])
+    monkeypatch.setitem(conclusions, "CHUNK", 1)
+    monkeypatch.setitem(conclusions, "MOST_PASSES", 1)
+    cloud.apply(spec)
+    files = {"a.csv": rows(), "b.csv": rows(9, first=900), "copy.csv": rows()}
+    document = read(cloud, deliver(cloud, files))
+    honest = Ledger.append
+
+    def dies(self, entry):
+        if "copy.csv" in entry.subject:
+            raise TimeoutError
+        return honest(self, entry)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Ledger, "append", dies)
+        with pytest.raises(TimeoutError):
+            cloud.invoke("conclude_check", document)
+    assert len(cloud.entries(REF, "check")) == 2
+    answer = cloud.invoke("conclude_check", document)
+    assert (answer["accepted"], answer["copies"], answer["rows"]) == (2, 1, 309)
+    answer, _ = check(cloud, {"third.csv": rows(9, first=900)})
+    assert answer["copies"] == 1, "what the first attempt let pass is remembered too"
+
+
 def test_a_copy_counts_when_the_other_file_was_replaced(cloud, spec):
     cloud.apply(spec)
     check(cloud, {"a.csv": rows()})
@@ -199,9 +226,7 @@ def test_large_deliveries_pass_in_several_entries(cloud, spec, monkeypatch):
 
 
 def test_copies_are_found_across_all_of_a_large_delivery(cloud, spec, monkeypatch):
-    """Though State may not show yet what was written of those before."""
     monkeypatch.setitem(vars(sys.modules[Conclusions.__module__]), "CHUNK", 1)
-    monkeypatch.setattr(State, "get_many", lambda *_, **__: {})
     cloud.apply(spec)
     answer, _ = check(cloud, {"a.csv": rows(), "b.csv": rows(9), "copy.csv": rows()})
     assert (answer["accepted"], answer["copies"], answer["rows"]) == (2, 1, 309)

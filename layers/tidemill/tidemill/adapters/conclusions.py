@@ -1,12 +1,13 @@
 """What a delivery's check comes to: verdicts of its uploads, and the trigger that follows."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any
 
 from tidemill.adapters.bus import Queue
 from tidemill.adapters.checks import DONE, reach
+from tidemill.adapters.contents import Contents, Earlier
 from tidemill.adapters.data_contracts import Frozen
 from tidemill.adapters.facts import FactsStore, Read
 from tidemill.adapters.lake import Lake
@@ -15,7 +16,6 @@ from tidemill.adapters.ledger import upload_entry
 from tidemill.adapters.passing import let_pass
 from tidemill.adapters.quarantine import Quarantine
 from tidemill.adapters.rules import Rules, infer_again
-from tidemill.adapters.state import CONTENT
 from tidemill.adapters.stores import Stores
 from tidemill.contracts.uploads import CheckRef, ExplainUpload
 from tidemill.domain import second_look
@@ -24,7 +24,7 @@ from tidemill.domain.check import Checked, Judged, Pass, Tally
 from tidemill.errors import NotFoundError
 from tidemill.spec.compiled import Spec
 
-#: Uploads whose bytes are looked up at a time; one BatchGetItem takes as many.
+#: Uploads that are judged and said at a time.
 CHUNK = 100
 #: Uploads of one entry: 100 KB, of 400 that an item may have.
 MOST_PASSES = 1000
@@ -40,6 +40,22 @@ class _Delivery:
     ref: str
     id: str
     now: float
+
+
+@dataclass(slots=True)
+class _Bytes:
+    """Which files have which bytes, by SHA-256, as far as is known."""
+
+    earlier: Earlier  # deliveries
+    firsts: dict[str, str] = field(default_factory=dict)  # the key that had them first
+    own: set[str] = field(default_factory=set)  # that this delivery brought
+
+    def bring(self, content: str, key: str) -> str:
+        """Note a file of this delivery; return the key that had its bytes first."""
+        if content not in self.firsts:
+            self.firsts[content] = key
+            self.own.add(content)
+        return self.firsts[content]
 
 
 class Conclusions:
@@ -61,6 +77,7 @@ class Conclusions:
         self._quarantine = quarantine
         self._triggers = triggers
         self._facts = facts
+        self._contents = Contents(stores.state, facts)
         self._rules = rules
         self._bucket = bucket
 
@@ -115,25 +132,33 @@ class Conclusions:
         ledger = self._stores.ledger
         uploads, judged, passed = ledger.uploads_in(ref, delivery, STAGE, **reach(record))
         tally = Tally()
+        seen = _Bytes(self._contents.before(ref, delivery))
         for entry in judged:
             tally.add(_verdict(entry), entry["facts"].get("rows", 0))
-        for each in passed:
+            if entry["verdict"] == "accept" and entry["facts"].get("sha256"):
+                seen.bring(entry["facts"]["sha256"], entry["facts"]["key"])
+        for item, each in passed:
             tally.add("accept", each.rows)
+            seen.bring(each.sha256, item.key)
         if uploads:
             judge = self._judge_by(spec, delivery, uploads, now)
             facts = self._facts.of(ref, delivery, uploads)
             found = ((read, Judged(**judge(read.text))) for read in facts)
-            self._record_all(_Delivery(ref, delivery, now), found, tally)
+            self._record_all(_Delivery(ref, delivery, now), found, seen, tally)
+        self._contents.remember(ref, delivery, seen.own)
         return tally
 
     def _record_all(
-        self, checked: _Delivery, judged: Iterator[tuple[Read, Judged]], tally: Tally
+        self,
+        checked: _Delivery,
+        judged: Iterator[tuple[Read, Judged]],
+        seen: _Bytes,
+        tally: Tally,
     ) -> None:
         """Write what is to be said of each upload; of those that pass it is said together."""
         ledger, passed = self._stores.ledger, list[Pass]()
-        firsts: dict[str, str] = {}  # by content: the key that had it first
         while some := list(islice(judged, CHUNK)):
-            passed += self._record(checked, some, firsts, tally)
+            passed += self._record(checked, some, seen, tally)
             if len(passed) > MOST_PASSES - CHUNK:
                 let_pass(ledger, checked.ref, checked.id, passed, checked.now)
                 passed = []
@@ -169,26 +194,19 @@ class Conclusions:
         self,
         checked: _Delivery,
         found: Sequence[tuple[Read, Judged]],
-        firsts: dict[str, str],
+        seen: _Bytes,
         tally: Tally,
     ) -> list[Pass]:
         """
         Write the verdicts of some uploads; what a quarantined one needs is done before.
 
-        Whoever dies in between is followed by one who finds the same: who had the bytes first is
-        written before anything that is said of an upload, and finding oneself there is no copy.
+        Whoever dies in between is followed by one who finds the same: what was said of others of
+        this delivery is known to it, and what was not said binds nobody.
 
         Returns:
             Those of which nothing is to be said but that they are accepted.
         """
-        items = [(read.item, judged) for read, judged in found]
-        copies = self._copies(checked.ref, items, firsts)
-        contents = (
-            _content(read.item, judged, copies.get(read.item.identity)) for read, judged in found
-        )
-        self._stores.state.put_many(
-            checked.ref, {str(each["fact"]): each for each in contents if each}
-        )
+        copies = self._copies(checked.ref, [(read.item, judged) for read, judged in found], seen)
         passed: list[Pass] = []
         for read, judged in found:
             original = copies.get(read.item.identity)
@@ -224,41 +242,29 @@ class Conclusions:
         self._stores.ledger.append(replace(entry, facts=facts))
 
     def _copies(
-        self, ref: str, found: Sequence[tuple[ObjectVersion, Judged]], firsts: dict[str, str]
+        self, ref: str, found: Sequence[tuple[ObjectVersion, Judged]], seen: _Bytes
     ) -> dict[tuple[str, str, str], str]:
         """
-        Return, for uploads with the bytes of another key, that key; add to *firsts* who has what.
+        Return, for uploads with the bytes of another key, that key.
 
-        Who had the bytes first is looked up in State; if it was replaced since, it does not count.
-        What State is a moment behind with is in *firsts*, or another check's that ends just now:
-        then both count as new, and datasets still take one of them.
+        A file of another delivery that had the bytes first does not count if it was replaced since.
+        Of two checks that end side by side neither knows the other's: then both files count as new,
+        and datasets still take one of them.
         """
         usable = [(item, j) for item, j in found if j.verdict != "quarantine" and j.sha256]
-        names = sorted({CONTENT + judged.sha256 for _, judged in usable} - firsts.keys())
-        stored = self._stores.state.get_many(ref, names, consistent=False)
-        for name, content in stored.items():
-            newest = self._stores.ledger.newest_accepted(ref, content["key"])
-            if newest is not None and newest.version_id == content["version_id"]:
-                firsts[name] = content["key"]
+        unknown = {judged.sha256 for _, judged in usable} - seen.firsts.keys()
+        for content, had in seen.earlier.who_had(unknown).items():
+            for key, version in had:
+                newest = self._stores.ledger.newest_accepted(ref, key)
+                if newest is not None and newest.version_id == version:
+                    seen.firsts[content] = key
+                    break
         copies: dict[tuple[str, str, str], str] = {}
         for item, judged in usable:
-            key = firsts.setdefault(CONTENT + judged.sha256, item.key)
+            key = seen.bring(judged.sha256, item.key)
             if key != item.key:
                 copies[item.identity] = key
         return copies
-
-
-def _content(
-    item: ObjectVersion, judged: Judged, original: str | None
-) -> dict[str, str | int] | None:
-    if original or judged.verdict == "quarantine" or not judged.sha256:
-        return None
-    return {
-        "fact": CONTENT + judged.sha256,
-        "key": item.key,
-        "version_id": item.version_id,
-        "size": item.size,
-    }
 
 
 def _worth_explaining(

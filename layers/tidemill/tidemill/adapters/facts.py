@@ -99,6 +99,10 @@ class FactsStore:
         found |= {name: text for name, text in zip(before, texts, strict=True) if text is not None}
         return [found[name] for name in names if name in found]
 
+    def all_of(self, ref: str, delivery: str) -> Iterator[str]:
+        """Yield the facts of all that a delivery's packs hold, the newest pack first."""
+        return (text for _, _, text in self._packed(ref, delivery))
+
     def _alone(self, ref: str, name: str) -> str:
         return f"{checks(self._bucket, ref)}/{name}.json"
 

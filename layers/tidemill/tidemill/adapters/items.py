@@ -72,6 +72,8 @@ def _out(value: Any) -> dict[str, Any]:
             return {"BOOL": value}
         case str():
             return {"S": value}
+        case bytes():
+            return {"B": value}
         case int() | float():
             return {"N": repr(value)}
         case frozenset() | set():

@@ -306,7 +306,7 @@ class Ledger:
         *,
         since: float | None = None,
         count: int | None = None,
-    ) -> tuple[list[ObjectVersion], list[dict[str, Any]], list[Pass]]:
+    ) -> tuple[list[ObjectVersion], list[dict[str, Any]], list[tuple[ObjectVersion, Pass]]]:
         """
         Return a delivery's accepted uploads of which *stage* said nothing, and what it said.
 
@@ -317,8 +317,9 @@ class Ledger:
         told = [entry for entry in entries if entry["entry"].endswith(f"#{stage}")]
         known = {judged(entry)[0].id for entry in told}
         passed = passes(self._query(ref, f"{stage}#{delivery}#"))
-        left = [item for item in accepted(entries) if item.id not in known | passed.keys()]
-        return left, told, [each for name, each in passed.items() if name not in known]
+        unsaid = [item for item in accepted(entries) if item.id not in known]
+        left = [item for item in unsaid if item.id not in passed]
+        return left, told, [(item, passed[item.id]) for item in unsaid if item.id in passed]
 
     def _in(
         self, ref: str, delivery: str, since: float | None, count: int | None

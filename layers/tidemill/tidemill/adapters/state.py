@@ -1,7 +1,7 @@
 """The State table's key map, and the reads and writes that its owners share."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from tidemill.adapters.items import marshal, unmarshal, values
@@ -18,7 +18,7 @@ RUN = "run#"
 LEASE = "lease#"
 CHAMPION = "champion"
 CONTRACT = "contract"
-CONTENT = "content#"
+CONTENTS = "contents#"
 STANDING = "standing"
 WATCH = "watch"
 QUALITY = "quality"
@@ -51,26 +51,6 @@ class State:
         )
         return unmarshal(answer["Item"]) if "Item" in answer else None
 
-    def get_many(
-        self, owner: str, facts: Sequence[str], *, consistent: bool = True
-    ) -> dict[str, dict[str, Any]]:
-        """
-        Return at most 100 items by their facts; those that are not there are left out.
-
-        Half as dear when not *consistent*: then it may be a moment behind.
-        """
-        wanted: list[Any] = [self.key(owner, fact) for fact in facts]
-        found: dict[str, dict[str, Any]] = {}
-        while wanted:
-            answer = self.client.batch_get_item(
-                RequestItems={self.table: {"Keys": wanted, "ConsistentRead": consistent}}
-            )
-            for item in map(unmarshal, answer["Responses"].get(self.table, [])):
-                found[item["fact"]] = item
-            left = answer.get("UnprocessedKeys", {})
-            wanted = list(left[self.table]["Keys"]) if self.table in left else []
-        return found
-
     def put_many(self, owner: str, documents: Mapping[str, dict[str, Any]]) -> None:
         """
         Write whole items by their facts, on no condition and not together: a unit for each.
@@ -94,9 +74,13 @@ class State:
                 time.sleep(_PAUSE_SECONDS * 2**throttled)
 
     def under(
-        self, owner: str, prefix: str = "", *, most: int | None = None
+        self, owner: str, prefix: str = "", *, most: int | None = None, consistent: bool = True
     ) -> list[dict[str, Any]]:
-        """Return the items of *owner* whose fact begins with *prefix*, in key order; at *most*."""
+        """
+        Return the items of *owner* whose fact begins with *prefix*, in key order; at *most*.
+
+        Half as dear when not *consistent*: then it may be a moment behind.
+        """
         condition = "#owner = :owner"
         named = values(owner=owner)
         if prefix:  # DynamoDB refuses an empty prefix
@@ -107,7 +91,7 @@ class State:
             KeyConditionExpression=condition,
             ExpressionAttributeNames={"#owner": "owner"},
             ExpressionAttributeValues=named,
-            ConsistentRead=True,
+            ConsistentRead=consistent,
             PaginationConfig={"MaxItems": most} if most else {},
         )
         return [unmarshal(item) for page in pages for item in page["Items"]]
