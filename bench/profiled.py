@@ -84,14 +84,14 @@ def sketch_ours(_: Path) -> Callable[[], object]:
     import numpy as np
 
     from tidemill_jobs.profile import Kll
-    from tidemill_jobs.profile.ascending import Ascending
+    from tidemill_jobs.profile.batch import Batch
 
     values = np.random.default_rng(7).normal(size=SKETCHED)
 
     def sketch() -> object:
         kept = Kll()
         for start in range(0, SKETCHED, BATCH):
-            kept = kept.add(Ascending.of_floats(values[start : start + BATCH]))
+            kept = kept.add(Batch.of_floats(values[start : start + BATCH]))
         return kept
 
     return _told(values, sketch, lambda kept, asked: kept.rank(asked))

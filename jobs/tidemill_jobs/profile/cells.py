@@ -5,7 +5,6 @@ A text is taken for what it says: `12`, `1.0`, `true`, `2026-11-20T14:30Z`, whet
 Parquet holds it. Empty texts, `null` and NaN are missing (`tidemill_jobs.values`).
 """
 
-import math
 import operator
 from dataclasses import dataclass, field, replace
 from typing import Final
@@ -18,18 +17,17 @@ from tidemill_jobs import schema
 from tidemill_jobs.contract.facts import SHOWN, cut
 from tidemill_jobs.errors import ReadError
 from tidemill_jobs.profile import iso_times
-from tidemill_jobs.profile.ascending import Ascending, borrow
+from tidemill_jobs.profile.batch import BUCKETS, Batch, borrow, runs, tallied
 from tidemill_jobs.profile.counted import MOST, Frequent
 from tidemill_jobs.profile.distinct import Hashes, hash_texts
 from tidemill_jobs.values import BLANK, BOOLEAN, CODE, LARGEST, MISSING, NOT_AVAILABLE
 
 _NOT_A_NUMBER: Final = ("NaN", "nan")
 _EVERY: Final = "rows"
-_NO_FLOATS: Final = Ascending.none()
-_NO_WHOLES: Final = Ascending.none(np.int64)
+_NO_FLOATS: Final = Batch.none()
+_NO_WHOLES: Final = Batch.none(np.int64)
 #: Texts between these begin with no blank, digit, sign or point, and with none of the letters of
 #: true, false, null, NaN, NA, None, inf: they can be nothing but text.
-_BUCKETS: Final = 65_536
 _CROWDED: Final = 8  # times the mean
 _PLAINLY: Final = r"^[^ \t0-9+\-.tTfFnNiI]"
 _PLAIN: Final = (":F", "GI", "JN", "OT", "Uf", "gi", "jn", "ot", "u\U0010ffff")
@@ -79,10 +77,10 @@ class Cells:
     codes: int = 0
     trues: int = 0
     falses: int = 0
-    wholes: Ascending = _NO_WHOLES
-    floats: Ascending = _NO_FLOATS
+    wholes: Batch = _NO_WHOLES
+    floats: Batch = _NO_FLOATS
     infinities: int = 0
-    minutes: Ascending = _NO_WHOLES
+    minutes: Batch = _NO_WHOLES
     texts: Texts = field(default_factory=Texts)
 
 
@@ -92,23 +90,34 @@ class KnownTexts:
     def __init__(self) -> None:
         self.many = False  # more different ones than are counted one by one
         self._texts: dict[int, str] = {}
+        self._hashes: Hashes = np.empty(0, np.uint64)
 
-    def counted(self, texts: pl.Series, hashes: Hashes, runs: Ascending) -> Texts | None:
+    def runs(self, hashes: Hashes) -> tuple[Hashes, NDArray[np.int64]]:
+        """Return each hash once, and how often it occurs."""
+        if 0 < len(self._hashes) <= MOST < len(hashes):
+            found = tallied(hashes, self._hashes)
+            if found is not None:
+                return found
+        return _runs(hashes)
+
+    def counted(
+        self, texts: pl.Series, hashes: Hashes, different: Hashes, rows: NDArray[np.int64]
+    ) -> Texts | None:
         """Count the texts by their hashes; None where some must be looked at more closely."""
-        found = runs.values.tolist()
+        found = different.tolist()
         if not self._texts.keys() >= set(found):
             self._learn(texts, hashes, found)
             if not self._texts.keys() >= set(found):
                 return None
-        rows = runs.counts.tolist() if runs.counts is not None else []
-        counts = {self._texts[hashed]: count for hashed, count in zip(found, rows, strict=True)}
+        rows_of = zip(found, rows.tolist(), strict=True)
+        counts = {self._texts[hashed]: count for hashed, count in rows_of}
         lengths = [len(text) for text in counts]
         return Texts(
             frequent=Frequent.of(len(texts), counts),
             shortest=min(lengths),
             longest=max(lengths),
             characters=sum(map(operator.mul, lengths, counts.values())),
-            hashed=runs.values if len(counts) > MOST else None,
+            hashed=different if len(counts) > MOST else None,
         )
 
     def _learn(self, texts: pl.Series, hashes: Hashes, found: list[int]) -> None:
@@ -120,6 +129,7 @@ class KnownTexts:
         only_text = cells.texts.frequent.rows == len(unknown) and not cells.codes
         if only_text and cells.texts.longest <= SHOWN:
             self._texts.update(zip(hash_texts(unknown).tolist(), unknown.to_list(), strict=True))
+            self._hashes = np.array(list(self._texts), np.uint64)
 
 
 def sort_cells(column: pl.Series, known: KnownTexts | None = None) -> Cells:
@@ -149,7 +159,7 @@ def sort_cells(column: pl.Series, known: KnownTexts | None = None) -> Cells:
         trues = int(present.sum())
         return Cells(rows, blank, trues=trues, falses=len(present) - trues)
     if isinstance(dtype, (pl.Date, pl.Datetime)):
-        return Cells(rows, blank, minutes=Ascending.of_wholes(_minutes(present)))
+        return Cells(rows, blank, minutes=Batch.of_wholes(_minutes(present)))
     if dtype.is_integer():
         return _of_integers(rows, blank, present)
     raise ReadError(
@@ -163,29 +173,20 @@ def sort_cells(column: pl.Series, known: KnownTexts | None = None) -> Cells:
 def _of_integers(rows: int, blank: int, values: pl.Series) -> Cells:
     wholes = values.cast(pl.Int64, strict=False)
     if not wholes.null_count():
-        return Cells(rows, blank, wholes=Ascending.of_wholes(wholes.to_numpy()))
+        return Cells(rows, blank, wholes=Batch.of_wholes(wholes.to_numpy()))
     longer = values.filter(wholes.is_null()).cast(pl.Float64)
-    ascending = Ascending.of_wholes(wholes.drop_nulls().to_numpy())
-    kept = Ascending(ascending.values.copy(), ascending.counts)  # the next sort needs its place
+    kept = Batch.of_wholes(wholes.drop_nulls().to_numpy())
     return replace(_of_floats(rows, blank, longer.to_numpy()), wholes=kept)
 
 
 def _of_floats(rows: int, blank: int, values: NDArray[np.float64]) -> Cells:
-    ascending = Ascending.of_floats(values).values
-    known = int(np.searchsorted(ascending, math.nan))  # NaN come last
-    nans, infinities = len(ascending) - known, 0
-    first, end = 0, known
-    if known and not (ascending[0] >= -LARGEST and ascending[known - 1] <= LARGEST):
-        first = int(np.searchsorted(ascending, -LARGEST))
-        end = int(np.searchsorted(ascending[:known], LARGEST, side="right"))
-        infinities = known - (end - first)
-    return Cells(
-        rows,
-        blank + nans,
-        nans,
-        floats=Ascending(ascending[first:end]),
-        infinities=infinities,
-    )
+    batch, nans, infinities = Batch.of_floats(values), 0, 0
+    if not (batch.low >= -LARGEST and batch.high <= LARGEST):  # NaN is neither
+        numbers = values[~np.isnan(values)]
+        finite = numbers[np.abs(numbers) <= LARGEST]
+        nans, infinities = len(values) - len(numbers), len(numbers) - len(finite)
+        batch = Batch.of_floats(finite)
+    return Cells(rows, blank + nans, nans, floats=batch, infinities=infinities)
 
 
 def _minutes(column: pl.Series) -> NDArray[np.int64]:
@@ -201,14 +202,14 @@ def _of_texts(column: pl.Series, known: KnownTexts) -> Cells:
         return Cells(rows, blank)
     hashes = hash_texts(present)
     if not known.many or len(present) < _CROWDED * MOST:
-        runs = _runs(hashes)
-        known.many = known.many or len(runs.values) > MOST
-        if len(runs.values) <= MOST:
-            texts = known.counted(present, hashes, runs)
+        different, counts = known.runs(hashes)
+        known.many = known.many or len(different) > MOST
+        if len(different) <= MOST:
+            texts = known.counted(present, hashes, different, counts)
             return _of_any_texts(column) if texts is None else Cells(rows, blank, texts=texts)
     times = iso_times.minutes_of(present)
     if times is not None:
-        return Cells(rows, blank, minutes=Ascending.of_wholes(times))
+        return Cells(rows, blank, minutes=Batch.of_wholes(times))
     lengths = present.str.len_chars()
     rarely = len(present) >= _CROWDED * MOST  # else `rare` would be too great a part of it
     if rarely and _are_plain(present) and int(str(lengths.max())) <= SHOWN:
@@ -216,12 +217,12 @@ def _of_texts(column: pl.Series, known: KnownTexts) -> Cells:
     return _of_any_texts(column)
 
 
-def _runs(hashes: Hashes) -> Ascending:
-    """Return each hash once, with how often it occurs."""
+def _runs(hashes: Hashes) -> tuple[Hashes, NDArray[np.int64]]:
+    """Return each hash once, and how often it occurs."""
     ascending = borrow("sorted", len(hashes), np.uint64)
     np.copyto(ascending, hashes)
     ascending.sort()
-    return Ascending(ascending).different()
+    return runs(ascending)
 
 
 def _are_plain(texts: pl.Series) -> bool:
@@ -266,10 +267,10 @@ def _of_any_texts(column: pl.Series) -> Cells:
         codes=_rows(texts.filter(number.is_not_null())),
         trues=_rows(trues),
         falses=_rows(booleans) - _rows(trues),
-        wholes=Ascending.of_counted(wholes["whole"], wholes[_EVERY]),
-        floats=Ascending.of_counted(floats["number"], floats[_EVERY]),
+        wholes=Batch.of_counted(wholes["whole"], wholes[_EVERY]),
+        floats=Batch.of_counted(floats["number"], floats[_EVERY]),
         infinities=_rows(rest.filter(is_number & whole.is_null() & ~fits)),
-        minutes=Ascending.of_counted(times["minutes"], times[_EVERY]),
+        minutes=Batch.of_counted(times["minutes"], times[_EVERY]),
         texts=_texts(texts.select("text", _EVERY)),
     )
 
@@ -311,14 +312,14 @@ def _plain_texts(texts: pl.Series, hashes: Hashes, lengths: pl.Series) -> Texts:
     Each hash falls into a bucket. A text that occurs more often than `rare` fills its bucket by
     itself, and chance alone fills hardly any so far.
     """
-    rare = _CROWDED * (len(texts) // _BUCKETS + 1)
+    rare = _CROWDED * (len(texts) // BUCKETS + 1)
     buckets = borrow("work", len(hashes), np.int64)
-    np.bitwise_and(hashes, np.uint64(_BUCKETS - 1), out=buckets.view(np.uint64))
-    full = np.bincount(buckets, minlength=_BUCKETS) > rare
+    np.bitwise_and(hashes, np.uint64(BUCKETS - 1), out=buckets.view(np.uint64))
+    full = np.bincount(buckets, minlength=BUCKETS) > rare
     counts: dict[str, int] = {}
     if full.any():
-        runs = _runs(hashes[full[buckets]])
-        often = runs.values[np.asarray(runs.counts) > rare]
+        different, rows = _runs(hashes[full[buckets]])
+        often = different[rows > rare]
         found = texts.filter(pl.Series(hashes).is_in(pl.Series(often).implode()))
         named = found.alias("text").value_counts(name=_EVERY).iter_rows()
         counts = {text: rows - rare for text, rows in named}

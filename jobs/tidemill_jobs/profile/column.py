@@ -12,10 +12,9 @@ from typing import Any, Final, Literal, Self, TypeVar
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from tidemill_jobs.meanings import Meaning, decide_kind
-from tidemill_jobs.profile.ascending import Ascending
+from tidemill_jobs.profile.batch import Batch
 from tidemill_jobs.profile.cells import Cells, Texts
 from tidemill_jobs.profile.counted import MOST, Few, Frequent, ordered
 from tidemill_jobs.profile.distinct import (
@@ -34,7 +33,6 @@ from tidemill_jobs.values import Kind
 
 InferredType = Literal["Integral", "Fractional", "String", "Unknown"]
 _COUNTS: Final = ("blank", "nans", "codes", "trues", "falses")
-_REPEATING: Final = 4  # times that values must repeat before it pays to find out which
 _TRUE: Final = "true"
 _FALSE: Final = "false"
 Part = TypeVar("Part", Lengths, Numbers, Times)
@@ -172,12 +170,16 @@ class Column:
 
     def add(self, cells: Cells) -> Self:
         """Return the column with a batch more."""
-        wholes, floats, minutes, found = cells.wholes, cells.floats, cells.minutes, cells.texts
-        text_counts, number_counts = found.frequent, Few()
+        minutes, minute_counts = _few(cells.minutes, self.minute_counts)
+        text_counts, number_counts = cells.texts.frequent, Few()
         if self.declared == "category":
+            wholes, floats = cells.wholes.counted(), cells.floats.counted()
             text_counts = text_counts.merge(_as_texts(wholes)).merge(_as_texts(floats))
         else:
-            number_counts = _few(wholes, self.number_counts).merge(_few(floats, self.number_counts))
+            wholes, number_counts = _few(cells.wholes, self.number_counts)
+            floats, fractions = _few(cells.floats, self.number_counts)
+            number_counts = number_counts.merge(fractions)
+        batches = (wholes, floats, minutes)
         part = Column(
             rows=cells.rows,
             blank=cells.blank,
@@ -186,17 +188,17 @@ class Column:
             codes=cells.codes,
             trues=cells.trues,
             falses=cells.falses,
-            lengths=_lengths(found),
+            lengths=_lengths(cells.texts),
             text_counts=text_counts,
             number_counts=number_counts,
-            minute_counts=_few(minutes, self.minute_counts),
+            minute_counts=minute_counts,
         )
         numbers, times = self.numbers, self.times
         if len(wholes.values) or len(floats.values) or cells.infinities:
             numbers = (numbers or Numbers()).add(wholes, floats, cells.infinities)
         if len(minutes.values):
             times = (times or Times()).add(minutes)
-        return self._merged(part, numbers, times, lambda: _hashes(cells, part))
+        return self._merged(part, numbers, times, lambda: _hashes(batches, cells.texts, part))
 
     def merge(self, other: "Column") -> Self:
         """Return both together; a kind declared for one of them is that of both."""
@@ -305,21 +307,22 @@ def _lengths(texts: Texts) -> Lengths | None:
     return Lengths(count, texts.shortest, texts.longest, texts.characters) if count else None
 
 
-def _few(numbers: Ascending, known: Few) -> Few:
+def _few(numbers: Batch, known: Few) -> tuple[Batch, Few]:
     """Count the different numbers, unless there are too many already."""
+    if known.counts is not None:
+        numbers = numbers.counted_if(MOST)
+        if numbers.counts is not None and len(numbers.values) <= MOST:
+            return numbers, Few(numbers.rows, _counts(numbers))
     rows = numbers.rows
-    if known.counts is None or numbers.how_many() > MOST:
-        return Few(rows, None if rows else {})
-    return Few(rows, _counts(numbers))
+    return numbers, Few(rows, None if rows else {})
 
 
-def _counts(numbers: Ascending) -> dict[float, int]:
-    found = numbers.different()
-    counts = found.counts.tolist() if found.counts is not None else []
-    return dict(zip(found.values.tolist(), counts, strict=True))
+def _counts(numbers: Batch) -> dict[float, int]:
+    counts = numbers.counts.tolist() if numbers.counts is not None else []
+    return dict(zip(numbers.values.tolist(), counts, strict=True))
 
 
-def _as_texts(numbers: Ascending) -> Frequent:
+def _as_texts(numbers: Batch) -> Frequent:
     counts: dict[str, int] = {}
     for value, rows in _counts(numbers).items():
         written = _written(value)
@@ -327,24 +330,19 @@ def _as_texts(numbers: Ascending) -> Frequent:
     return Frequent.of(numbers.rows, counts)
 
 
-def _hashes(cells: Cells, part: Column) -> Iterator[Hashes]:
+def _hashes(batches: tuple[Batch, Batch, Batch], texts: Texts, part: Column) -> Iterator[Hashes]:
     """Yield the hashes of a batch, each array valid until the next one."""
-    if len(cells.wholes.values):
-        yield hash_wholes(_thinned(cells.wholes))
-    if len(cells.floats.values):
-        yield hash_floats(_thinned(cells.floats))
-    if len(cells.minutes.values):
-        yield hash_wholes(_thinned(cells.minutes), TIMES)
-    if cells.texts.frequent.rows:
-        yield cells.texts.hashes()
+    wholes, floats, minutes = batches
+    if len(wholes.values):
+        yield hash_wholes(wholes.values)
+    if len(floats.values):
+        yield hash_floats(floats.values)
+    if len(minutes.values):
+        yield hash_wholes(minutes.values, TIMES)
+    if texts.frequent.rows:
+        yield texts.hashes()
     if part.trues or part.falses:
         yield _hashes_of_flags(part)
-
-
-def _thinned(numbers: Ascending) -> NDArray[Any]:
-    """Return the values, each once where many repeat."""
-    many = numbers.how_many() * _REPEATING > len(numbers.values)
-    return numbers.values if many else numbers.different().values
 
 
 def _hashes_of_flags(column: Column) -> Hashes:

@@ -18,13 +18,14 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from tidemill_jobs.profile.ascending import borrow
+from tidemill_jobs.profile.batch import borrow
 
 K: Final = 2048
+_MANY: Final = 8  # times K
 EXACT: Final = 2**53  # a double holds every whole number up to here
 TIMES: Final = 0x5BD1E9955BD1E995  # a minute is no number: the same value hashes otherwise
 #: Which hash function made the sketch; polars may change its own with a release.
-HASHED_BY: Final = "splitmix64 polars2.1"
+HASHED_BY: Final = "splitmix64 upper, polars2.1"
 _ALL: Final = 2**64
 _HIGHEST: Final = np.uint64(_ALL - 1)
 _LITTLE: Final = np.dtype("<u8")
@@ -56,8 +57,16 @@ class Distinct:
         found = hashes[hashes < self.limit] if len(self.hashes) >= K else hashes
         if not len(found):
             return self
+        if len(found) > _MANY * K:
+            # So few of them are nearly always enough, and finding them is faster than to sort all.
+            least = self._with(np.partition(found, 2 * K)[: 2 * K])
+            if len(least.hashes) >= K:
+                return least
+        return self._with(found)
+
+    def _with(self, hashes: Hashes) -> "Distinct":
         # Not np.unique: numpy's hash table costs ten times this sort.
-        merged = np.sort(np.concatenate((self.hashes, found)))
+        merged = np.sort(np.concatenate((self.hashes, hashes)))
         new = np.concatenate(([True], merged[1:] != merged[:-1]))
         return Distinct(merged[new][:K], self.hashed_by)
 
@@ -88,7 +97,7 @@ def hash_floats(values: NDArray[np.float64], salt: int = 0) -> Hashes:
     """Return the hash of each number, in a borrowed array."""
     bits = borrow("bits", len(values), np.uint64)
     np.add(values, 0.0, out=bits.view(np.float64))  # minus zero becomes zero
-    return _mix(bits, salt)
+    return mix(bits, salt)
 
 
 def hash_wholes(values: NDArray[np.int64], salt: int = 0) -> Hashes:
@@ -97,7 +106,7 @@ def hash_wholes(values: NDArray[np.int64], salt: int = 0) -> Hashes:
     if len(values) and max(-int(values.min()), int(values.max())) > EXACT:
         large = (values > EXACT) | (values < -EXACT)
         hashes = hashes.copy()
-        hashes[large] = _mix(values[large].view(np.uint64), salt ^ 1)
+        hashes[large] = mix(values[large].view(np.uint64), salt ^ 1)
     return hashes
 
 
@@ -116,13 +125,13 @@ def hash_numbers(values: Iterable[float], salt: int = 0) -> Hashes:
     )
 
 
-def _mix(bits: Hashes, salt: int) -> Hashes:
+def mix(bits: Hashes, salt: int = 0) -> Hashes:
     """
-    Mix the bits in place, so that each depends on all.
+    Mix the bits in place, so that the upper ones depend on all: the order is random.
 
     Source:
         SplitMix64: Steele, Lea and Flood, *Fast splittable pseudorandom number generators*
-        (OOPSLA 2014).
+        (OOPSLA 2014), without its last step, which improves the lower bits only.
     """
     shifted = borrow("more bits", len(bits), np.uint64)
     if salt:
@@ -133,6 +142,4 @@ def _mix(bits: Hashes, salt: int) -> Hashes:
     np.right_shift(bits, np.uint64(27), out=shifted)
     bits ^= shifted
     bits *= np.uint64(0x94D049BB133111EB)
-    np.right_shift(bits, np.uint64(31), out=shifted)
-    bits ^= shifted
     return bits

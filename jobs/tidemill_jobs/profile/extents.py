@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
-from tidemill_jobs.profile.ascending import Ascending
+from tidemill_jobs.profile.batch import Batch
 from tidemill_jobs.profile.kll import Kll
 
 
@@ -44,9 +44,9 @@ class Times:
     high: int = 0
     sketch: Kll = field(default_factory=Kll)
 
-    def add(self, minutes: Ascending) -> "Times":
+    def add(self, minutes: Batch) -> "Times":
         """Return them with more."""
-        low, high = int(minutes.values[0]), int(minutes.values[-1])
+        low, high = int(minutes.low), int(minutes.high)
         return Times(
             self.count + minutes.rows,
             min(self.low, low) if self.count else low,

@@ -3,9 +3,10 @@ A quantile sketch: what is the share of numbers up to x, from a bounded number o
 
 Source:
     Karnin, Lang and Liberty, *Optimal quantile approximation in streams* (FOCS 2016), with the
-    decay c = 0.64 that Deequ uses. Level i holds numbers that stand for 2^i each. What is ours: a
-    batch is sorted once and every 2^L-th number goes straight to level L, which errs no more than
-    compacting it L times would.
+    decay c = 0.64 that Deequ uses. Level i holds numbers that stand for 2^i each. What is ours: the
+    numbers of a batch go straight to the level L where they are about k. For that they are not
+    sorted as a whole: rows of a few are, which a processor does in its registers, every fourth
+    stays, and the fewer ones that are left are sorted in longer rows (`sampled.py`).
 
 Values are finite 64-bit floats. Everything is deterministic: the coins come from a counter.
 """
@@ -20,11 +21,13 @@ from typing import Any, Final, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from tidemill_jobs.profile.ascending import Ascending
+from tidemill_jobs.profile.batch import Batch
+from tidemill_jobs.profile.sampled import sampled
 
 K: Final = 2048
 DECAY: Final = 0.64
 LEAST: Final = 2  # numbers that any level may hold
+BELOW: Final = 6  # levels from the highest to the one where batches enter
 _LITTLE: Final = np.dtype("<f8")
 _MASK: Final = 2**64 - 1
 
@@ -55,23 +58,18 @@ class Kll:
     @classmethod
     def of(cls, values: Floats, k: int = K) -> Self:
         """Return the sketch of some numbers, in any order."""
-        return cls(k=k).add(Ascending(np.sort(values)))
+        return cls(k=k).add(Batch.of_floats(values))
 
-    def add(self, numbers: Ascending) -> Self:
+    def add(self, numbers: Batch) -> Self:
         """Return the sketch with more numbers."""
         count = numbers.rows
         if count == 0:
             return self
         level = ((count - 1) // (2 * self.k)).bit_length()  # k to 2 k numbers are kept
-        weight, coins = 1 << level, self.coins + 1
-        body = count // weight * weight
-        grown = {level: numbers.picked(_random(coins) % weight, body, weight)}
-        if body < count:
-            # Wherever the few that are left over were taken from, each stands for itself.
-            rest = numbers.picked(body, count, 1)
-            grown[0] = np.concatenate((grown.get(0, _NONE), rest))
-        low, high = float(numbers.values[0]), float(numbers.values[-1])
-        return self._with(grown, count, low, high, coins)
+        level = max(level, len(self.levels) - BELOW)  # fewer, once many are known
+        coins = self.coins + 1
+        grown = sampled(numbers, level, self.count + count, self.k, _random(coins))
+        return self._with(grown, count, float(numbers.low), float(numbers.high), coins)
 
     def merge(self, other: "Kll") -> Self:
         """
@@ -182,19 +180,24 @@ def _compact(levels: list[Floats], k: int, coins: int) -> int:
     held = sum(map(len, levels))
     while held > sum(capacities := _capacities(len(levels), k)):
         level = next(at for at, kept in enumerate(levels) if len(kept) > capacities[at])
-        kept = np.sort(levels[level])
-        # An odd one stays where it is: at either end, so that no side is favoured.
         coins += 2
-        odd = len(kept) % 2
-        first = odd and _random(coins) % 2
-        left = kept[:1] if first else kept[len(kept) - odd :]
-        halved = kept[first : len(kept) - odd + first][_random(coins + 1) % 2 :: 2]
-        levels[level] = left.copy()
-        if level + 1 == len(levels):
-            levels.append(_NONE)
-        levels[level + 1] = np.concatenate((levels[level + 1], halved))
-        held -= len(kept) - odd - len(halved)
+        held -= _halve(levels, level, coins)
     return coins
+
+
+def _halve(levels: list[Floats], level: int, coins: int) -> int:
+    """Move half of a level's numbers up; return how many fewer there are."""
+    kept = np.sort(levels[level])
+    # An odd one stays where it is: at either end, so that no side is favoured.
+    odd = len(kept) % 2
+    first = odd and _random(coins) % 2
+    left = kept[:1] if first else kept[len(kept) - odd :]
+    halved = kept[first : len(kept) - odd + first][_random(coins + 1) % 2 :: 2]
+    levels[level] = left.copy()
+    if level + 1 == len(levels):
+        levels.append(_NONE)
+    levels[level + 1] = np.concatenate((levels[level + 1], halved))
+    return len(kept) - odd - len(halved)
 
 
 @cache

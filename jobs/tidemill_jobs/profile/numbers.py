@@ -7,7 +7,7 @@ from typing import Any, Final, Self
 
 import numpy as np
 
-from tidemill_jobs.profile.ascending import Ascending, borrow
+from tidemill_jobs.profile.batch import Batch, borrow
 from tidemill_jobs.profile.kll import Kll
 
 EXACT: Final = 2**53  # a double holds every whole number up to here
@@ -59,7 +59,7 @@ class Numbers:
         """The population's standard deviation."""
         return math.sqrt(self.deviations / self.count) if self.count else 0.0
 
-    def add(self, wholes: Ascending, floats: Ascending, infinities: int = 0) -> "Numbers":
+    def add(self, wholes: Batch, floats: Batch, infinities: int = 0) -> "Numbers":
         """Return them with more: 64-bit integers and finite floats."""
         total = replace(self, infinities=self.infinities + infinities) if infinities else self
         if len(wholes.values):
@@ -106,16 +106,16 @@ def _together(one: Numbers, other: Numbers, sketch: Kll) -> Numbers:
     )
 
 
-def _of_wholes(numbers: Ascending) -> Numbers:
-    rows, low, high = numbers.rows, int(numbers.values[0]), int(numbers.values[-1])
+def _of_wholes(numbers: Batch) -> Numbers:
+    rows, low, high = numbers.rows, int(numbers.low), int(numbers.high)
     total = _whole_sum(numbers, rows, low, high)
     mean = total / rows
     return Numbers(rows, rows, total, 0.0, mean, _deviations(numbers, mean), low, high)
 
 
-def _of_floats(numbers: Ascending) -> Numbers:
+def _of_floats(numbers: Batch) -> Numbers:
     values, counts, rows = numbers.values, numbers.counts, numbers.rows
-    low, high = float(values[0]), float(values[-1])
+    low, high = numbers.low, numbers.high
     work = borrow("work", len(values), np.float64)
     whole = borrow("bits", len(values), np.bool_)[: len(values)]
     np.equal(np.rint(values, out=work), values, out=whole)
@@ -123,22 +123,23 @@ def _of_floats(numbers: Ascending) -> Numbers:
         whole &= np.abs(values) < _LONGEST
     wholes = int(np.count_nonzero(whole) if counts is None else counts[whole].sum())
     if wholes == rows:
-        return _of_wholes(Ascending(values.astype(np.int64), counts))
+        return _of_wholes(Batch(values.astype(np.int64), low, high, counts))
     total = float(values.sum() if counts is None else (values * counts).sum())
     mean = total / rows
     deviations = _deviations(numbers, mean)
     return Numbers(rows, wholes, 0, total, mean, deviations, plain(low), plain(high))
 
 
-def _deviations(numbers: Ascending, mean: float) -> float:
+def _deviations(numbers: Batch, mean: float) -> float:
     away = borrow("work", len(numbers.values), np.float64)
-    np.subtract(numbers.values, mean, out=away)
+    np.copyto(away, numbers.values)
+    away -= mean
     if numbers.counts is None:
         return float(np.einsum("i,i->", away, away))  # np.dot would start threads of its own
     return float((away * away * numbers.counts).sum())
 
 
-def _whole_sum(numbers: Ascending, rows: int, low: int, high: int) -> int:
+def _whole_sum(numbers: Batch, rows: int, low: int, high: int) -> int:
     """Return the exact sum; int64 would overflow without a word."""
     values, counts = numbers.values, numbers.counts
     if max(-low, high) * rows < _LONGEST:

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tidemill_jobs.profile import Kll
-from tidemill_jobs.profile.ascending import Ascending
+from tidemill_jobs.profile.batch import Batch
 
 ERROR = 0.0015  # of ranks, with k = 2048; measured errors are half of it
 
@@ -14,7 +14,7 @@ numbers = st.lists(st.floats(-1e9, 1e9), min_size=1, max_size=300)
 def sketched(values, batch):
     sketch = Kll()
     for start in range(0, len(values), batch):
-        sketch = sketch.add(Ascending(np.sort(values[start : start + batch])))
+        sketch = sketch.add(Batch.of_floats(values[start : start + batch]))
     return sketch
 
 
@@ -105,3 +105,10 @@ def test_nothing_is_known_of_no_numbers():
 def test_sketches_of_other_sizes_do_not_merge():
     with pytest.raises(ValueError, match="k = 2048 cannot merge with one of k = 200"):
         Kll.of(np.ones(3)).merge(Kll.of(np.ones(3), k=200))
+
+
+@pytest.mark.parametrize("period", [64, 256, 512])
+def test_a_period_as_long_as_the_rows_that_are_sorted_is_no_worse(period):
+    values = np.tile(np.random.default_rng(8).normal(size=period), 3_000_000 // period)
+
+    assert rank_error(sketched(values, 131_072), values) < ERROR
