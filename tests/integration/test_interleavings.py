@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from tidemill.adapters.ledger import Entry
 from tidemill.domain.admission import name_of
+from tidemill.domain.check import Pass
 
 from .. import stack
 from .cloud import client
@@ -146,7 +147,7 @@ def check(world):
         name: delivery["uploads"] for name, delivery in closed.items()
     }, "each accepted upload is in exactly one delivery"
     passed = [text for e in entries if e["kind"] == "check" for text in e["facts"]["passed"]]
-    assert Counter(text.split()[0] for text in passed) == Counter(
+    assert Counter(Pass.parse(text).id for text in passed) == Counter(
         name_of(facts["bucket"], facts["key"], facts["version_id"]) for facts in accepted
     ), "each accepted upload is checked once"
     assert len(stores.ledger.arrivals(ref)) == len(accepted), "and datasets take it"

@@ -6,6 +6,7 @@ import pytest
 
 from tidemill.adapters.conclusions import Conclusions
 from tidemill.adapters.ledger import Ledger
+from tidemill.domain.check import Pass
 from tidemill.errors import NotFoundError
 
 from ...stack import ARTIFACTS, LAKE
@@ -211,7 +212,8 @@ def test_what_a_check_has_nothing_to_say_of_is_one_entry_for_all(cloud, spec):
     trained = [arrival.version for arrival in cloud.stores.ledger.arrivals(REF)]
     assert [item.rows for item in trained] == [300, 301, 302]
     assert len({item.sha256 for item in trained}) == 3
-    assert {each.split()[0] for each in entry["facts"]["passed"]} == {each.id for each in trained}
+    passed = {Pass.parse(each).id for each in entry["facts"]["passed"]}
+    assert passed == {each.id for each in trained}
 
 
 def test_large_deliveries_pass_in_several_entries(cloud, spec, monkeypatch):

@@ -12,6 +12,7 @@ from tidemill.domain.check import (
     BATCH_FILES,
     LARGEST_SCALE,
     MOST_BATCHES,
+    Pass,
     execution_name,
     next_attempt_at,
     plan,
@@ -108,3 +109,16 @@ def test_after_the_fourth_attempt_a_person_decides(attempt, pause):
 
 def test_each_attempt_has_a_name_of_its_own():
     assert [execution_name("d-1", attempt) for attempt in (1, 2, 5)] == ["d-1", "d-1-r2", "d-1-r5"]
+
+
+@pytest.mark.parametrize(
+    ("name", "sha256"), [("a1" * 16, "00ff" * 16), ("ff" * 16, ""), ("other", "ab")]
+)
+def test_what_passed_is_read_as_it_was_written(name, sha256):
+    one = Pass(name, 7, sha256)
+    assert Pass.parse(one.to_text()) == one
+    assert Pass.parse(f"{name} 7 {sha256}") == one, "as it was written until 2026-11"
+
+
+def test_a_thousand_that_passed_are_70_kb():
+    assert len(Pass("a1" * 16, 1000, "0f" * 32).to_text()) == 71

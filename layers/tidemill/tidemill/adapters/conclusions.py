@@ -26,7 +26,7 @@ from tidemill.spec.compiled import Spec
 
 #: Uploads that are judged and said at a time.
 CHUNK = 100
-#: Uploads of one entry: 100 KB, of 400 that an item may have.
+#: Uploads of one entry: 70 KB, of 400 that an item may have.
 MOST_PASSES = 1000
 #: The first contract is inferred from so many files at most, evenly spread over the delivery.
 INFERRED_FROM = 1000
