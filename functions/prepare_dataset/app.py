@@ -4,10 +4,7 @@ Prepare a small dataset: what the Prepare job does, in a Lambda that needs no st
 Called by `statemachines/retrain.asl.json`, state PrepareSmall.
 """
 
-import errno
 import json
-import tempfile
-from pathlib import Path
 from typing import Any
 
 import boto3
@@ -16,8 +13,9 @@ from aws_lambda_powertools import Logger
 from tidemill.adapters.lake import Lake, split
 from tidemill.adapters.stores import Stores
 from tidemill.contracts.runs import PrepareDataset
-from tidemill.errors import OutOfRoomError, RefusedError
+from tidemill.errors import RefusedError
 from tidemill.pipeline.own_capture import hash_key
+from tidemill.room import room
 from tidemill.settings import PrepareDatasetSettings
 from tidemill.spec.compiled import Spec as CompiledSpec
 from tidemill_jobs import errors
@@ -46,14 +44,10 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     dataset = read_dataset(lake.get_text(request.dataset))
     contract = Contract.parse(lake.get_text(request.contract)) if request.contract else None
     try:
-        with tempfile.TemporaryDirectory() as work:
-            summary = prepare(spec, dataset, versions, uri, Path(work), contract=contract, key=key)
+        with room(f"{len(dataset)} files") as work:
+            summary = prepare(spec, dataset, versions, uri, work, contract=contract, key=key)
     except errors.RefusedError as error:
         raise RefusedError(str(error)) from error
-    except (MemoryError, OSError) as error:
-        if isinstance(error, OSError) and error.errno != errno.ENOSPC:
-            raise
-        raise OutOfRoomError(f"{len(dataset)} files are too much for a function") from error
     stores.runs.note(request.ref, request.run, prepared=uri)
     logger.info("dataset_prepared", extra={"run": request.run, "rows": summary["rows"]})
     return {"prepared": uri, "rows": summary["rows"]}

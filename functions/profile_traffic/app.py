@@ -5,14 +5,13 @@ Called by `statemachines/watch.asl.json`, state ProfileTraffic. What is written 
 on with the same plan, a retry or a job, skips it.
 """
 
-import tempfile
-from pathlib import Path
 from typing import Any
 
 from aws_lambda_powertools import Logger
 
 from tidemill.contracts.watch import ProfileTraffic
-from tidemill.errors import NotFoundError, OutOfRoomError
+from tidemill.errors import NotFoundError
+from tidemill.room import require_all, room, seconds_left
 from tidemill_jobs.lake import Lake
 from tidemill_jobs.watch import Plan, profile_windows
 
@@ -27,16 +26,8 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     if text is None:
         raise NotFoundError(f"{request.plan} is not there; the next look plans anew")
     plan = Plan.parse(text)
-    try:
-        with tempfile.TemporaryDirectory() as work:
-            done = profile_windows(
-                plan, lake, Path(work),
-                seconds_left=lambda: context.get_remaining_time_in_millis() / 1000,
-            )  # fmt: skip
-    except MemoryError as error:
-        raise OutOfRoomError("the traffic takes more memory than this function has") from error
-    left = len(plan.windows) - len(done)
-    if left:
-        raise OutOfRoomError(f"{left} of {len(plan.windows)} windows are left to profile")
+    with room(f"{len(plan.windows)} windows") as work:
+        done = profile_windows(plan, lake, work, seconds_left=seconds_left(context))
+    require_all(len(done), len(plan.windows), "windows")
     logger.info("traffic_profiled", extra={"plan": request.plan, "windows": len(done)})
     return {"windows": len(done)}

@@ -92,7 +92,7 @@ def test_what_has_no_room_says_so(cloud, event, monkeypatch, error):
         raise error
 
     monkeypatch.setattr("tidemill_jobs.prepare.survey", full)
-    with pytest.raises(OutOfRoomError, match="1 files are too much for a function"):
+    with pytest.raises(OutOfRoomError, match="1 files need more"):
         cloud.invoke("prepare_dataset", event)
 
 
