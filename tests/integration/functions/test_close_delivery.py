@@ -5,8 +5,9 @@ from dataclasses import replace
 import pytest
 
 from tidemill.adapters import completion
+from tidemill.adapters.checks import reach
 from tidemill.adapters.deliveries import Arrival
-from tidemill.adapters.ledger import Entry
+from tidemill.adapters.ledger import Entry, Ledger
 from tidemill.domain.admission import ObjectVersion, Verdict
 
 from ..cloud import client
@@ -173,6 +174,28 @@ class TestManifests:
         assert (answer["accepted"], answer["rows"]) == (1, 300)
         (last,) = cloud.stores.ledger.last_words(REF, f"raw/{REF}/b.csv")
         assert last.entry["verdict"] == "quarantine"
+
+    @pytest.mark.parametrize("lags", [False, True])
+    def test_a_check_reads_no_more_than_the_delivery(self, cloud, monkeypatch, lags):
+        """Unless the index lacks what the manifest set aside a moment ago."""
+        manifest = ["a.csv", {"name": "b.csv", "size": 1}]
+        delivery = self.deliver(cloud, manifest, a=CSV, b=CSV + b"\n")
+        self.close(cloud, delivery)
+        record = cloud.stores.checks.find(REF, delivery)
+        by_time, query, asked = Ledger._by_time, Ledger._query, []
+
+        def lagging(self, *how):
+            return (e for e in by_time(self, *how) if not (lags and "#manifest" in e["entry"]))
+
+        def noted(self, ref, prefix):
+            asked.append(prefix)
+            return query(self, ref, prefix)
+
+        monkeypatch.setattr(Ledger, "_by_time", lagging)
+        monkeypatch.setattr(Ledger, "_query", noted)
+        left = cloud.stores.ledger.accepted_in(REF, delivery, **reach(record))
+        assert [item.key for item in left] == [f"raw/{REF}/a.csv"]
+        assert asked == (["upload#"] if lags else [])
 
     def test_a_manifest_that_was_deleted_names_nothing(self, cloud):
         delivery = self.deliver(cloud, ["a.csv"], a=CSV)

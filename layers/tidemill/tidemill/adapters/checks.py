@@ -170,14 +170,16 @@ class Checks:
 
 def reach(record: dict[str, Any]) -> dict[str, Any]:
     """
-    Return `since` and `count` for the ledger to read no more than a closed delivery's entries.
+    Return what the ledger needs to read no more than a closed delivery's entries.
 
     They are read from an index that may be a moment behind. What a manifest set aside was written
-    a moment before the check began, and must not be missed: then all uploads are read.
+    a moment before the check began, and must not be missed: so it is counted. A delivery that was
+    closed before such counts were kept (until 2026-11) has all of the model's uploads read.
     """
-    if record.get("manifests"):
+    aside = record.get("set_aside", None if record.get("manifests") else 0)
+    if aside is None:
         return {}
-    return {"since": record["opened_at"], "count": record["uploads"]}
+    return {"since": record["opened_at"], "count": record["uploads"], "aside": aside}
 
 
 def _fact(ref: str, delivery: str) -> str:

@@ -4,6 +4,7 @@ from dataclasses import asdict
 
 from tidemill.adapters.bus import Queue
 from tidemill.adapters.lake import Lake
+from tidemill.adapters.last_words import BY_MANIFEST
 from tidemill.adapters.ledger import upload_entry
 from tidemill.adapters.quarantine import Quarantine
 from tidemill.adapters.stores import Stores
@@ -38,29 +39,31 @@ class Completion:
         delivery = self._deliveries.open(request.ref)
         if spec is None or delivery is None or delivery.id != request.delivery:
             return None
-        verdict = self._judge(spec, delivery, now)
+        verdict, set_aside = self._judge(spec, delivery, now)
         if isinstance(verdict, Wait):
             if not request.once:
                 self._queue.send(asdict(request), verdict.seconds)
             return None
-        if self._deliveries.close(request.ref, delivery, verdict.reason, now):
+        if self._deliveries.close(request.ref, delivery, verdict.reason, now, set_aside=set_aside):
             return verdict.reason
         self._queue.send(asdict(request), 1)  # an upload came in between
         return None
 
-    def _judge(self, spec: Spec, delivery: OpenDelivery, now: float) -> Close | Wait:
-        """Judge it; when it is complete, what differs from its manifests is set aside."""
+    def _judge(self, spec: Spec, delivery: OpenDelivery, now: float) -> tuple[Close | Wait, int]:
+        """Judge it; when it is complete, what differs from its manifests is set aside: so many."""
         verdict = judge(delivery, spec.delivery, now)
         if not isinstance(verdict, Look):
-            return verdict
+            return verdict, 0
         comparison = self._compare(spec.ref, delivery)
         whole = judge(delivery, spec.delivery, now, comparison)
-        for wrong in comparison.wrong if isinstance(whole, Close) else ():
+        if isinstance(whole, Wait):
+            return whole, 0
+        for wrong in comparison.wrong:
             self._quarantine.set_aside(spec.ref, wrong.version, wrong.verdict)
-            self._ledger.append(
-                upload_entry(spec.ref, wrong.version, wrong.verdict, now, stage="manifest")
-            )
-        return whole
+            stage = BY_MANIFEST.removeprefix("#")
+            entry = upload_entry(spec.ref, wrong.version, wrong.verdict, now, stage=stage)
+            self._ledger.append(entry)
+        return whole, len(comparison.wrong)
 
     def _compare(self, ref: str, delivery: OpenDelivery) -> Comparison:
         manifests = [self._read(manifest) for manifest in delivery.manifests]

@@ -184,11 +184,14 @@ class Deliveries:
             return _LEDGER_WRITE in error.failed
         return True
 
-    def close(self, ref: str, delivery: OpenDelivery, reason: str, now: float) -> bool:
+    def close(
+        self, ref: str, delivery: OpenDelivery, reason: str, now: float, *, set_aside: int = 0
+    ) -> bool:
         """
         Close *delivery* as it was read, and begin its check.
 
-        Without an upload there is nothing to check, and nothing new to learn.
+        Without an upload there is nothing to check, and nothing new to learn. *set_aside* uploads
+        are not as its manifests say.
 
         Returns:
             False when an upload arrived since it was read: judge it again.
@@ -201,6 +204,7 @@ class Deliveries:
             "uploads": delivery.uploads,
             "bytes": delivery.bytes,
             "reason": reason,
+            "set_aside": set_aside,
             "manifests": [
                 {**asdict(manifest.version), "named": manifest.named}
                 for manifest in delivery.manifests

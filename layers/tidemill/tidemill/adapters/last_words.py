@@ -10,6 +10,8 @@ from tidemill.times import seconds
 
 #: How the key of a check's verdict on one upload ends.
 CHECKED = "#check"
+#: How the key of the entry ends that sets an upload aside which is not as its manifest says.
+BY_MANIFEST = "#manifest"
 #: How the key of an entry begins that names many which a check accepted.
 PASSED = "check#"
 _ADMISSION = 2  # separators in the key of admission's entry; a later stage has one more

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from tidemill.adapters.items import marshal, unmarshal, values
 from tidemill.adapters.last_words import (
+    BY_MANIFEST,
     PASSED,
     LastWord,
     accepted,
@@ -263,16 +264,23 @@ class Ledger:
         return accepted(self._query(ref, "upload#"))
 
     def accepted_in(
-        self, ref: str, delivery: str, *, since: float | None = None, count: int | None = None
+        self,
+        ref: str,
+        delivery: str,
+        *,
+        since: float | None = None,
+        count: int | None = None,
+        aside: int = 0,
     ) -> list[ObjectVersion]:
         """
         Return the object versions that were accepted into a delivery and not set aside since.
 
-        With *since* (when it was opened, seconds since 1970) and *count* (how many uploads were
-        accepted, as its record says) no more is read than was written since then; but a verdict
-        of the last moment may then be missing. Without them all uploads of the model are read.
+        With *since* (when it was opened, seconds since 1970), *count* (how many uploads were
+        accepted, as its record says) and *aside* (how many of them its manifests set aside) no more
+        is read than was written since then; but another verdict of the last moment may then be
+        missing. Without them all uploads of the model are read.
         """
-        return accepted(self._in(ref, delivery, since, count))
+        return accepted(self._in(ref, delivery, since, count, aside))
 
     def arrived_in(
         self, ref: str, delivery: str, *, since: float, count: int
@@ -306,14 +314,15 @@ class Ledger:
         *,
         since: float | None = None,
         count: int | None = None,
+        aside: int = 0,
     ) -> tuple[list[ObjectVersion], list[dict[str, Any]], list[tuple[ObjectVersion, Pass]]]:
         """
         Return a delivery's accepted uploads of which *stage* said nothing, and what it said.
 
         That are the entries of single uploads, and those that passed without one of their own.
-        *since* and *count* are as in `accepted_in`.
+        *since*, *count* and *aside* are as in `accepted_in`.
         """
-        entries = self._in(ref, delivery, since, count)
+        entries = self._in(ref, delivery, since, count, aside)
         told = [entry for entry in entries if entry["entry"].endswith(f"#{stage}")]
         known = {judged(entry)[0].id for entry in told}
         passed = passes(self._query(ref, f"{stage}#{delivery}#"))
@@ -322,15 +331,18 @@ class Ledger:
         return left, told, [(item, passed[item.id]) for item in unsaid if item.id in passed]
 
     def _in(
-        self, ref: str, delivery: str, since: float | None, count: int | None
+        self, ref: str, delivery: str, since: float | None, count: int | None, aside: int
     ) -> list[dict[str, Any]]:
         """Return all that is said of the uploads that admission accepted into a delivery."""
-        entries: list[dict[str, Any]] = []
         if since is not None and count is not None:
             recent = self._by_time(ref, since - SLACK_SECONDS)
             entries = [entry for entry in recent if entry["kind"] == "upload"]
-        if count is None or len(members(entries, delivery)) < count:
-            entries = self._query(ref, "upload#")
+            belong = members(entries, delivery)
+            found = [entry for entry in entries if judged(entry)[0].identity in belong]
+            by_manifest = sum(entry["entry"].endswith(BY_MANIFEST) for entry in found)
+            if len(belong) >= count and by_manifest >= aside:
+                return found
+        entries = self._query(ref, "upload#")
         belong = members(entries, delivery)
         return [entry for entry in entries if judged(entry)[0].identity in belong]
 
