@@ -14,6 +14,7 @@ from typing import Any
 from botocore.model import ListShape, MapShape, Shape, StructureShape
 
 _LONGEST_SHOWN = 1000  # characters of an offending value, so that a message stays readable
+_SIZED: dict[str, type] = {"string": str, "list": list, "map": dict}
 _LONGEST_MATCHED = 20_000  # beyond it a pattern written without care could take for ever
 _CATEGORY = re.compile(r"\\p\{(\w+)\}")
 _ALNUM_CATEGORIES = {"Alnum": "A-Za-z0-9", "Alpha": "A-Za-z", "Digit": "0-9"}  # Java: ASCII only
@@ -83,7 +84,7 @@ def _own(shape: Shape, value: Any, path: str) -> Iterator[str]:
 def _rules(shape: Shape, value: Any) -> Iterator[str]:
     """The constraints of a shape that a single value breaks."""
     kind = shape.type_name
-    if kind in {"string", "list", "map"} and isinstance(value, str | list | dict):
+    if kind in _SIZED and isinstance(value, _SIZED[kind]):
         yield from _bounds(shape, len(value), "have length")
     elif (
         kind in {"integer", "long", "float", "double"}

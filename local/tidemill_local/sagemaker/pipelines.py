@@ -209,6 +209,8 @@ def list_pipeline_executions(context: Context, request: dict[str, Any]) -> dict[
 @operation("ListPipelineExecutionSteps")
 def list_pipeline_execution_steps(context: Context, request: dict[str, Any]) -> dict[str, Any]:
     """List the steps that have started, the latest first."""
+    if "PipelineExecutionArn" not in request:  # optional in the service model, for no reason
+        raise ValidationError("Give the PipelineExecutionArn of the execution whose steps to list.")
     steps = _execution(context, request["PipelineExecutionArn"])[STEPS]
     rows = [step | {"CreationTime": step["StartTime"]} for step in steps]
     return page(request, rows, answer="PipelineExecutionSteps", name="StepName", order="Descending")

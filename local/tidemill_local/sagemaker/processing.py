@@ -236,16 +236,16 @@ def _checked_output(item: dict[str, Any]) -> dict[str, Any]:
 
 def check_instances(resources: dict[str, Any]) -> None:
     """
-    Refuse a job on several instances.
+    Refuse a job that is not on one instance.
 
     Raises:
-        ValidationError: It asks for more than one.
+        ValidationError: It asks for more than one, or names none.
     """
-    count = resources["ClusterConfig"]["InstanceCount"]
-    if count != 1:
+    cluster = resources["ClusterConfig"]
+    if cluster.get("InstanceCount") != 1 or "InstanceType" not in cluster:
         raise ValidationError(
-            f"the local cloud runs a processing job on one instance, not on {count}; "
-            "set InstanceCount to 1"
+            "the local cloud runs a processing job on one instance; set ClusterConfig's "
+            "InstanceType and InstanceCount 1"
         )
 
 

@@ -34,6 +34,12 @@ _MODULES = (
 )
 
 
+def load_operations() -> None:
+    """Register every operation that the service offers."""
+    for module in _MODULES:
+        importlib.import_module(f"tidemill_local.sagemaker.{module}")
+
+
 class Service:
     """
     SageMaker's control plane and runtime on this machine.
@@ -58,8 +64,7 @@ class Service:
         emit: Emit,
         limits: Limits | None = None,
     ) -> None:
-        for module in _MODULES:
-            importlib.import_module(f"tidemill_local.sagemaker.{module}")
+        load_operations()
         self._runtime = importlib.import_module("tidemill_local.sagemaker.runtime")
         root = root.resolve()
         session = clients.session(account, region)

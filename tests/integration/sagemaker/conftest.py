@@ -10,6 +10,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from tidemill_local.sagemaker.context import Limits
 from tidemill_local.sagemaker.service import Service
 
 from .fake_aws import FakeAws
+from .model_requests import misfits, operation
 
 ACCOUNT = "000000000000"
 REGION = "us-east-1"
@@ -49,7 +51,11 @@ class Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         target = self.headers.get("X-Amz-Target", "")
         if target.startswith("SageMaker."):
-            answer = self.server.service.handle(target.removeprefix("SageMaker."), body)
+            name = target.removeprefix("SageMaker.")
+            answer = self.server.service.handle(name, body)
+            if answer[0] == HTTPStatus.OK:
+                shape = operation(name).output_shape
+                self.server.misfits += misfits(shape, json.loads(answer[2]), name)
         else:
             answer = self.server.service.invoke("POST", self.path, self.headers, body)
         status, headers, payload = answer
@@ -81,6 +87,7 @@ class Cloud:
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.service = self.service
         self._server.daemon_threads = True
+        self._server.misfits = self.misfits = []
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
         self.url = f"http://127.0.0.1:{self._server.server_port}"
         self.sagemaker = client_of("sagemaker", self.url)
@@ -236,6 +243,7 @@ def make_cloud(aws, tmp_path) -> Iterator[Callable[..., Cloud]]:
     yield make
     for cloud in clouds:
         cloud.stop()
+    assert not [misfit for cloud in clouds for misfit in cloud.misfits]
 
 
 @pytest.fixture
