@@ -7,14 +7,14 @@ to satisfy constraint: Member must satisfy regular expression pattern: …
 
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sized
 from functools import cache
 from typing import Any
 
 from botocore.model import ListShape, MapShape, Shape, StructureShape
 
 _LONGEST_SHOWN = 1000  # characters of an offending value, so that a message stays readable
-_SIZED: dict[str, type] = {"string": str, "list": list, "map": dict}
+_SIZED: dict[str, type[Sized]] = {"string": str, "list": list, "map": dict}
 _LONGEST_MATCHED = 20_000  # beyond it a pattern written without care could take for ever
 _CATEGORY = re.compile(r"\\p\{(\w+)\}")
 _ALNUM_CATEGORIES = {"Alnum": "A-Za-z0-9", "Alpha": "A-Za-z", "Digit": "0-9"}  # Java: ASCII only

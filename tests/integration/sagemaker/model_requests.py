@@ -67,18 +67,22 @@ def misfits(shape: Shape | None, answer: Any, path: str = "") -> Iterator[str]:
     elif not isinstance(answer, _JSON[shape.type_name]):
         yield f"{path} is a {type(answer).__name__}, not a {shape.type_name}"
     elif isinstance(shape, StructureShape):
-        for member in set(shape.required_members) - answer.keys():
-            if f"{path}.{member}" not in _LEFT_OUT:
-                yield f"{path}.{member} is required and not there"
-        for member, value in answer.items():
-            if member not in shape.members:
-                yield f"{path}.{member} is unknown"
-            else:
-                yield from misfits(shape.members[member], value, f"{path}.{member}")
+        yield from _misfits_of_members(shape, answer, path)
     elif isinstance(shape, ListShape | MapShape):
         element = shape.member if isinstance(shape, ListShape) else shape.value
         for name, value in enumerate(answer) if isinstance(answer, list) else answer.items():
             yield from misfits(element, value, f"{path}[{name}]")
+
+
+def _misfits_of_members(shape: StructureShape, answer: dict[str, Any], path: str) -> Iterator[str]:
+    for member in set(shape.required_members) - answer.keys():
+        if f"{path}.{member}" not in _LEFT_OUT:
+            yield f"{path}.{member} is required and not there"
+    for member, value in answer.items():
+        if member not in shape.members:
+            yield f"{path}.{member} is unknown"
+        else:
+            yield from misfits(shape.members[member], value, f"{path}.{member}")
 
 
 #: Required by the model, and left out by SageMaker too: of a job that made no model, of a version.
