@@ -27,8 +27,9 @@ def minutes_of(texts: pl.Series) -> NDArray[np.int64] | None:
     digits = _digits(texts)
     if digits is None:
         return None
-    year, month, day = (_number(digits, *place) for place in ((0, 4), (5, 7), (8, 10)))
-    clock = [_number(digits, at, at + 2) for at in (11, 14, 17) if at < len(digits)]
+    year = _pair(digits, 0).astype(np.int32) * 100 + _pair(digits, 2)
+    month, day = _pair(digits, 5), _pair(digits, 8)
+    clock = [_pair(digits, at) for at in (11, 14, 17) if at < len(digits)]
     at = (year - _FIRST_YEAR) * 12 + month - 1
     in_calendar = year.min() >= _FIRST_YEAR and year.max() <= _LAST_YEAR
     in_calendar &= month.min() >= 1 and month.max() <= 12  # noqa: PLR2004
@@ -37,7 +38,7 @@ def minutes_of(texts: pl.Series) -> NDArray[np.int64] | None:
         return None
     minutes: NDArray[np.int64] = (_DAYS[at] + day - 1) * 1_440
     for part, unit in zip(clock, (60, 1), strict=False):
-        minutes += part * unit
+        minutes += part.astype(np.int32) * unit
     return minutes
 
 
@@ -49,7 +50,7 @@ def _digits(texts: pl.Series) -> NDArray[np.uint8] | None:
     lengths = texts.str.len_bytes()
     if lengths.min() != width or lengths.max() != width:
         return None
-    joined = texts.str.join("")[0].encode()
+    joined = texts.str.join("").cast(pl.Binary)[0]
     places = np.ascontiguousarray(np.frombuffer(joined, np.uint8).reshape(len(texts), width).T)
     for place, allowed in _SEPARATORS.items():
         if place < width and not _holds(places[place], allowed):
@@ -66,9 +67,6 @@ def _holds(place: NDArray[np.uint8], allowed: bytes) -> bool:
     return bool(found.all())
 
 
-def _number(digits: NDArray[np.uint8], start: int, end: int) -> NDArray[np.int32]:
-    value: NDArray[np.int32] = digits[start].astype(np.int32)
-    for place in range(start + 1, end):
-        value *= 10
-        value += digits[place]
-    return value
+def _pair(digits: NDArray[np.uint8], at: int) -> NDArray[np.uint8]:
+    pair: NDArray[np.uint8] = digits[at] * np.uint8(10) + digits[at + 1]
+    return pair

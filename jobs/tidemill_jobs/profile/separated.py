@@ -7,20 +7,17 @@ a guess about the others: what the parser refuses, or would change (`007`, digit
 does not hold), is read again as text.
 """
 
-import io
 import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, Final
 
-import numpy as np
 import polars as pl
 
 from tidemill_jobs import csv_structure
-from tidemill_jobs.csv_structure import QUOTE, SEPARATOR, Separated
+from tidemill_jobs.csv_structure import NEWLINE, QUOTE, SEPARATOR, Separated
 from tidemill_jobs.errors import ReadError
-from tidemill_jobs.profile.block import scan
-from tidemill_jobs.profile.cells import sort_cells
+from tidemill_jobs.profile.block import how_many, may_hold_codes, scan
 from tidemill_jobs.values import BLANK
 
 BLOCK: Final = 16 * 1_048_576  # bytes; memory is about five times as much
@@ -30,6 +27,7 @@ EXACT: Final = 2**53  # a double holds every whole number up to here
 RETRIES: Final = 4
 _AT_COLUMN: Final = re.compile(r"\(column number (\d+)\)")
 _CODE: Final = rf"^[{BLANK}]*0[0-9]"
+_TYPES: Final = (pl.Int64, pl.Float64, pl.Boolean)  # others are read as text
 
 
 def read(path: Path, form: Separated) -> Iterator[pl.DataFrame]:
@@ -45,7 +43,7 @@ def read(path: Path, form: Separated) -> Iterator[pl.DataFrame]:
     with path.open("rb") as file:
         file.seek(start)
         file.readline()
-        for block in _blocks(path, file, form):
+        for block in _blocks(path, file, form, parser.header):
             yield parser.parse(block)
 
 
@@ -56,21 +54,39 @@ class _Parser:
         self._types: dict[str, pl.DataType] = dict.fromkeys(names, pl.String())
         self._open = set(names)  # of these no cell has been seen
         self._separator = ord(SEPARATOR[form])
-        self._header = f"{SEPARATOR[form].join(map(str, range(len(names))))}\n".encode()
+        # A header of our own: without one, polars counts the cells of a first row wrongly when a
+        # line feed stands inside its quotes.
+        self.header = f"{SEPARATOR[form].join(map(str, range(len(names))))}\n".encode()
 
     def parse(self, block: bytes) -> pl.DataFrame:
+        """Return the rows of a block: our header, and then whole rows."""
+        self._learn(block)
+        frame = self._typed(block)
+        if self._is_whole(frame, block) and not may_hold_codes(block):
+            return frame
+        return self._inspected(frame, block)
+
+    def _is_whole(self, frame: pl.DataFrame, block: bytes) -> bool:
+        """
+        Return True where every line is a row with all its cells; False tells nothing.
+
+        A row that is too long is refused, and one that is too short lacks its last cell.
+        """
+        lines = how_many(block, NEWLINE) - block.endswith(b"\n")
+        return frame.height == lines and not frame.to_series(-1).null_count()
+
+    def _inspected(self, frame: pl.DataFrame, block: bytes) -> pl.DataFrame:
         found = scan(block, self._separator)
         width = len(self._types)
         whole = found.separators == found.rows * (width - 1)
         if not whole or (width == 1 and _has_blank_line(block)):
             csv_structure.inspect(self._path, self._form)
-        self._learn(block)
-        frame = self._typed(block)
         if found.codes and self._lost_codes(frame, block, found.codes):
             frame = self._typed(block)
-        if whole and frame.height != found.rows:
+        rows = found.rows - 1  # the header is none
+        if whole and frame.height != rows:
             csv_structure.inspect(self._path, self._form)
-            raise _unparsable(f"{frame.height:,} rows were read where {found.rows:,} are")
+            raise _unparsable(f"{frame.height:,} rows were read where {rows:,} are")
         return frame
 
     def _learn(self, block: bytes) -> None:
@@ -78,19 +94,13 @@ class _Parser:
             return
         end = block.find(b"\n", SAMPLE)
         head = block if end < 0 else block[: _last_row(block[: end + 1]) or len(block)]
-        sample = self._texts(head)
+        sample = self._untyped(head)
         for name in list(self._open):
-            cells = sort_cells(sample[name])
-            present = cells.rows - cells.blank
-            if not present:
-                continue
-            self._open.discard(name)
-            if present == cells.wholes.rows:
-                self._types[name] = pl.Int64()
-            elif present == cells.wholes.rows + cells.floats.rows:
-                self._types[name] = pl.Float64()
-            elif present == cells.trues + cells.falses:
-                self._types[name] = pl.Boolean()
+            column = sample[name]
+            if column.null_count() < len(column):
+                self._open.discard(name)
+                if column.dtype in _TYPES:
+                    self._types[name] = column.dtype
 
     def _lost_codes(self, frame: pl.DataFrame, block: bytes, codes: int) -> bool:
         """Read columns as text in which `007` became 7; return whether there are some."""
@@ -130,20 +140,23 @@ class _Parser:
         return texts
 
     def _texts(self, block: bytes) -> pl.DataFrame:
+        return self._untyped(block, dict.fromkeys(self._types, pl.String()))
+
+    def _untyped(self, block: bytes, types: dict[str, pl.DataType] | None = None) -> pl.DataFrame:
         try:
-            return self._read(block, dict.fromkeys(self._types, pl.String()))
+            return self._read(block, types)
         except pl.exceptions.ComputeError as exc:
             raise self._refused(exc) from exc
 
-    def _read(self, block: bytes, types: dict[str, pl.DataType]) -> pl.DataFrame:
-        # Under a header of our own: without one, polars counts the cells of a first row wrongly
-        # when a line feed stands inside its quotes.
+    def _read(self, block: bytes, types: dict[str, pl.DataType] | None) -> pl.DataFrame:
+        kinds = (types or {}).values()
         frame = pl.read_csv(
-            io.BytesIO(self._header + block),
+            block,
             separator=SEPARATOR[self._form],
-            schema={str(number): kind for number, kind in enumerate(types.values())},
+            schema={str(number): kind for number, kind in enumerate(kinds)} if types else None,
+            infer_schema_length=None,
         )
-        frame.columns = list(types)
+        frame.columns = list(self._types)
         return frame
 
     def _refused(self, exc: Exception) -> ReadError:
@@ -151,15 +164,16 @@ class _Parser:
         return _unparsable(str(exc).strip().splitlines()[0])
 
 
-def _blocks(path: Path, file: BinaryIO, form: Separated) -> Iterator[bytes]:
-    """Yield whole rows; a line feed inside quotes ends none."""
+def _blocks(path: Path, file: BinaryIO, form: Separated, header: bytes) -> Iterator[bytes]:
+    """Yield whole rows under a header; a line feed inside quotes ends none."""
     rest = b""
     while more := file.read(BLOCK):
-        block = rest + more
-        end = _last_row(block)
+        end = _last_row(more, rest.count(b'"'))
         if end:
-            yield block[:end]
-        rest = block[end:]
+            yield b"".join((header, rest, memoryview(more)[:end]))
+            rest = more[end:]
+        else:
+            rest += more
         if len(rest) > ROW_LIMIT:
             csv_structure.inspect(path, form)
             raise ReadError(
@@ -171,12 +185,12 @@ def _blocks(path: Path, file: BinaryIO, form: Separated) -> Iterator[bytes]:
     if rest.count(b'"') % 2:
         csv_structure.inspect(path, form)
     if rest:
-        yield rest
+        yield header + rest
 
 
-def _last_row(block: bytes) -> int:
-    """Return where the last whole row of the block ends; 0 when it holds none."""
-    total = int(np.count_nonzero(np.frombuffer(block, np.uint8) == QUOTE))
+def _last_row(block: bytes, before: int = 0) -> int:
+    """Return where the last whole row ends; *before* the block are so many quotes. 0: nowhere."""
+    total = before + how_many(block, QUOTE)
     end, after = len(block), 0
     while (at := block.rfind(b"\n", 0, end)) >= 0:
         after += block.count(b'"', at, end)
