@@ -16,6 +16,7 @@ MINISTACK = "1.5.33"
 
 _HOOKS = (
     "schedule_ticks",
+    "schedule_zones",
     "durable_tables",
     "durable_streams",
     "durable_queues",
