@@ -19,10 +19,11 @@ from tidemill_local.sagemaker.paging import page
 from tidemill_local.sagemaker.store import DuplicateRecordError, MissingRecordError
 
 _IN_PROGRESS = frozenset({"Creating", "Updating", "SystemUpdating", "RollingBack", "Deleting"})
+_SHIFTS = "traffic shifts ALL_AT_ONCE, without watching alarms; other ways are refused"
 _RETAINABLE = ("DesiredInstanceCount", "DesiredWeight", "DataCaptureConfig")
 
 
-@operation("CreateEndpoint")
+@operation("CreateEndpoint", differs=_SHIFTS)
 def create_endpoint(context: Context, request: dict[str, Any]) -> dict[str, Any]:
     """Start an endpoint; it is Creating until its containers are healthy."""
     name, config = request["EndpointName"], request["EndpointConfigName"]
@@ -75,7 +76,7 @@ def list_endpoints(context: Context, request: dict[str, Any]) -> dict[str, Any]:
     )
 
 
-@operation("UpdateEndpoint")
+@operation("UpdateEndpoint", differs=_SHIFTS)
 def update_endpoint(context: Context, request: dict[str, Any]) -> dict[str, Any]:
     """Start the move to another configuration; the endpoint answers all the while."""
     name, config = request["EndpointName"], request["EndpointConfigName"]
@@ -104,7 +105,10 @@ def update_endpoint(context: Context, request: dict[str, Any]) -> dict[str, Any]
     return {"EndpointArn": body["EndpointArn"]}
 
 
-@operation("UpdateEndpointWeightsAndCapacities")
+@operation(
+    "UpdateEndpointWeightsAndCapacities",
+    differs="instance counts are told; one process serves a variant",
+)
 def update_weights(context: Context, request: dict[str, Any]) -> dict[str, Any]:
     """Change shares of traffic and instance counts; the containers stay as they are."""
     name = request["EndpointName"]

@@ -16,14 +16,14 @@ from tidemill_local.sagemaker.store import DuplicateRecordError, MissingRecordEr
 
 _DEFAULT_WEIGHT = 1.0
 _MEMORY_STEP_MB = 1024
-_NOT_SERVED = (
-    "AsyncInferenceConfig",
-    "ExplainerConfig",
-    "ShadowProductionVariants",
+
+
+@operation(
+    "CreateModel",
+    refused=("InferenceExecutionConfig",),
+    idle=("VpcConfig", "EnableNetworkIsolation"),
+    differs="one container; no MultiModel mode",
 )
-
-
-@operation("CreateModel")
 def create_model(context: Context, request: dict[str, Any]) -> dict[str, Any]:
     """Record a model; its data must exist, its package must be approved."""
     containers = [request["PrimaryContainer"]] if "PrimaryContainer" in request else []
@@ -33,6 +33,8 @@ def create_model(context: Context, request: dict[str, Any]) -> dict[str, Any]:
             "The local SageMaker serves models of exactly one container; give PrimaryContainer "
             f"or one entry in Containers, not {len(containers)}."
         )
+    if containers[0].get("Mode") == "MultiModel":
+        raise ValidationError("The local SageMaker serves one model per container; leave Mode out.")
     image, uri, _ = _resolve(context, containers[0])
     if not image:
         raise ValidationError("A container needs an Image or a ModelPackageName.")
@@ -62,12 +64,14 @@ def delete_model(context: Context, request: dict[str, Any]) -> dict[str, Any]:
     return _delete(context, "Model", request["ModelName"])
 
 
-@operation("CreateEndpointConfig")
+@operation(
+    "CreateEndpointConfig",
+    refused=("AsyncInferenceConfig", "ExplainerConfig", "ShadowProductionVariants"),
+    idle=("KmsKeyId", "ExecutionRoleArn", "VpcConfig", "EnableNetworkIsolation", "MetricsConfig"),
+    differs="one process serves a variant, whatever its instances; no InstancePools",
+)
 def create_endpoint_config(context: Context, request: dict[str, Any]) -> dict[str, Any]:
     """Record an endpoint configuration; its models must exist."""
-    for part in _NOT_SERVED:
-        if part in request:
-            raise ValidationError(f"{part} is not supported by the local SageMaker.")
     variants = [_variant(context, variant) for variant in request["ProductionVariants"]]
     names = [variant["VariantName"] for variant in variants]
     if len(set(names)) < len(names):

@@ -1,7 +1,8 @@
 """The operations this service offers, by name, and what runs when it starts and stops."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from tidemill_local.sagemaker import protocol
@@ -13,14 +14,32 @@ logger = logging.getLogger(__name__)
 Operation = Callable[[Context, dict[str, Any]], dict[str, Any]]
 Hook = Callable[[Context], None]
 
-_operations: dict[str, Operation] = {}
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """
+    An operation as this service has it.
+
+    A request with a member that is *refused* is answered with an error; one that is *idle* is kept
+    and described, and does nothing here. *differs* says what else is not as on AWS.
+    """
+
+    function: Operation
+    refused: tuple[str, ...] = ()
+    idle: tuple[str, ...] = ()
+    differs: str = ""
+
+
+_operations: dict[str, Offer] = {}
 _start_hooks: list[Hook] = []
 _stop_hooks: list[Hook] = []
 
 
-def operation(name: str) -> Callable[[Operation], Operation]:
+def operation(
+    name: str, *, refused: Sequence[str] = (), idle: Sequence[str] = (), differs: str = ""
+) -> Callable[[Operation], Operation]:
     """
-    Register a function under an operation's name; it may also be called directly.
+    Register a function under an operation's name, as an `Offer`; it may also be called directly.
 
     The function gets a request that keeps the service model's rules, and answers in the API's
     shape: unknown keys are dropped, times are epoch seconds. It raises `ServiceError`.
@@ -29,7 +48,7 @@ def operation(name: str) -> Callable[[Operation], Operation]:
     def register(function: Operation) -> Operation:
         if name in _operations:
             raise ValueError(f"operation {name} is registered twice")
-        _operations[name] = function
+        _operations[name] = Offer(function, tuple(refused), tuple(idle), differs)
         return function
 
     return register
@@ -54,16 +73,25 @@ def call(context: Context, name: str, request: dict[str, Any]) -> dict[str, Any]
     Raises:
         ServiceError: What a client would see.
     """
-    function = _operations.get(name)
-    if function is None:
+    offer = _operations.get(name)
+    if offer is None:
         raise _unsupported(name)
-    answer = function(context, protocol.accept(name, request))
+    accepted = protocol.accept(name, request)
+    for member in offer.refused:
+        if member in accepted:
+            raise ValidationError(f"{member} is not supported by the local SageMaker.")
+    answer = offer.function(context, accepted)
     return protocol.shape(name, answer)
 
 
 def supported() -> list[str]:
     """Return the names of the operations this service offers, sorted."""
     return sorted(_operations)
+
+
+def offers() -> dict[str, Offer]:
+    """Return what this service offers, by the operation's name."""
+    return dict(sorted(_operations.items()))
 
 
 def start(context: Context) -> None:

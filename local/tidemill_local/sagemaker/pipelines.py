@@ -20,6 +20,7 @@ from tidemill_local.sagemaker.operations import operation
 from tidemill_local.sagemaker.paging import page
 from tidemill_local.sagemaker.pipeline_checks import check_definition
 from tidemill_local.sagemaker.pipeline_definition import (
+    KINDS,
     Definition,
     DefinitionError,
     read_definition,
@@ -37,10 +38,11 @@ from tidemill_local.sagemaker.store import DuplicateRecordError, MissingRecordEr
 _TOKEN = "_Token"  # noqa: S105 - the caller's idempotency token, no secret
 _ID_LENGTH = 12
 _ID_LETTERS = string.ascii_lowercase + string.digits
+_STEPS = f"steps of the types {', '.join(sorted(KINDS))}; others are refused by name"
 _LIVE = frozenset({"Executing", "Stopping"})
 
 
-@operation("CreatePipeline")
+@operation("CreatePipeline", differs=_STEPS)
 def create_pipeline(context: Context, request: dict[str, Any]) -> dict[str, Any]:
     """Record a pipeline whose definition can be run."""
     name, token = request["PipelineName"], request["ClientRequestToken"]
@@ -70,7 +72,7 @@ def create_pipeline(context: Context, request: dict[str, Any]) -> dict[str, Any]
     return {"PipelineArn": arn}
 
 
-@operation("UpdatePipeline")
+@operation("UpdatePipeline", differs=_STEPS)
 def update_pipeline(context: Context, request: dict[str, Any]) -> dict[str, Any]:
     """Change a pipeline; executions under way keep the definition they began with."""
     name = request["PipelineName"]
@@ -95,10 +97,9 @@ def update_pipeline(context: Context, request: dict[str, Any]) -> dict[str, Any]
     return {"PipelineArn": body["PipelineArn"]}
 
 
-@operation("DescribePipeline")
+@operation("DescribePipeline", refused=("PipelineVersionId",))
 def describe_pipeline(context: Context, request: dict[str, Any]) -> dict[str, Any]:
     """Answer a pipeline by name or ARN."""
-    _refuse(request, "PipelineVersionId")
     return _pipeline(context, name_in(request["PipelineName"]))
 
 
@@ -135,10 +136,12 @@ def delete_pipeline(context: Context, request: dict[str, Any]) -> dict[str, Any]
     return {"PipelineArn": pipeline["PipelineArn"]}
 
 
-@operation("StartPipelineExecution")
+@operation(
+    "StartPipelineExecution",
+    refused=("SelectiveExecutionConfig", "PipelineVersionId", "MlflowExperimentName"),
+)
 def start_pipeline_execution(context: Context, request: dict[str, Any]) -> dict[str, Any]:
     """Start an execution; a repeated ClientRequestToken answers the execution it started."""
-    _refuse(request, "SelectiveExecutionConfig", "PipelineVersionId", "MlflowExperimentName")
     runner = context.part(PipelineRunner)
     with runner.starting:  # two requests with one token must not both find nothing
         pipeline = _pipeline(context, name_in(request["PipelineName"]))
@@ -287,12 +290,6 @@ def _created(request: dict[str, Any]) -> dict[str, Any]:
     """Return a list request in the words that all other lists use."""
     renamed = {"CreatedAfter": "CreationTimeAfter", "CreatedBefore": "CreationTimeBefore"}
     return {renamed.get(field, field): value for field, value in request.items()}
-
-
-def _refuse(request: dict[str, Any], *fields: str) -> None:
-    for field in fields:
-        if field in request:
-            raise ValidationError(f"{field} is not supported by the local SageMaker.")
 
 
 def _pipeline(context: Context, name: str) -> dict[str, Any]:

@@ -125,7 +125,11 @@ class ProcessingJob(jobs.Job):
         announce(self.context, _KIND, body)
 
 
-@operation("CreateProcessingJob")
+@operation(
+    "CreateProcessingJob",
+    idle=("NetworkConfig", "ExperimentConfig"),
+    differs="one instance; inputs from and outputs to S3, in File mode; no DatasetDefinition",
+)
 def create_processing_job(context: Context, request: dict[str, Any]) -> dict[str, Any]:
     """Record a job and queue it."""
     name = request["ProcessingJobName"]

@@ -45,6 +45,17 @@ def knows(operation: str) -> bool:
     return operation in _service().operation_names
 
 
+def operation_names() -> list[str]:
+    """Return the names of all of SageMaker's operations, sorted."""
+    return sorted(_service().operation_names)
+
+
+def members(operation: str) -> set[str]:
+    """Return the names of what an operation's request may hold."""
+    shape = _operation(operation).input_shape
+    return set() if shape is None else set(shape.members)
+
+
 def accept(operation: str, request: dict[str, Any]) -> dict[str, Any]:
     """
     Check a request against the service model; return it with times as epoch seconds.

@@ -16,7 +16,7 @@ _PACKAGE = "ModelPackage"
 _MOST_PROPERTIES = 50  # of CustomerMetadataProperties, by the API
 
 
-@operation("CreateModelPackageGroup")
+@operation("CreateModelPackageGroup", idle=("ManagedConfiguration",))
 def create_model_package_group(context: Context, request: dict[str, Any]) -> dict[str, Any]:
     """Make an empty group."""
     name = request["ModelPackageGroupName"]
@@ -40,7 +40,7 @@ def describe_model_package_group(context: Context, request: dict[str, Any]) -> d
     return _group(context, request["ModelPackageGroupName"])
 
 
-@operation("ListModelPackageGroups")
+@operation("ListModelPackageGroups", idle=("CrossAccountFilterOption",))
 def list_model_package_groups(context: Context, request: dict[str, Any]) -> dict[str, Any]:
     """Return a page of summaries."""
     return paging.page(
@@ -64,7 +64,17 @@ def delete_model_package_group(context: Context, request: dict[str, Any]) -> dic
     return {}
 
 
-@operation("CreateModelPackage")
+@operation(
+    "CreateModelPackage",
+    idle=(
+        "ValidationSpecification",
+        "SourceAlgorithmSpecification",
+        "CertifyForMarketplace",
+        "SecurityConfig",
+        "ManagedStorageType",
+    ),
+    differs="a package is Completed at once: nothing is validated",
+)
 def create_model_package(context: Context, request: dict[str, Any]) -> dict[str, Any]:
     """
     Register a version in a group, or a package of its own if it has a name; announce it.
@@ -95,7 +105,7 @@ def create_model_package(context: Context, request: dict[str, Any]) -> dict[str,
     return {"ModelPackageArn": body["ModelPackageArn"]}
 
 
-@operation("DescribeModelPackage")
+@operation("DescribeModelPackage", idle=("IncludedData",))
 def describe_model_package(context: Context, request: dict[str, Any]) -> dict[str, Any]:
     """Return the record."""
     return _package(context, request["ModelPackageName"])

@@ -193,7 +193,28 @@ class TrainingJob(jobs.Job):
         self._checkpoints = Upload(self.context.s3, directory, config["S3Uri"])
 
 
-@operation("CreateTrainingJob")
+@operation(
+    "CreateTrainingJob",
+    refused=("ServerlessJobConfig", "ModelPackageConfig"),
+    idle=(
+        "VpcConfig",
+        "EnableNetworkIsolation",
+        "EnableInterContainerTrafficEncryption",
+        "EnableManagedSpotTraining",
+        "DebugHookConfig",
+        "DebugRuleConfigurations",
+        "TensorBoardOutputConfig",
+        "ExperimentConfig",
+        "ProfilerConfig",
+        "ProfilerRuleConfigurations",
+        "RetryStrategy",
+        "RemoteDebugConfig",
+        "InfraCheckConfig",
+        "SessionChainingConfig",
+        "MlflowConfig",
+    ),
+    differs="one instance; File and FastFile channels from S3; a TrainingImage",
+)
 def create_training_job(context: Context, request: dict[str, Any]) -> dict[str, Any]:
     """Record a job and queue it; an empty S3Prefix channel is refused at once, as in SageMaker."""
     name = request["TrainingJobName"]
@@ -240,7 +261,7 @@ def describe_training_job(context: Context, request: dict[str, Any]) -> dict[str
     return _found(context, request["TrainingJobName"])
 
 
-@operation("ListTrainingJobs")
+@operation("ListTrainingJobs", refused=("WarmPoolStatusEquals", "TrainingPlanArnEquals"))
 def list_training_jobs(context: Context, request: dict[str, Any]) -> dict[str, Any]:
     """Return a page of summaries."""
     return paging.page(

@@ -40,6 +40,14 @@ def least(name: str) -> st.SearchStrategy[dict[str, Any]]:
     return st.just({}) if shape is None else _structure(shape, _DEEP)
 
 
+def with_member(name: str, member: str) -> st.SearchStrategy[dict[str, Any]]:
+    """Draw requests of what is required, and one thing more."""
+    shape = operation(name).input_shape
+    assert shape is not None
+    more = st.fixed_dictionaries({member: _value(shape.members[member], _DEEP)})
+    return st.builds(dict.__or__, least(name), more)
+
+
 def spoiled(name: str, request: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
     """Yield what is wrong, the error's code, and the request with just that."""
     shape = operation(name).input_shape

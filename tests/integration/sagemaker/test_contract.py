@@ -15,7 +15,7 @@ from tidemill_local.sagemaker import operations
 from tidemill_local.sagemaker.service import load_operations
 
 from .conftest import FAST, Cloud
-from .model_requests import SERVICE, least, misfits, operation, requests, spoiled
+from .model_requests import SERVICE, least, misfits, operation, requests, spoiled, with_member
 
 EXAMPLES = 8
 load_operations()
@@ -67,6 +67,21 @@ def test_a_request_that_breaks_a_rule_is_refused_for_it(service, name):
             status, answer = ask(service, name, wrong)
             assert (status, answer.get("__type")) == (400, code), f"{what}: {answer}"
             assert answer["message"], what
+
+    check()
+
+
+@pytest.mark.parametrize(
+    ("name", "member"),
+    [(name, member) for name, offer in operations.offers().items() for member in offer.refused],
+)
+def test_a_member_that_is_not_supported_is_refused_by_name(service, name, member):
+    @settings(max_examples=1, database=None)
+    @given(request=with_member(name, member))
+    def check(request):
+        status, answer = ask(service, name, request)
+        assert (status, answer["__type"]) == (400, "ValidationException")
+        assert answer["message"] == f"{member} is not supported by the local SageMaker."
 
     check()
 
