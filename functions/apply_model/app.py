@@ -16,27 +16,28 @@ from tidemill.adapters.bus import Queue
 from tidemill.adapters.jobs import Jobs
 from tidemill.adapters.lake import Lake
 from tidemill.adapters.log_groups import LogGroups
+from tidemill.adapters.monitoring import Monitoring
 from tidemill.adapters.registry import Registry
 from tidemill.adapters.schedules import Schedules, Target
 from tidemill.adapters.stores import Stores
 from tidemill.contracts.models import ApplyModel
 from tidemill.pipeline.definition import define
+from tidemill.pipeline.monitoring import monitoring_config
 from tidemill.pipeline.own_capture import hash_key
 from tidemill.settings import ApplyModelSettings
 
 logger = Logger()
 settings = ApplyModelSettings.from_env()
-sagemaker = boto3.client("sagemaker")
+lake, sagemaker = Lake(boto3.client("s3")), boto3.client("sagemaker")
+stores, registry = Stores.of(boto3.client("dynamodb"), settings), Registry(sagemaker)
 applying = Applying(
-    Stores.of(boto3.client("dynamodb"), settings),
-    Registry(sagemaker),
-    Jobs(sagemaker),
+    stores, registry, Jobs(sagemaker),
     Schedules(boto3.client("scheduler"), settings.stack_name, settings.schedule_group),
     Queue(boto3.client("sqs"), settings.trigger_queue_url),
     log_groups=LogGroups(boto3.client("logs"), int(settings.log_retention_days)),
+    monitoring=Monitoring(stores, registry, lake, sagemaker, settings, config=monitoring_config),
     stack=settings.stack_name,
-)
-lake = Lake(boto3.client("s3"))
+)  # fmt: skip
 target = Target(
     settings.raise_trigger_arn, settings.start_watch_arn,
     settings.scheduler_role_arn, settings.event_dead_letters_arn,
@@ -54,7 +55,6 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         role=settings.execution_role_arn, image=settings.jobs_image_uri, now=time.time(),
     )  # fmt: skip
     for warning in done.warnings:
-        logger.warning("log_retention_refused", extra={"model": spec.ref, "reason": warning})
-    said = {"model": spec.ref, "digest": spec.digest, "new": done.changed}
-    logger.info("spec_applied", extra=said)
+        logger.warning("applied_with_warning", extra={"model": spec.ref, "reason": warning})
+    logger.info("spec_applied", extra={"model": spec.ref, "new": done.changed})
     return {"changed": done.changed, "name": applying.name(spec), "warnings": list(done.warnings)}

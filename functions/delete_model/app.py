@@ -15,6 +15,7 @@ from tidemill.adapters.bus import Queue
 from tidemill.adapters.deleting import Deleting
 from tidemill.adapters.endpoints import Endpoints
 from tidemill.adapters.jobs import Jobs
+from tidemill.adapters.monitoring import MonitoringSchedules
 from tidemill.adapters.schedules import Schedules
 from tidemill.adapters.stores import Stores
 from tidemill.contracts.models import DeleteModel
@@ -29,6 +30,7 @@ deleting = Deleting(
     Jobs(sagemaker),
     Schedules(boto3.client("scheduler"), settings.stack_name, settings.schedule_group),
     Queue(boto3.client("sqs"), settings.trigger_queue_url),
+    monitoring=MonitoringSchedules(sagemaker, settings.stack_name),
     stack=settings.stack_name,
 )
 

@@ -1,7 +1,8 @@
 """
 Start the look at an endpoint's traffic that its schedule asks for, if there is an endpoint.
 
-Called by EventBridge Scheduler: each model with a watch has a schedule.
+Called by EventBridge Scheduler: each model with a watch has a schedule. With `watch.backend:
+sagemaker` that is a MonitoringSchedule, and what its jobs leave in S3 calls this instead.
 """
 
 import time
@@ -26,6 +27,6 @@ watching = Watching(
 
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: Any) -> None:  # noqa: ARG001  # Lambda passes both
-    request = StartWatch.parse(event)
+    request = StartWatch.of_event(event)
     watch = watching.start(request.ref, time.time())
     logger.info("watch_started", extra={"model": request.ref, "at": request.at, "watch": watch})

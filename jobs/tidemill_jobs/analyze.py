@@ -5,7 +5,7 @@ SageMaker starts it once a period, as a processing job whose environment says wh
 (developer guide, "Container Contract Inputs"). All that it needs is Model Monitor's own: captured
 lines, statistics.json and constraints.json. Of its own it reads
 
-    tidemill_model         s3://…/model.tar.gz of a model of ours: what a row without names means
+    tidemill_plan          s3://…/plan.json of a model of ours (`monitored`): its spec and version
     tidemill_minimum_rows  with fewer there is no verdict
     tidemill_completeness  so many more of a feature's cells may be missing
     tidemill_ignore        features that are not looked at, with commas between
@@ -18,7 +18,6 @@ does, with our comparison, triage and profile beside them. Lines that cannot be 
 import json
 import logging
 import math
-import tarfile
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -36,12 +35,12 @@ from tidemill_jobs.capture.schema import Schema
 from tidemill_jobs.container import Container, read_document
 from tidemill_jobs.drift import DriftSettings
 from tidemill_jobs.errors import JobError
-from tidemill_jobs.features import Features
 from tidemill_jobs.lake import Lake
 from tidemill_jobs.monitor import constraints, monitoring_config, to_text
 from tidemill_jobs.monitor.reading import answers_of, enabled, profile_of, settings_of
+from tidemill_jobs.monitored import MARKER, Monitored, Read
 from tidemill_jobs.profile import Profile, Profiler
-from tidemill_jobs.values import Kind
+from tidemill_jobs.watch import Seen, kinds_of, with_prediction
 
 log = logging.getLogger(__name__)
 
@@ -65,7 +64,7 @@ class Request:
     constraints: Path | None
     settings: DriftSettings
     metrics: str
-    model: str
+    plan: str
 
     @classmethod
     def of(cls, environment: Mapping[str, str]) -> Self:
@@ -101,7 +100,7 @@ class Request:
             constraints=_optional(environment, "baseline_constraints"),
             settings=settings,
             metrics=environment.get("tidemill_metrics", "worst") if published else "none",
-            model=environment.get("tidemill_model", ""),
+            plan=environment.get("tidemill_plan", ""),
         )
 
 
@@ -135,12 +134,6 @@ class Baseline:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class _Traffic:
-    profile: Profile
-    tally: dict[str, Any]
-
-
 def main(container: Container, arguments: Sequence[str]) -> None:
     """
     Run the processing job that a MonitoringSchedule started.
@@ -151,52 +144,54 @@ def main(container: Container, arguments: Sequence[str]) -> None:
     if arguments:
         log.warning("analyze takes no arguments; ignored: %s", " ".join(arguments))
     request = Request.of(container.environment)
-    baseline = Baseline.read(request)
-    traffic = _read_traffic(request, baseline)
+    with tempfile.TemporaryDirectory(dir=container.work) as work:
+        own = Monitored.find(request.plan, Lake(), Path(work)) if request.plan else None
+        if own is not None:
+            request = replace(request, settings=own.settings)
+        baseline = Baseline.read(request)
+        schema, answered = (own.schema, True) if own else _schema(request, baseline.profile)
+        read = _read_traffic(request, schema, answered=answered)
+        if own is not None:
+            own.write(read, request.source, request.start, request.end)
     look = windows.look_at(
         json.dumps({"watch": {"drift": asdict(baseline.settings)}}),
         baseline.profile.dumps() if baseline.profile else None,
-        [traffic.profile.dumps()],
-        [traffic.tally],
+        [read.seen.profile.dumps()],
+        [read.tally.document()],
     )
     documents = look["documents"]
     monitoring = monitoring_config(baseline.settings)
-    documents[CONSTRAINTS] = to_text(constraints(traffic.profile, monitoring)).encode()
+    documents[CONSTRAINTS] = to_text(constraints(read.seen.profile, monitoring)).encode()
     if not baseline.evaluated:
         documents[windows.VIOLATIONS] = to_text({"violations": []}).encode()
+    if own is not None:
+        documents[MARKER] = b"{}"
     request.output.mkdir(parents=True, exist_ok=True)
     for name, content in documents.items():
         (request.output / name).write_bytes(content)
     if baseline.measured and request.metrics != "none":
         _write_metrics(container.base / "output" / METRICS, request, look)
-    message = _message(documents.get(windows.VIOLATIONS), traffic, baseline)
+    message = _message(documents.get(windows.VIOLATIONS), read, baseline)
     log.info(message)
     container.say(message)
 
 
-def _read_traffic(request: Request, baseline: Baseline) -> _Traffic:
+def _read_traffic(request: Request, schema: Schema, *, answered: bool) -> Read:
     """Profile what was captured in the period; more may have been downloaded."""
-    answers = answers_of(list(baseline.profile.columns), PREDICTION) if baseline.profile else None
-    schema = _schema(request, baseline.profile, answers)
-    reader, profiler = CaptureReader(schema), Profiler(kinds=_kinds(schema, baseline, answers))
+    reader, profiler = CaptureReader(schema), Profiler(kinds=kinds_of(schema))
+    files, predictions = [], []
     for path in sorted(request.source.rglob("*.jsonl")):
         hour = hour_of(path.as_posix())
         if hour is not None and not request.start - HOUR_SECONDS < hour < request.end:
             continue
+        files.append(path)
         with path.open("rb") as file:
             for batch in reader.read(file, path.as_posix()):
-                profiler.add(_frame(batch, answers).filter(_within(batch, request)))
-    return _Traffic(profiler.profile(), reader.tally.document())
-
-
-def _frame(batch: Batch, answers: str | None) -> pl.DataFrame:
-    """Return a batch's inputs, and its answers by the name that the baseline has for them."""
-    if answers is None:
-        return batch.inputs
-    said = batch.predictions["prediction"].alias(answers)
-    if not batch.inputs.width:
-        return said.to_frame()
-    return batch.inputs.drop(answers, strict=False).with_columns(said)
+                frame = with_prediction(batch, schema) if answered else batch.inputs
+                within = _within(batch, request)
+                profiler.add(frame.filter(within))
+                predictions.append(batch.predictions.filter(within))
+    return Read(Seen(profiler.profile(), predictions), reader.tally, files)
 
 
 def _within(batch: Batch, request: Request) -> pl.Series:
@@ -207,61 +202,32 @@ def _within(batch: Batch, request: Request) -> pl.Series:
     return (times >= request.start) & (times < request.end)
 
 
-def _schema(request: Request, baseline: Profile | None, answers: str | None) -> Schema:
+def _schema(request: Request, baseline: Profile | None) -> tuple[Schema, bool]:
     """
-    Return what rows and answers mean: by the model's own features, else by the baseline's.
+    Return what rows and answers mean to a baseline, and whether it has answers.
 
-    An answer is the number or the label that the baseline has of it, which in our own baselines of
-    binary models is the score.
+    They are the number or the label that it has of them, which in our own baselines of binary
+    models is the score.
     """
-    columns = baseline.columns if baseline else {}
-    names = tuple(name for name in columns if name != answers)
-    kinds: dict[str, Kind] = {name: kind for name in names if (kind := columns[name].kind)}
-    answered = columns[answers] if answers else None
-    classes = tuple(sorted(answered.categories)) if answered else ()
-    labels = answered is not None and answered.kind != "number"
-    header = names
-    ignored: frozenset[str] = frozenset()
-    if request.model:
-        features = _features(request.model)
-        own = Schema.of(features)
-        header, ignored = own.header, own.ignored - frozenset(names)
-        names = tuple(name for name in own.names if name in names) if baseline else own.names
-        kinds = kinds if baseline else dict(own.kinds)
-    if not names:
+    if baseline is None:
         raise JobError(
-            "Nothing says which columns the traffic has: the schedule has neither a baseline's "
-            "statistics nor tidemill_model in its environment. Add one of them."
+            "The schedule has no baseline, so nothing says which columns the traffic has: name the "
+            "statistics of one."
         )
-    return Schema(
+    columns = baseline.columns
+    answers = answers_of(list(columns), PREDICTION)
+    answered = columns[answers] if answers else None
+    labels = answered is not None and answered.kind != "number"
+    names = tuple(name for name in columns if name != answers)
+    schema = Schema(
         names=names,
-        header=header,
+        header=names,
         problem="multiclass" if labels else "regression",
-        classes=classes if labels else (),
-        ignored=ignored | frozenset(request.settings.ignore),
-        kinds=kinds,
+        classes=tuple(sorted(answered.categories)) if answered and labels else (),
+        ignored=frozenset(request.settings.ignore),
+        kinds={name: kind for name in names if (kind := columns[name].kind)},
     )
-
-
-def _kinds(schema: Schema, baseline: Baseline, answers: str | None) -> dict[str, Kind]:
-    kinds = dict(schema.kinds)
-    if answers is not None and baseline.profile is not None:
-        kinds[answers] = baseline.profile.columns[answers].kind or "number"
-    return kinds
-
-
-def _features(uri: str) -> Features:
-    with tempfile.TemporaryDirectory() as work:
-        path = Path(work) / "model.tar.gz"
-        if not Lake().fetch(uri, path):
-            raise JobError(f"{uri} is gone; make the schedule anew for the version in service.")
-        try:
-            with tarfile.open(path, mode="r:gz") as archive:
-                member = archive.extractfile("features.json")
-                text = member.read().decode() if member else ""
-        except (KeyError, OSError, tarfile.TarError) as exc:
-            raise JobError(f"{uri} holds no features.json ({exc}).") from exc
-    return Features.parse(text)
+    return schema, answered is not None
 
 
 def _write_metrics(path: Path, request: Request, look: Mapping[str, Any]) -> None:
@@ -304,7 +270,7 @@ def _data(look: Mapping[str, Any], reported: str) -> Iterator[dict[str, Any]]:
             yield {"MetricName": f"feature_data_{name}", "StatisticValues": values}
 
 
-def _message(violations: bytes | None, traffic: _Traffic, baseline: Baseline) -> str:
+def _message(violations: bytes | None, read: Read, baseline: Baseline) -> str:
     """Return the exit message: how it begins is what SageMaker makes the status of."""
     found = len(json.loads(violations)["violations"]) if violations else 0
     if found:
@@ -316,12 +282,12 @@ def _message(violations: bytes | None, traffic: _Traffic, baseline: Baseline) ->
         said = ["Completed: Job completed successfully; it has no baseline to compare with."]
     else:
         said = ["Completed: Job completed successfully with no violations."]
-    rows = traffic.profile.rows
+    rows = read.seen.profile.rows
     if baseline.profile is not None and rows < max(1, baseline.settings.minimum_rows):
         said.append(f"{rows:,} rows are too few for a verdict on what they hold.")
-    if unread := traffic.tally["unreadable"]:
-        lines = sum(reason["lines"] for reason in unread.values())
-        reasons = ", ".join(list(unread)[:_UNREAD])
+    if unread := read.tally.unreadable.counts:
+        lines = sum(unread.values())
+        reasons = ", ".join(reason for reason, _ in unread.most_common(_UNREAD))
         said.append(f"{lines:,} lines could not be read ({reasons}).")
     return " ".join(said)
 

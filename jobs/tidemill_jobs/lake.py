@@ -170,6 +170,33 @@ class Lake:
         except (BotoCoreError, ClientError) as exc:
             raise JobError(f"{prefix} cannot be listed: {exc}. Check the job's role.") from exc
 
+    def newest(self, prefix: str) -> dict[str, ObjectVersion]:
+        """
+        Return the newest versions of the objects whose addresses begin with *prefix*, by address.
+
+        Raises:
+            JobError: S3 cannot be reached, or refuses.
+        """
+        bucket, key = _split(prefix)
+        pages = self._client.get_paginator("list_object_versions").paginate(
+            Bucket=bucket, Prefix=key
+        )
+        try:
+            found = [
+                ObjectVersion(
+                    f"s3://{bucket}/{item['Key']}",
+                    item["VersionId"],
+                    item["Size"],
+                    item["ETag"].strip('"'),
+                )
+                for page in pages
+                for item in page.get("Versions", [])
+                if item["IsLatest"]
+            ]
+        except (BotoCoreError, ClientError) as exc:
+            raise JobError(f"{prefix} cannot be listed: {exc}. Check the job's role.") from exc
+        return {one.uri: one for one in found}
+
     def put_file(self, path: Path, uri: str) -> None:
         """Write a local file to *uri*."""
         bucket, key = _split(uri)

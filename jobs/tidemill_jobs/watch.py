@@ -138,8 +138,8 @@ def profile_windows(
                 return done
             if reader is None:
                 reader = CaptureReader(schema_of(plan, lake, work))
-            _write_partial(plan, lake, work, name, _profiled(objects, lake, work, reader))
-            document = _covers(plan, start, objects, reader.tally)
+            write_partial(plan, lake, work, name, _profiled(objects, lake, work, reader))
+            document = covers_of(plan, start, objects, reader.tally)
             lake.put_text(json.dumps(document, separators=(",", ":")), covers)
             reader = CaptureReader(reader.schema)
         done.append(start)
@@ -147,7 +147,7 @@ def profile_windows(
 
 
 @dataclass(frozen=True, slots=True)
-class _Seen:
+class Seen:
     """What the files of a window hold."""
 
     profile: Profile
@@ -156,7 +156,7 @@ class _Seen:
 
 def _profiled(
     objects: Sequence[ObjectVersion], lake: Lake, work: Path, reader: CaptureReader
-) -> _Seen:
+) -> Seen:
     profiler, predictions = Profiler(kinds=kinds_of(reader.schema)), []
     for version, path in _fetched(objects, lake, work):
         with path.open("rb") as file:
@@ -164,7 +164,7 @@ def _profiled(
                 profiler.add(with_prediction(batch, reader.schema))
                 predictions.append(batch.predictions)
         path.unlink()
-    return _Seen(profiler.profile(), predictions)
+    return Seen(profiler.profile(), predictions)
 
 
 def _fetched(
@@ -192,8 +192,8 @@ def _fetched(
                     yield version, path
 
 
-def _write_partial(plan: Plan, lake: Lake, work: Path, name: str, seen: _Seen) -> None:
-    """Write profile and predictions; the document that makes them count comes after."""
+def write_partial(plan: Plan, lake: Lake, work: Path, name: str, seen: Seen) -> None:
+    """Write profile and predictions; `covers_of`, which makes them count, comes after."""
     if seen.predictions:
         path = work / "predictions.parquet"
         pl.concat(seen.predictions).write_parquet(path)
@@ -256,9 +256,10 @@ def schema_of(plan: Plan, lake: Lake, work: Path) -> Schema:
     return Schema.of(features, ignored).without(dropped).hashed(hashed)
 
 
-def _covers(
+def covers_of(
     plan: Plan, start: float, objects: Sequence[ObjectVersion], tally: Tally
 ) -> dict[str, Any]:
+    """Return the document that makes a partial count: which files it covers."""
     return {
         "version": 1,
         "id": partial_id(objects),

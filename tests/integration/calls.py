@@ -35,6 +35,7 @@ _SAGEMAKER = {
     "ModelPackageGroupName": "model-package-group",
     "ModelName": "model",
     "ProcessingJobName": "processing-job",
+    "MonitoringScheduleName": "monitoring-schedule",
 }
 _SAGEMAKER_ARNS = ("PipelineExecutionArn", "ModelPackageName", "ModelPackageArn")
 

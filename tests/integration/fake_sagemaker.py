@@ -37,6 +37,7 @@ class FakeSageMaker:
         self.jobs: dict[str, dict[str, Any]] = {}
         self.groups: dict[str, dict[str, Any]] = {}
         self.packages: dict[str, dict[str, Any]] = {}
+        self.monitors: dict[str, dict[str, Any]] = {}
         self.answers: list[Any] = []  # what the endpoint predicts
 
     def answer(self, operation: str, request: dict[str, Any]) -> dict[str, Any]:
@@ -171,6 +172,31 @@ class FakeSageMaker:
     def _UpdateModelPackage(self, request: dict[str, Any]) -> dict[str, Any]:
         self.packages[request["ModelPackageArn"]] |= request
         return {"ModelPackageArn": request["ModelPackageArn"]}
+
+    # ── monitoring schedules ─────────────────────────────────────────────────
+
+    def _DescribeMonitoringSchedule(self, request: dict[str, Any]) -> dict[str, Any]:
+        name = request["MonitoringScheduleName"]
+        return _one(self.monitors, name, "Monitoring Schedule not found", "ResourceNotFound")
+
+    def _CreateMonitoringSchedule(self, request: dict[str, Any]) -> dict[str, Any]:
+        name = request["MonitoringScheduleName"]
+        if name in self.monitors:
+            raise RefusedError("ResourceInUse", f"Monitoring Schedule {name} exists")
+        self.monitors[name] = dict(request)
+        return {"MonitoringScheduleArn": sagemaker("monitoring-schedule", name)}
+
+    def _UpdateMonitoringSchedule(self, request: dict[str, Any]) -> dict[str, Any]:
+        name = request["MonitoringScheduleName"]
+        _one(self.monitors, name, "Monitoring Schedule not found", "ResourceNotFound")
+        self.monitors[name] |= request
+        return {"MonitoringScheduleArn": sagemaker("monitoring-schedule", name)}
+
+    def _DeleteMonitoringSchedule(self, request: dict[str, Any]) -> dict[str, Any]:
+        name = request["MonitoringScheduleName"]
+        _one(self.monitors, name, "Monitoring Schedule not found", "ResourceNotFound")
+        del self.monitors[name]
+        return {}
 
 
 def _one(

@@ -181,6 +181,10 @@ class CloseRolloutSettings(Tables):
     """What `functions/close_rollout` needs."""
 
     bus_name: str
+    stack_name: str
+    lake_bucket: str
+    jobs_image_uri: str
+    execution_role_arn: str
 
 
 @dataclass(frozen=True, slots=True)

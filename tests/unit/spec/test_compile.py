@@ -507,3 +507,31 @@ def test_an_anchor_may_share_an_instance():
     )
 
     assert compile_spec(text).deploy.instance == "ml.m5.xlarge"
+
+
+WATCHED = f"{HEAD}{DATA}{TRAIN}"
+
+
+def test_sagemaker_may_read_the_traffic():
+    assert compile_spec(WATCHED).watch.backend == "tidemill"
+    spec = compile_spec(WATCHED + "watch: {backend: sagemaker, every: 6h}\n")
+    assert (spec.watch.backend, spec.watch.every_seconds) == ("sagemaker", 21_600)
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        ("watch: {backend: sagemaker, every: 30m}", "write one of these for watch.every"),
+        ("watch: {backend: sagemaker, every: 5h}", "write one of these for watch.every"),
+        ("watch: {backend: sagemaker, every: 0s}", "write one of these for watch.every"),
+        ("watch: {backend: sagemaker, capture: {percent: 0}}", "raise watch.capture.percent"),
+        ("watch: {backend: sagemaker, capture: {redact: {a: drop}}}", "knows no watch.capture"),
+        ("watch: {backend: cloudwatch}", "backend"),
+        (
+            "deploy: {serverless: {}}\nwatch: {backend: sagemaker}",
+            "which captures no serverless endpoint",
+        ),
+    ],
+)
+def test_what_a_monitoring_schedule_cannot_do_is_refused(written, said):
+    assert said in finding(f"{WATCHED}{written}\n")

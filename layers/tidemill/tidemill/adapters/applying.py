@@ -9,6 +9,7 @@ from tidemill.adapters.items import ConditionFailedError
 from tidemill.adapters.jobs import Jobs
 from tidemill.adapters.ledger import Entry
 from tidemill.adapters.log_groups import LogGroups
+from tidemill.adapters.monitoring import Monitoring
 from tidemill.adapters.registry import Registry
 from tidemill.adapters.schedules import Schedules, Target
 from tidemill.adapters.specs import Applied
@@ -71,6 +72,7 @@ class Applying:
         queue: Queue,
         *,
         log_groups: LogGroups,
+        monitoring: Monitoring,
         stack: str,
     ) -> None:
         self._stores = stores
@@ -78,6 +80,7 @@ class Applying:
         self._jobs = jobs
         self._schedules = schedules
         self._log_groups = log_groups
+        self._monitoring = monitoring
         self._queue = queue
         self._stack = stack
 
@@ -107,6 +110,7 @@ class Applying:
             self.upsert(spec, definition, role)
             self._schedules.sync(spec, target, now)
             warnings = self._log_groups.retain(self.name(spec), now)
+            warnings += self._monitoring.change(spec, before.spec if before else None)
             return InForce(self.record(spec, before, image, now), tuple(warnings))
 
     def name(self, spec: Spec) -> str:

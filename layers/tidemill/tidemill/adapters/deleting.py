@@ -6,12 +6,14 @@ from tidemill.adapters.endpoints import Endpoints
 from tidemill.adapters.items import ConditionFailedError
 from tidemill.adapters.jobs import Jobs
 from tidemill.adapters.ledger import Entry
+from tidemill.adapters.monitoring import MonitoringSchedules
 from tidemill.adapters.schedules import Schedules
 from tidemill.adapters.state import QUALITY
 from tidemill.adapters.stores import Stores
 from tidemill.contracts.models import DeleteModel
 from tidemill.errors import ApplyBusyError, InvalidInputError
 from tidemill.names import aws_name, rollout_name
+from tidemill.spec.compiled import Spec
 from tidemill.times import iso
 
 
@@ -26,9 +28,11 @@ class Deleting:
         schedules: Schedules,
         queue: Queue,
         *,
+        monitoring: MonitoringSchedules,
         stack: str,
     ) -> None:
         self._stores = stores
+        self._monitoring = monitoring
         self._endpoints = endpoints
         self._jobs = jobs
         self._schedules = schedules
@@ -51,10 +55,10 @@ class Deleting:
             InvalidInputError: A run or a rollout of it goes on.
             ApplyBusyError: It is being applied, or a run has started meanwhile.
         """
-        self._stores.specs.get(request.ref)
+        spec = self._stores.specs.get(request.ref)
         with turn(self._stores, request.ref, "delete", now):
             self._refuse_while_busy(request.ref, now)
-            gone = self._clear(request)
+            gone = self._clear(request, spec)
             self._forget(request, gone, now)
         # What waits for a run is told that there will be none.
         self._queue.send({"project": request.project, "model": request.model})
@@ -69,9 +73,11 @@ class Deleting:
         if rollout is not None and rollout.expires_at > now:
             raise InvalidInputError(f"the rollout {rollout.holder} is still going; wait for it")
 
-    def _clear(self, request: DeleteModel) -> list[str]:
+    def _clear(self, request: DeleteModel, spec: Spec) -> list[str]:
         name = aws_name(self._stack, request.project, request.model)
         schedules = self._schedules.remove(request.project, request.model)
+        if spec.watch.backend == "sagemaker":
+            schedules += self._monitoring.remove(request.project, request.model)
         gone = self._endpoints.delete(name, self._created(request))
         if self._jobs.delete_pipeline(name):
             gone.append(f"pipeline {name}")

@@ -2,6 +2,7 @@
 
 from tidemill.adapters.bus import Bus
 from tidemill.adapters.ledger import Entry
+from tidemill.adapters.monitoring import Monitoring
 from tidemill.adapters.stores import Stores
 from tidemill.contracts.domain_events import RolloutRolledBack, RolloutSucceeded
 from tidemill.contracts.models import Failure
@@ -12,9 +13,10 @@ from tidemill.domain.failure import explain
 class RolloutEnds:
     """Safe to repeat: what has ended stays as it ended."""
 
-    def __init__(self, stores: Stores, bus: Bus) -> None:
+    def __init__(self, stores: Stores, bus: Bus, monitoring: Monitoring | None = None) -> None:
         self._stores = stores
         self._bus = bus
+        self._monitoring = monitoring  # needed where versions come into service
 
     def close(self, request: CloseRollout, now: float) -> Entry:
         """
@@ -39,6 +41,7 @@ class RolloutEnds:
                 now=now,
                 entry=entry,
             )
+            self._follow(request, now)
         else:
             self._stores.ledger.append(entry)
         self._stores.leases.release(request.ref, "rollout", request.execution)
@@ -73,6 +76,25 @@ class RolloutEnds:
             project, _, model = ref.partition("/")
             self._bus.put(RolloutRolledBack(project, model, number=version, reason=reason))
         return changed
+
+    def _follow(self, request: CloseRollout, now: float) -> None:
+        """Have SageMaker's schedule, if the traffic is read by one, look at the new version."""
+        spec = self._stores.specs.find(request.ref)
+        if self._monitoring is None or spec is None or spec.watch.backend != "sagemaker":
+            return
+        warning = self._monitoring.follow(spec)
+        if warning is not None:
+            said = Entry(
+                request.ref,
+                f"watch#{request.execution}",
+                now,
+                "watch",
+                f"version {request.version}",
+                "failed",
+                warning,
+                {"version": request.version, "execution": request.execution},
+            )
+            self._stores.ledger.append(said)
 
     def _entry(self, request: CloseRollout, now: float) -> Entry:
         verdict, reason = self._outcome(request)

@@ -158,7 +158,13 @@ def _call(target: Target, function: str, message: dict[str, str]) -> dict[str, A
 
 
 def _every(spec: Spec) -> str:
-    """Return the expression of the watch: Scheduler counts in minutes; empty for never."""
+    """
+    Return the expression of the watch: Scheduler counts in minutes.
+
+    It is empty for never, and where SageMaker's schedule starts the looks.
+    """
+    if spec.watch.backend == "sagemaker":
+        return ""
     minutes = math.ceil(spec.watch.every_seconds / 60)
     return f"rate({minutes} minute{'' if minutes == 1 else 's'})" if minutes else ""
 

@@ -79,25 +79,7 @@ class Traffic:
         objects: tuple[ObjectVersion, ...],
     ) -> str:
         """Write the plan of one part of a look, and return its URI."""
-        every = window_seconds(spec.watch.every_seconds)
-        document = {
-            "version": 1,
-            "spec": json.loads(spec.to_json()),
-            "every": every,
-            "champion": {"version": version},
-            "model": model,
-            "results": results_prefix(self._bucket, spec.ref),
-            "objects": [
-                {
-                    "uri": item.uri,
-                    "version_id": item.version_id,
-                    "etag": item.etag,
-                    "size": item.size,
-                    "window": window_of(captured_at(item.key) or item.uploaded, every),
-                }
-                for item in objects
-            ],
-        }
+        document = plan_document(spec, self._bucket, version=version, model=model, objects=objects)
         uri = f"{plans_prefix(self._bucket, spec.ref, watch)}/{number}/plan.json"
         self._lake.put_json(uri, document)
         return uri
@@ -113,6 +95,40 @@ class Traffic:
                 )  # fmt: skip
             if after is None:
                 return
+
+
+def plan_document(
+    spec: Spec, bucket: str, *, version: int, model: str, objects: tuple[ObjectVersion, ...]
+) -> dict[str, Any]:
+    """
+    Return plan.json of what a job is to profile.
+
+    Args:
+        spec: The model.
+        bucket: The lake's.
+        version: The one in service.
+        model: The URI of its archive.
+        objects: The captured files.
+    """
+    every = window_seconds(spec.watch.every_seconds)
+    return {
+        "version": 1,
+        "spec": json.loads(spec.to_json()),
+        "every": every,
+        "champion": {"version": version},
+        "model": model,
+        "results": results_prefix(bucket, spec.ref),
+        "objects": [
+            {
+                "uri": item.uri,
+                "version_id": item.version_id,
+                "etag": item.etag,
+                "size": item.size,
+                "window": window_of(captured_at(item.key) or item.uploaded, every),
+            }
+            for item in objects
+        ],
+    }
 
 
 def results_prefix(bucket: str, ref: str) -> str:

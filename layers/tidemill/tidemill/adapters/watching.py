@@ -6,7 +6,7 @@ from tidemill.adapters.stores import Stores
 from tidemill.adapters.watches import Begun, without
 from tidemill.adapters.workflows import Workflows
 from tidemill.domain.failure import interrupted
-from tidemill.domain.watch import OVERDUE_SECONDS, is_silent, stamp, window_of
+from tidemill.domain.watch import is_silent, patience, stamp, window_of
 from tidemill.errors import InvalidInputError
 from tidemill.names import watch_name
 from tidemill.spec.compiled import Spec
@@ -100,16 +100,16 @@ class Watching:
         if spec is None or champion is None or not spec.watch.every_seconds:
             return Rounds(mended)
         held = self._stores.watches.read(ref)
-        every = spec.watch.every_seconds
+        every, late = spec.watch.every_seconds, patience(spec.watch)
         since = max(held.looked_at or 0.0, champion["since"])
-        due = since + every + OVERDUE_SECONDS
+        due = since + every + late
         if held.again_at is not None:
             due = min(due, held.again_at)
         if due <= now and not held.begun:
             mended += self.start(ref, now) is not None
         return Rounds(
             mended,
-            stopped=int(since + 2 * every + 2 * OVERDUE_SECONDS <= now),
+            stopped=int(since + 2 * every + 2 * late <= now),
             silent=int(is_silent(held.history, spec.watch.drift)),
         )
 

@@ -1,9 +1,14 @@
 """The watch: what starts a look at an endpoint's traffic, and its functions."""
 
 from dataclasses import dataclass
+from typing import Any, Final, Self
 
 from tidemill.contracts.models import Failure, ModelRef
+from tidemill.contracts.uploads import ObjectCreated
+from tidemill.errors import InvalidInputError
 from tidemill.shape import Contract
+
+_PLACES: Final = 4  # of watch/<project>/<model>/monitor/…, after the zone
 
 
 @dataclass(frozen=True, slots=True)
@@ -11,6 +16,22 @@ class StartWatch(ModelRef):
     """What a model's watch schedule hands to `functions/start_watch`; *at* is ISO 8601."""
 
     at: str
+
+    @classmethod
+    def of_event(cls, event: Any) -> Self:
+        """
+        Read what Scheduler hands on, or S3's event of what a MonitoringSchedule's job left.
+
+        Raises:
+            InvalidInputError: It is neither.
+        """
+        if not isinstance(event, dict) or "detail" not in event:
+            return cls.parse(event)
+        created = ObjectCreated.of_event(event)
+        zone, *place = created.key.split("/", 4)
+        if zone != "watch" or len(place) < _PLACES or place[2] != "monitor":
+            raise InvalidInputError(f"{created.key} is no report of a monitoring schedule")
+        return cls(place[0], place[1], created.at)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from datetime import UTC, datetime, timedelta
 
 from tidemill.domain.admission import ObjectVersion
 from tidemill.domain.drift import LATE_WINDOWS, History
-from tidemill.spec.compiled import Drift
+from tidemill.spec.compiled import Drift, Watch
 from tidemill.times import iso
 
 HOUR, DAY = 3_600.0, 86_400.0
@@ -23,6 +23,8 @@ HOUR, DAY = 3_600.0, 86_400.0
 SETTLING_SECONDS = 120
 #: A look that is so late was missed.
 OVERDUE_SECONDS = 900.0
+#: SageMaker starts a schedule's job up to 20 minutes after its hour, and the job takes its time.
+MONITORED_SECONDS = 2_700.0
 _KEY = re.compile(r"/(\d{4})/(\d\d)/(\d\d)/(\d\d)/(?:(\d\d)-(\d\d)-(\d{3})-)?[^/]*$")
 
 
@@ -130,6 +132,11 @@ def digest(partials: Sequence[Partial]) -> str:
         return ""
     text = "\n".join(sorted(one.id for one in partials))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def patience(watch: Watch) -> float:
+    """Return how many seconds late a look may be that somebody else's clock starts."""
+    return MONITORED_SECONDS if watch.backend == "sagemaker" else OVERDUE_SECONDS
 
 
 def stamp(at: float) -> str:

@@ -345,6 +345,13 @@ class Authored(Section):
                     f"names the target '{data.target}', which no request holds; remove it there",
                     at=at,
                 )
+        deploy: Deploy | None = info.data.get("deploy")
+        if value.backend == "sagemaker" and deploy is not None and deploy.serverless:
+            raise refusal(
+                "is sagemaker, which captures no serverless endpoint; remove deploy.serverless, "
+                "or this",
+                at="backend",
+            )
         return value
 
 

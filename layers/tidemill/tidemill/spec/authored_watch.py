@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import Field, field_validator
 from pydantic_core.core_schema import ValidationInfo
 
-from tidemill.spec.compiled import Distance, Redaction, Reported
+from tidemill.spec.compiled import Backend, Distance, Redaction, Reported
 from tidemill.spec.fields import DAY, HOUR, MINUTE, Column, Section, refusal, seconds
 
 
@@ -65,10 +65,32 @@ class Watch(Section):
     drift: Drift = Field(default_factory=Drift)
     quality: Quality | None = None
     metrics: Reported = "worst"
+    backend: Backend = "tidemill"
 
     @field_validator("every")
     @classmethod
     def _is_never_or_a_minute(cls, value: int) -> int:
         if 0 < value < MINUTE:
             raise refusal("is shorter than a minute, Scheduler's step; write 1m or more, or 0s")
+        return value
+
+    @field_validator("backend")
+    @classmethod
+    def _can_be_a_monitoring_schedule(cls, value: Backend, info: ValidationInfo) -> Backend:
+        every: int | None = info.data.get("every")
+        capture: Capture | None = info.data.get("capture")
+        if value != "sagemaker" or every is None or capture is None:
+            return value
+        if not every or every % HOUR or DAY % every:
+            raise refusal(
+                "is sagemaker, whose schedules run every 1h, 2h, 3h, 4h, 6h, 8h, 12h or 1d; "
+                "write one of these for watch.every"
+            )
+        if not capture.percent:
+            raise refusal("is sagemaker, which needs captured traffic; raise watch.capture.percent")
+        if capture.redact:
+            raise refusal(
+                "is sagemaker, which reads what SageMaker captures itself: that knows no "
+                "watch.capture.redact; leave one of the two out"
+            )
         return value

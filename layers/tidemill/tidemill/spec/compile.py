@@ -165,6 +165,7 @@ def _watch(
         ),
         quality=None if quality is None else _quality(quality, problem, judged_by),
         metrics=watch.metrics,
+        backend=watch.backend,
     )
 
 

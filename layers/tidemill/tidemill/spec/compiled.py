@@ -36,6 +36,7 @@ Violation = Literal["refuse", "drop", "warn"]
 Redaction = Literal["hash", "drop"]
 Distance = Literal["robust", "simple"]
 Reported = Literal["worst", "all", "none"]
+Backend = Literal["tidemill", "sagemaker"]
 ColumnType = Literal["number", "boolean", "time", "category"]
 
 
@@ -325,6 +326,7 @@ class Watch(_Document):
     drift: Drift = Drift()
     quality: Quality | None = None
     metrics: Reported = "worst"  # which features get CloudWatch metrics of their own
+    backend: Backend = "tidemill"  # whose schedule reads the traffic
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -70,6 +70,7 @@ _EFFECTS = {
     "watch.every": "windows have another length from the next look on; findings count anew",
     "watch.capture": "changes the endpoint at the next rollout",
     "watch.quality.direction": "follows from the metric",
+    "watch.backend": "the endpoint's traffic is read on {after}'s schedule from now on",
 }
 #: What stands for {after} when the key's value was taken away.
 _UNSET = {"train.hyperparameters": "at the trainer's default", "evaluate.minimum": "no minimum"}
