@@ -100,6 +100,10 @@ def cdf_of(column: Column) -> Cdf:
     return Cdf(values[order], np.cumsum(np.fromiter(counts.values(), float, len(counts))[order]))
 
 
+def _deviation(column: Column) -> float | None:
+    return column.numbers.std_dev if column.numbers is not None else None
+
+
 def counts_of(column: Column) -> Counts:
     """Return a column's values as categories, with what is not known of them."""
     categories = dict(column.categories)
@@ -184,7 +188,7 @@ def _present(name: str, was: _Side, now: _Side, settings: DriftSettings) -> Feat
     if role == "number":
         return replace(
             feature,
-            distances=numeric(cdf_of(was.column), cdf_of(now.column)),
+            distances=numeric(cdf_of(was.column), cdf_of(now.column), _deviation(was.column)),
             findings=tuple(findings),
         )
     counts = counts_of(was.column), counts_of(now.column)

@@ -107,14 +107,22 @@ class Distances:
         return cls(**{name: float(value) for name, value in document.items()})
 
 
-def numeric(baseline: Cdf, current: Cdf) -> Distances:
-    """Return the distances of a feature of numbers."""
+def numeric(baseline: Cdf, current: Cdf, deviation: float | None = None) -> Distances:
+    """
+    Return the distances of a feature of numbers.
+
+    Args:
+        baseline: Its distribution before.
+        current: Its distribution now.
+        deviation: The baseline's standard deviation, if it is known exactly: a sketch's is several
+            per cent too small where a few rows lie far out.
+    """
     n, m = baseline.rows, current.rows
     if not n or not m:
         return Distances()
     largest, area = _between(baseline, current)
     was, now = _cells(baseline, current)
-    deviation = _deviation(baseline)
+    deviation = _deviation(baseline) and (deviation or _deviation(baseline))
     return Distances(
         linf_simple=largest,
         linf_robust=robust(largest, n, m),

@@ -18,7 +18,7 @@ from tidemill_jobs.drift.distances import categorical, numeric, share_changes
 from tidemill_jobs.drift.findings import Check, Comparison, FeatureDrift
 from tidemill_jobs.drift.signs import Kind, Name, Sign, Triage
 from tidemill_jobs.drift.spelling import RECODED, one_for_one, placeholders, respelled
-from tidemill_jobs.drift.undo import ALL, outside, stuck, undo
+from tidemill_jobs.drift.undo import ALL, alike, outside, stuck, undo
 from tidemill_jobs.profile import Column, Profile
 
 PREDICTION = "prediction"  # follows from the features: it tells of no upstream but our own
@@ -205,6 +205,7 @@ def _converted(case: _Case, one: FeatureDrift) -> Sign | None:
     if one.feature == PREDICTION:
         return None
     now = cdf_of(case.current.column(one.feature))
+    learned = cdf_of(case.baseline.column(one.feature))
     for healthy in case.healthy:
         was = cdf_of(healthy.column(one.feature))
         if not numeric(was, now).linf_robust > case.comparison.settings.threshold:
@@ -214,6 +215,7 @@ def _converted(case: _Case, one: FeatureDrift) -> Sign | None:
             now,
             listed=healthy.column(one.feature).number_counts.complete,
             sudden=healthy is not case.baseline,
+            shape=learned if healthy is not case.baseline and alike(learned, was) else None,
         )
         if found and (found.evidence != "apart" or _alone(case, one, healthy)):
             name: Name = "offset" if found.factor == 1.0 else "scale"
@@ -240,8 +242,8 @@ def _alone(case: _Case, one: FeatureDrift, healthy: Profile) -> bool:
     limit = case.comparison.settings.threshold
     for other in case.moved:
         if other.role == "number" and other.feature not in (one.feature, PREDICTION):
-            sides = [cdf_of(side.column(other.feature)) for side in (healthy, case.current)]
-            if numeric(*sides).linf_robust > limit:
+            was, now = (cdf_of(side.column(other.feature)) for side in (healthy, case.current))
+            if numeric(was, now).linf_robust > limit:
                 return False
     return True
 

@@ -6,7 +6,7 @@ of the old one moved, and one share explains it everywhere. A world that changed
 nor does it move values to where none ever was.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -23,6 +23,10 @@ from tidemill_jobs.drift.distances import (
 
 LEAST_SHARE = 0.1  # of the rows, before something was done to them
 EXPLAINS, EXPLAINS_PART = 0.35, 0.2  # what may be left of the distance, if a part was moved
+#: What may be left of the distance where the shape alone is the evidence: what chance does in nine
+#: of ten samples, and a little. Any smooth hump looks like any other, moved and stretched, when few
+#: rows are looked at generously.
+STRICT, STRICT_SLACK = 1.22, 0.005
 ALL = 0.95  # of the rows: as good as all
 SLACK = 0.02  # beyond sampling noise: sketches, rounding
 FAR = 0.5  # standard deviations that an offset must be
@@ -57,7 +61,9 @@ class Outside:
     share: float
 
 
-def undo(baseline: Cdf, current: Cdf, *, listed: bool, sudden: bool) -> Undone | None:
+def undo(
+    baseline: Cdf, current: Cdf, *, listed: bool, sudden: bool, shape: Cdf | None = None
+) -> Undone | None:
     """
     Return the constant change that best explains how *current* came about; None if none does.
 
@@ -69,11 +75,14 @@ def undo(baseline: Cdf, current: Cdf, *, listed: bool, sudden: bool) -> Undone |
         current: The feature now.
         listed: *baseline* has every value that occurred, so that new values can be told.
         sudden: It was like *baseline* until just now: less evidence is needed.
+        shape: A larger sample of the same distribution as *baseline*, if there is one: it tells
+            more surely whether the moved rows kept their shape.
     """
     before = numeric(baseline, current).ks
     limit = min(_limit(baseline, current), EXPLAINS * before)
     least = FAR * _deviation(baseline)
     was, now = _thinned(baseline), _thinned(current)
+    shapes = [was] if shape is None else [was, _thinned(shape)]
     unseen = _unseen(baseline, current) if listed else None
     best: Undone | None = None
     for one in (*known_changes(was), *_estimated(was, now)):
@@ -85,6 +94,8 @@ def undo(baseline: Cdf, current: Cdf, *, listed: bool, sudden: bool) -> Undone |
             if found.factor == 1.0 and abs(found.offset) < least:
                 continue
         found = replace(found, evidence=_evidence(was, found, unseen, limit, sudden=sudden))
+        if found.evidence == "apart" and not _keeps_shape(shapes, now, found):
+            continue
         if not found.evidence or found.share < LEAST_SHARE:
             continue
         # What is known is preferred to what was fitted, unless that is clearly better.
@@ -153,6 +164,14 @@ def _evidence(
     return "apart" if apart >= (APART_SUDDEN if sudden else APART) else ""
 
 
+def _keeps_shape(samples: Sequence[Cdf], current: Cdf, one: Undone) -> bool:
+    """Return whether each sample, once the change was made to it, is as the current one is."""
+    return all(
+        _fitted(was, current, one).left <= STRICT_SLACK + STRICT * _chance(was, current)
+        for was in samples
+    )
+
+
 def outside(baseline: Cdf, current: Cdf) -> Outside | None:
     """
     Return where many rows went though none belongs there.
@@ -200,8 +219,18 @@ def stuck(baseline: Cdf, current: Cdf) -> Stuck | None:
 
 
 def _limit(baseline: Cdf, current: Cdf) -> float:
+    return SLACK + NOISE * _chance(baseline, current)
+
+
+def alike(baseline: Cdf, current: Cdf) -> bool:
+    """Return whether two samples may be of one distribution, for all that can be told."""
+    return numeric(baseline, current).ks <= STRICT_SLACK + STRICT * _chance(baseline, current)
+
+
+def _chance(baseline: Cdf, current: Cdf) -> float:
+    """Return the unit in which Kolmogorov's critical values are told."""
     n, m = baseline.rows, current.rows
-    return SLACK + NOISE * float(np.sqrt((n + m) / (n * m)))
+    return float(np.sqrt((n + m) / (n * m)))
 
 
 def _estimated(baseline: Cdf, current: Cdf) -> Iterator[Undone]:

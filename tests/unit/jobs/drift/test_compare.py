@@ -68,6 +68,13 @@ def test_a_distribution_that_moved_is_found_with_its_distances():
     assert comparison.drifted == {"fare": fare.distance}
 
 
+def test_a_wasserstein_distance_is_in_the_deviation_of_the_rows_and_not_of_their_sketch():
+    far_out = np.random.default_rng(4).standard_t(2.2, 100_000)  # a few rows make its deviation
+    was, now = (profile(pl.DataFrame({"x": values})) for values in (far_out, far_out + 1))
+    distances = feature(compare(was, now, ALL), "x").distances
+    assert distances.wasserstein_std == pytest.approx(distances.wasserstein / far_out.std())
+
+
 @pytest.mark.parametrize("distance", ["simple", "robust"])
 def test_the_distance_of_the_settings_decides(distance):
     settings = DriftSettings(distance=distance)

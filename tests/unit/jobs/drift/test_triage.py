@@ -53,6 +53,30 @@ def assert_sign(found, sign, feature, *words):
         assert word in found.reason
 
 
+@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("count", [600, 2_000, 10_000])
+def test_another_shape_is_no_other_unit(seed, count):
+    """A hump of a few rows, stretched, is like a plateau: Celsius and Fahrenheit, they said."""
+    random = np.random.default_rng(seed)
+    learned, before = (profile({"x": random.normal(500, 100, n)}) for n in (30_000, count))
+    now = profile({"x": random.uniform(500, 1_200, count)})
+
+    found = triage(compare(learned, now, DriftSettings()), learned, now, before)
+
+    assert (found.kind, [sign.sign for sign in found.signs]) == ("shift", ["covariate"])
+
+
+@pytest.mark.parametrize("count", [600, 2_000, 10_000])
+def test_another_unit_keeps_the_shape(count):
+    random = np.random.default_rng(5)
+    learned, before = (profile({"x": random.normal(500, 100, n)}) for n in (30_000, count))
+    now = profile({"x": random.normal(500, 100, count) * 1.8 + 32})
+
+    found = triage(compare(learned, now, DriftSettings()), learned, now, before)
+
+    assert [sign.sign for sign in found.signs] == ["scale"]
+
+
 def test_nothing_drifted():
     found = judged()
 
