@@ -1,7 +1,15 @@
-"""Profile a file: batch after batch, in memory that does not grow with it."""
+"""
+Profile a file: batch after batch, in memory that does not grow with it.
 
+While the columns of a batch are looked at, each by one thread, another thread decodes the next
+batch, and no more than that one. So the profile does not depend on how many threads there are.
+"""
+
+import os
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import Final, get_args
 
@@ -16,6 +24,7 @@ from tidemill_jobs.spec import Format
 from tidemill_jobs.values import Kind
 
 ROWS: Final = 262_144  # read together, as polars writes row groups; a greater group is read whole
+THREADS: Final = min(4, os.cpu_count() or 1)  # that look at columns; each keeps 10 MB
 _ENDINGS: Final[Mapping[str, Format]] = {
     ".csv": "csv",
     ".tsv": "tsv",
@@ -40,13 +49,23 @@ def profile_file(
     Raises:
         ReadError: It cannot be read without changing what it says.
     """
-    profiler = Profiler(columns)
-    for frame in batches(path, form):
-        profiler.add(frame)
+    with ThreadPoolExecutor(THREADS) as pool, closing(ahead(batches(path, form))) as frames:
+        profiler = Profiler(columns, pool=pool)
+        for frame in frames:
+            profiler.add(frame)
     return profiler.profile()
 
 
-def batches(path: Path, form: Format | None = None) -> Iterator[pl.DataFrame]:
+def ahead(frames: Generator[pl.DataFrame]) -> Generator[pl.DataFrame]:
+    """Yield the frames; while one is used, the next one is made by a thread."""
+    with closing(frames), ThreadPoolExecutor(1) as reader:
+        coming = reader.submit(next, frames, None)
+        while (frame := coming.result()) is not None:
+            coming = reader.submit(next, frames, None)
+            yield frame
+
+
+def batches(path: Path, form: Format | None = None) -> Generator[pl.DataFrame]:
     """
     Yield a file's rows; a file without rows yields one frame that tells its columns.
 

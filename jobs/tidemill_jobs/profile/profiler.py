@@ -1,7 +1,8 @@
 """Build a profile from batches of rows."""
 
-from collections import defaultdict
 from collections.abc import Mapping
+from concurrent.futures import Executor
+from functools import partial
 from typing import Final
 
 import polars as pl
@@ -23,6 +24,7 @@ class Profiler:
             without it, every column of every batch. Of a declared category numbers are counted
             as texts: 1.0 as `1`.
         kinds: What columns are that may come, besides others that are looked at too.
+        pool: Threads, each of which looks at one column at a time. The profile is the same.
     """
 
     def __init__(
@@ -30,12 +32,14 @@ class Profiler:
         columns: Mapping[str, Kind | None] | None = None,
         *,
         kinds: Mapping[str, Kind] | None = None,
+        pool: Executor | None = None,
     ) -> None:
         self._only = columns
         self._declared = {**(kinds or {}), **(columns or {})}
         self._rows = 0
         self._columns: dict[str, Column] = {}
-        self._texts: defaultdict[str, KnownTexts] = defaultdict(KnownTexts)
+        self._texts: dict[str, KnownTexts] = {}
+        self._pool = pool
 
     def add(self, frame: pl.DataFrame) -> None:
         """
@@ -44,21 +48,27 @@ class Profiler:
         Raises:
             ReadError: A column is nested.
         """
-        for name in frame.columns:
-            if self._only is not None and name not in self._only:
-                continue
-            known = self._columns.get(name)
-            if known is None:
+        names = [name for name in frame.columns if self._only is None or name in self._only]
+        for name in names:
+            if name not in self._columns:
                 kind = self._declared.get(name)
-                known = Column(rows=self._rows, blank=self._rows, declared=kind)
-            for start in range(0, max(1, frame.height), ROWS):
-                known = known.add(sort_cells(frame[name].slice(start, ROWS), self._texts[name]))
-            self._columns[name] = known
+                self._columns[name] = Column(rows=self._rows, blank=self._rows, declared=kind)
+                self._texts[name] = KnownTexts()
+        each = self._pool.map if self._pool else map
+        looked = list(each(partial(self._grown, frame), names))
+        self._columns.update(zip(names, looked, strict=True))
         self._rows += frame.height
         for name, column in self._columns.items():
             lacking = self._rows - column.rows
             if lacking:
                 self._columns[name] = column.merge(Column(rows=lacking, blank=lacking))
+
+    def _grown(self, frame: pl.DataFrame, name: str) -> Column:
+        """Return a column with the frame's cells; it changes nothing that another one needs."""
+        column = self._columns[name]
+        for start in range(0, max(1, frame.height), ROWS):
+            column = column.add(sort_cells(frame[name].slice(start, ROWS), self._texts[name]))
+        return column
 
     def profile(self) -> Profile:
         """Return the profile of all batches so far."""
