@@ -191,7 +191,7 @@ def _read_traffic(request: Request, schema: Schema, *, answered: bool) -> Read:
                 within = _within(batch, request)
                 profiler.add(frame.filter(within))
                 predictions.append(batch.predictions.filter(within))
-    return Read(Seen(profiler.profile(), predictions), reader.tally, files)
+    return Read(Seen(profiler.profile(), predictions, reader.events()), reader.tally, files)
 
 
 def _within(batch: Batch, request: Request) -> pl.Series:

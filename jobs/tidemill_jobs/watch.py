@@ -9,7 +9,8 @@ is stopped goes on where it was. As a processing job it reads
     plan        plan.json: {version: 1, spec: the compiled spec, every: seconds of a window,
                 champion: {version: 3}, model: "s3://…/model.tar.gz", results: "s3://…" without a
                 trailing slash, objects: [{uri, version_id, etag, size, window: its start, in
-                seconds since 1970}]}
+                seconds since 1970}], counted: {a window's start: [partials, by id, whose events
+                do not count again]}}
 """
 
 import hashlib
@@ -28,6 +29,13 @@ from typing import Any
 import polars as pl
 
 from tidemill_jobs.baseline import prediction_feature
+from tidemill_jobs.capture.event_ids import (
+    DIGEST_BYTES,
+    MOST_KNOWN,
+    Digests,
+    EventIds,
+    known_from,
+)
 from tidemill_jobs.capture.reader import Batch, CaptureReader
 from tidemill_jobs.capture.schema import Schema
 from tidemill_jobs.capture.tally import Tally
@@ -44,7 +52,7 @@ log = logging.getLogger(__name__)
 TRANSFERS = 8  # downloads at a time
 RESERVE = 20.0  # seconds that are left for writing what was read
 BYTES_PER_SECOND = 3 * 1_048_576  # of captured lines
-PROFILE, COVERS, PREDICTIONS = "profile.json.gz", "json", "parquet"
+PROFILE, COVERS, PREDICTIONS, EVENTS = "profile.json.gz", "json", "parquet", "events"
 
 SecondsLeft = Callable[[], float]
 
@@ -59,6 +67,7 @@ class Plan:
     model: str
     results: str
     windows: Mapping[float, tuple[ObjectVersion, ...]]
+    counted: Mapping[float, tuple[str, ...]]
 
     @classmethod
     def parse(cls, text: str) -> "Plan":
@@ -85,6 +94,9 @@ class Plan:
                 model=document["model"],
                 results=document["results"].rstrip("/"),
                 windows={start: tuple(windows[start]) for start in sorted(windows)},
+                counted={
+                    float(start): tuple(some) for start, some in document.get("counted", {}).items()
+                },
             )
         except (AttributeError, KeyError, TypeError, ValueError) as exc:
             raise JobError(f"plan.json is not a plan ({exc!r}); watch again.") from exc
@@ -127,7 +139,7 @@ def profile_windows(
         JobError: A file or the model cannot be read; what was written stays.
     """
     done: list[float] = []
-    reader: CaptureReader | None = None
+    schema: Schema | None = None
     for start, objects in plan.windows.items():
         name = f"{iso(start)}/{partial_id(objects)}"
         covers = f"{plan.results}/partials/{name}.{COVERS}"
@@ -136,12 +148,11 @@ def profile_windows(
             if seconds_left is not None and seconds_left() < needed:
                 log.warning("stopped before %s: too little time is left", name)
                 return done
-            if reader is None:
-                reader = CaptureReader(schema_of(plan, lake, work))
+            schema = schema or schema_of(plan, lake, work)
+            reader = CaptureReader(schema, EventIds(_counted(plan, start, lake, work)))
             write_partial(plan, lake, work, name, _profiled(objects, lake, work, reader))
             document = covers_of(plan, start, objects, reader.tally)
             lake.put_text(json.dumps(document, separators=(",", ":")), covers)
-            reader = CaptureReader(reader.schema)
         done.append(start)
     return done
 
@@ -152,6 +163,7 @@ class Seen:
 
     profile: Profile
     predictions: Sequence[pl.DataFrame]
+    events: bytes = b""
 
 
 def _profiled(
@@ -164,7 +176,22 @@ def _profiled(
                 profiler.add(with_prediction(batch, reader.schema))
                 predictions.append(batch.predictions)
         path.unlink()
-    return Seen(profiler.profile(), predictions)
+    return Seen(profiler.profile(), predictions, reader.events())
+
+
+def _counted(plan: Plan, start: float, lake: Lake, work: Path) -> Digests:
+    """Return the events of the window that other partials count; of older releases' none."""
+    parts: list[bytes] = []
+    path, room = work / EVENTS, MOST_KNOWN * DIGEST_BYTES
+    for partial in plan.counted.get(start, ()):
+        if lake.fetch(f"{plan.results}/partials/{iso(start)}/{partial}.{EVENTS}", path):
+            room -= path.stat().st_size
+            if room < 0:
+                log.warning("too many events in %s to tell all that come again", iso(start))
+                break
+            parts.append(path.read_bytes())
+    path.unlink(missing_ok=True)
+    return known_from(parts)
 
 
 def _fetched(
@@ -198,9 +225,10 @@ def write_partial(plan: Plan, lake: Lake, work: Path, name: str, seen: Seen) -> 
         path = work / "predictions.parquet"
         pl.concat(seen.predictions).write_parquet(path)
         lake.put_file(path, f"{plan.results}/predictions/{name}.{PREDICTIONS}")
-    path = work / PROFILE
-    path.write_bytes(seen.profile.dumps())
-    lake.put_file(path, f"{plan.results}/partials/{name}.{PROFILE}")
+    for kind, data in ((PROFILE, seen.profile.dumps()), (EVENTS, seen.events)):
+        path = work / kind
+        path.write_bytes(data)
+        lake.put_file(path, f"{plan.results}/partials/{name}.{kind}")
 
 
 def with_prediction(batch: Batch, schema: Schema) -> pl.DataFrame:

@@ -12,6 +12,7 @@ from dataclasses import replace
 from functools import reduce
 from typing import Any
 
+from tidemill_jobs.capture.event_ids import counted_twice
 from tidemill_jobs.capture.tally import Tally
 from tidemill_jobs.drift import FILE_NAME as COMPARISON
 from tidemill_jobs.drift import Comparison, ComparisonError, DriftSettings, Triage, compare, triage
@@ -32,6 +33,8 @@ def look_at(
     profiles: Sequence[bytes],
     tallies: Sequence[Mapping[str, Any]],
     recent: bytes | None = None,
+    *,
+    events: Sequence[bytes] = (),
 ) -> dict[str, Any]:
     """
     Merge the partial profiles of a window, and compare them with the baseline.
@@ -42,6 +45,7 @@ def look_at(
         profiles: The partials'.
         tallies: What their readers met.
         recent: The profile of the last window before it that was not broken, if there is one.
+        events: The digests of the partials' events, to tell how many were counted twice.
 
     Returns:
         Plain JSON but for the documents: `rows`; `drifted` (feature → distance), `between` (neither
@@ -50,9 +54,11 @@ def look_at(
     """
     watch = json.loads(spec).get("watch", {})
     profile = reduce(Profile.merge, map(Profile.loads, profiles), Profile())
+    tally = _merged(tallies)
+    tally.counted_twice += counted_twice(events)
     documents = {
         PROFILE: profile.dumps(),
-        TRAFFIC: _json(_merged(tallies).document()),
+        TRAFFIC: _json(tally.document()),
         STATISTICS: to_text(statistics(profile)).encode(),
     }
     seen: dict[str, Any] = {"rows": profile.rows, "drifted": {}, "between": (), "broken": {}}

@@ -8,19 +8,18 @@ read as the endpoint reads it (`payload`), so that what it understood is underst
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
-import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from tidemill_jobs.capture.errors import UnreadableError
 from tidemill_jobs.capture.event import Event, Head, read_event, read_head
+from tidemill_jobs.capture.event_ids import EventIds
 from tidemill_jobs.capture.frames import PREDICTIONS, Rows
 from tidemill_jobs.capture.layout import hour_of
 from tidemill_jobs.capture.lines import Line, Stream, lines
 from tidemill_jobs.capture.schema import Schema
 from tidemill_jobs.capture.tally import Tally
 
-__all__ = ["PREDICTIONS", "Batch", "CaptureReader", "EventIds"]
+__all__ = ["PREDICTIONS", "Batch", "CaptureReader"]
 
 SMOKE: Final = "tidemill-smoke"  # the inference id of a rollout's own questions
 BATCH_ROWS: Final = 20_000
@@ -44,30 +43,6 @@ class Batch(NamedTuple):
     predictions: pl.DataFrame
 
 
-class EventIds:
-    """Which events were read; takes eight bytes each, and errs once in 2^64 / n."""
-
-    def __init__(self) -> None:
-        self._recent: set[int] = set()
-        self._older: NDArray[np.uint64] = np.empty(0, np.uint64)
-
-    def add(self, event_id: str) -> bool:
-        """Note an event; False when it is there already."""
-        digest = hash(event_id) & 0xFFFF_FFFF_FFFF_FFFF
-        if digest in self._recent:
-            return False
-        if len(self._older):
-            at = int(np.searchsorted(self._older, np.uint64(digest)))
-            if at < len(self._older) and int(self._older[at]) == digest:
-                return False
-        self._recent.add(digest)
-        if len(self._recent) >= max(65_536, len(self._older) // 4):
-            recent = np.fromiter(self._recent, np.uint64, len(self._recent))
-            self._older = np.sort(np.concatenate((self._older, recent)))
-            self._recent = set()
-        return True
-
-
 class CaptureReader:
     """
     Reads captured files, one after the other; `tally` counts what it met in all of them.
@@ -81,6 +56,10 @@ class CaptureReader:
         self.schema = schema
         self.tally = Tally()
         self._seen = seen or EventIds()
+
+    def events(self) -> bytes:
+        """Return the digests of the events that were read, for those who read on."""
+        return self._seen.to_bytes()
 
     def read(self, stream: Stream, key: str = "") -> Iterator[Batch]:
         """

@@ -58,6 +58,7 @@ class Tally:
         absent: Rows that lack a column of the model's altogether (null is not absent).
         extra: Rows with a column that nobody knows; at most 50 are named.
         unfinished: Key and offset of last lines that were half written.
+        counted_twice: Events that several readers counted side by side.
     """
 
     files: int = 0
@@ -69,6 +70,7 @@ class Tally:
     absent: Counter[str] = field(default_factory=Counter)
     extra: Counter[str] = field(default_factory=Counter)
     unfinished: list[tuple[str, int]] = field(default_factory=list)
+    counted_twice: int = 0
 
     def unreadable_line(self, error: UnreadableError, where: str) -> None:
         """Count a line that is left out."""
@@ -96,6 +98,7 @@ class Tally:
         self.absent.update(other.absent)
         self.extra = Counter(dict((self.extra + other.extra).most_common(NAMES)))
         self.unfinished += other.unfinished
+        self.counted_twice += other.counted_twice
 
     def document(self) -> dict[str, Any]:
         """Return plain JSON; `parse` reads it."""
@@ -109,6 +112,7 @@ class Tally:
             "absent": dict(self.absent),
             "extra": dict(self.extra),
             "unfinished": [list(place) for place in self.unfinished],
+            "counted_twice": self.counted_twice,
         }
 
     @classmethod
@@ -124,4 +128,5 @@ class Tally:
             absent=Counter(document["absent"]),
             extra=Counter(document["extra"]),
             unfinished=[(key, offset) for key, offset in document["unfinished"]],
+            counted_twice=document.get("counted_twice", 0),
         )

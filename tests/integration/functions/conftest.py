@@ -1,6 +1,15 @@
 import pytest
 
 from ..cloud import Killed
+from .traffic import DRIFT, serve
+
+
+@pytest.fixture
+def watched(cloud, make_spec):
+    """Return a cloud with an endpoint in service since the full hour, and a watch each hour."""
+    cloud.apply(make_spec(watch={"every_seconds": 3600, "drift": DRIFT}))
+    serve(cloud)
+    return cloud
 
 
 @pytest.fixture

@@ -28,6 +28,8 @@ FEATURES = Features(
     dropped=(),
     notes=(),
 )
+FIRED = {**MODEL, "at": "2026-11-20T10:02:00Z"}
+DRIFT = {"minimum_rows": 500, "windows": 2, "of": 3, "cooldown_seconds": 0, "per_week": 100}
 BASELINE = f"pipelines/{REF}/run-1/baseline"
 
 
@@ -116,12 +118,16 @@ def asked(some, at, event_id):
     )
 
 
-def capture(cloud, some, *, at=None, name="a", body=None):
-    """Write a captured file of *at* with these rows, a request each hundred; return its key."""
+def capture(cloud, some, *, at=None, name="a", body=None, events=None):
+    """
+    Write a captured file of *at* with these rows, a request each hundred; return its key.
+
+    *events* is what their events' ids begin with, if they are to be the same in several files.
+    """
     at = cloud.now if at is None else at
     key = object_key(f"capture/{REF}", NAME, "champion", at, name)
     lines = [
-        asked(some[first : first + 100], at, f"{name}-{at}-{first}")
+        asked(some[first : first + 100], at, f"{events or f'{name}-{at}'}-{first}")
         for first in range(0, len(some), 100)
     ]
     client("s3").put_object(

@@ -9,6 +9,7 @@ import pytest
 
 from tidemill_jobs import watch
 from tidemill_jobs.__main__ import run
+from tidemill_jobs.capture.event_ids import counted_twice
 from tidemill_jobs.capture.layout import line, object_key, payload
 from tidemill_jobs.container import Container
 from tidemill_jobs.errors import GoneError, JobError
@@ -149,6 +150,29 @@ def test_each_window_has_a_partial_that_names_what_it_covers(lake, tmp_path):
     rows = pl.read_parquet(io.BytesIO(lake.objects[f"{RESULTS}/predictions/{name}.parquet"]))
     assert rows["event_id"].to_list() == ["a", "a", "b", "b"]
     assert rows["probability"].to_list() == [0.25, 0.75, 0.25, 0.75]
+
+
+def test_an_event_of_a_file_that_comes_later_counts_once(lake, tmp_path):
+    """Another partial covers the file that had it first."""
+    first = file(lake, 1, asked(ROWS, ANSWERS, event_id="a"), asked(ROWS, ANSWERS, event_id="b"))
+    profile_windows(Plan.parse(plan(first)), lake, tmp_path)
+    (before,) = partials(lake)
+    late = file(
+        lake, 2, asked(ROWS, ANSWERS, event_id="b"), asked(ROWS, ANSWERS, event_id="c"), at=NOON + 9
+    )
+    known = {str(float(NOON)): [before.removesuffix(".json").rpartition("/")[2], "of no release"]}
+    profile_windows(Plan.parse(plan(late, counted=known)), lake, tmp_path)
+    _, after = partials(lake)
+    covers = json.loads(lake.find_text(f"{RESULTS}/partials/{after}"))
+    assert covers["rows"] == 2
+    assert covers["tally"]["unreadable"]["duplicate"]["lines"] == 1
+    events = [
+        lake.objects[f"{RESULTS}/partials/{name.removesuffix('.json')}.events"]
+        for name in (before, after)
+    ]
+    assert [len(one) for one in events] == [16, 8], "8 bytes for each event that a partial counts"
+    assert counted_twice(events) == 0
+    assert counted_twice([*events, events[1]]) == 1
 
 
 def test_a_partial_that_is_there_is_not_made_again(lake, tmp_path):

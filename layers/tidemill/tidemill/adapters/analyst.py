@@ -47,6 +47,8 @@ class Analyst(Protocol):
         profiles: Sequence[bytes],
         tallies: Sequence[Mapping[str, Any]],
         recent: bytes | None = None,
+        *,
+        events: Sequence[bytes] = (),
     ) -> dict[str, Any]:
         """
         Merge the partial profiles of a window, and compare them with the baseline.
@@ -57,6 +59,7 @@ class Analyst(Protocol):
             profiles: The partials'.
             tallies: What their readers met.
             recent: The profile of the last window before it that was not broken.
+            events: What the partials counted, by 64 bits of each event's id.
 
         Returns:
             The fields of `WindowSeen`; *features* as a list of the fields of `FeatureSeen`.

@@ -252,6 +252,7 @@ class Looking:
                 [profile for profile in profiles if profile is not None],
                 [one.tally for one in partials],
                 self._profile(ref, recent),
+                events=self._events(partials),
             )
             seen = seen_of(said)
             prefix = window_prefix(self._bucket, ref, start)
@@ -264,6 +265,13 @@ class Looking:
         if start is None:
             return None
         return self._lake.find_bytes(f"{window_prefix(self._bucket, ref, start)}/profile.json.gz")
+
+    def _events(self, partials: Sequence[Profiled]) -> list[bytes]:
+        """Return which events each partial counted; a single one counted none twice."""
+        if len(partials) < 2:  # noqa: PLR2004
+            return []
+        found = [self._lake.find_bytes(one.events) for one in partials]
+        return [events for events in found if events is not None]
 
     def _tell(self, ref: str, watched: Watched) -> None:
         """Tell subscribers of findings that nobody may have heard of, then note that they have."""

@@ -12,7 +12,7 @@ from tidemill.adapters.traffic import Traffic, plans_prefix
 from tidemill.contracts.watch import WatchRef
 from tidemill.domain.check import plan
 from tidemill.domain.size import text_bytes
-from tidemill.domain.watch import reach, uncovered, window_of, window_seconds
+from tidemill.domain.watch import counted, reach, uncovered, window_of, window_seconds
 from tidemill.errors import NotFoundError
 from tidemill.names import aws_name
 from tidemill.spec.compiled import Spec
@@ -110,12 +110,14 @@ class Planning:
         known = self._traffic.partials(
             request.ref, look.earliest, version=look.version, every=look.every
         )
-        left = uncovered(captured, [one.partial for one in known])
+        partials = [one.partial for one in known]
+        left = uncovered(captured, partials)
+        ids = {start: [one.id for one in some] for start, some in counted(partials).items()}
         parts = []
         for number, part in enumerate(plan(left)):
             uri = self._traffic.write_plan(
                 spec, request.watch, number,
-                version=look.version, model=model, objects=part.objects,
+                version=look.version, model=model, objects=part.objects, counted=ids,
             )  # fmt: skip
             largest = max(text_bytes(item.key, item.size) for item in part.objects)
             parts.append(Part(uri, part.small, largest))

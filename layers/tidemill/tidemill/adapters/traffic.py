@@ -1,7 +1,7 @@
 """Captured traffic in S3: which files there are, and which of them a partial profile covers."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,11 +14,12 @@ from tidemill.times import iso, seconds
 
 @dataclass(frozen=True, slots=True)
 class Profiled:
-    """A partial, how many rows it has, and where its profile is."""
+    """A partial, how many rows it has, and where its profile and its events are."""
 
     partial: Partial
     rows: int
     profile: str
+    events: str
     tally: dict[str, Any]
 
 
@@ -77,9 +78,15 @@ class Traffic:
         version: int,
         model: str,
         objects: tuple[ObjectVersion, ...],
+        counted: Mapping[float, Sequence[str]],
     ) -> str:
-        """Write the plan of one part of a look, and return its URI."""
+        """
+        Write the plan of one part of a look, and return its URI.
+
+        *counted* are the partials of each window, by id, whose events do not count again.
+        """
         document = plan_document(spec, self._bucket, version=version, model=model, objects=objects)
+        document["counted"] = {str(start): list(some) for start, some in counted.items()}
         uri = f"{plans_prefix(self._bucket, spec.ref, watch)}/{number}/plan.json"
         self._lake.put_json(uri, document)
         return uri
@@ -154,5 +161,11 @@ def _profiled(document: dict[str, Any], uri: str) -> Profiled:
         int(document["model_version"]),
         frozenset((key, version) for key, version in document["covers"]),
     )
-    profile = f"{uri.removesuffix('.json')}.profile.json.gz"
-    return Profiled(partial, int(document["rows"]), profile, document.get("tally", {}))
+    stem = uri.removesuffix(".json")
+    return Profiled(
+        partial,
+        int(document["rows"]),
+        f"{stem}.profile.json.gz",
+        f"{stem}.events",
+        document.get("tally", {}),
+    )

@@ -112,6 +112,14 @@ def chosen(partials: Sequence[Partial]) -> list[Partial]:
     return taken
 
 
+def counted(partials: Sequence[Partial]) -> dict[float, list[Partial]]:
+    """Return the partials that count, by their window."""
+    by_window: dict[float, list[Partial]] = {}
+    for one in partials:
+        by_window.setdefault(one.window, []).append(one)
+    return {window: chosen(some) for window, some in by_window.items()}
+
+
 def uncovered(objects: Sequence[ObjectVersion], partials: Sequence[Partial]) -> list[ObjectVersion]:
     """Return the files that no chosen partial covers; of each key its newest version."""
     newest: dict[str, ObjectVersion] = {}
@@ -119,10 +127,7 @@ def uncovered(objects: Sequence[ObjectVersion], partials: Sequence[Partial]) -> 
         held = newest.get(item.key)
         if held is None or item.uploaded >= held.uploaded:
             newest[item.key] = item
-    by_window: dict[float, list[Partial]] = {}
-    for one in partials:
-        by_window.setdefault(one.window, []).append(one)
-    covered = {name for some in by_window.values() for one in chosen(some) for name in one.covers}
+    covered = {name for some in counted(partials).values() for one in some for name in one.covers}
     return [item for item in newest.values() if (item.key, item.version_id) not in covered]
 
 
