@@ -11,7 +11,7 @@ from tidemill_local.sagemaker.operations import operation
 from tidemill_local.sagemaker.store import DuplicateRecordError, MissingRecordError
 
 
-@operation("CreateDataQualityJobDefinition")
+@operation("CreateDataQualityJobDefinition", differs=monitoring_jobs.DIFFERS)
 def create_data_quality_job_definition(context: Context, request: dict[str, Any]) -> dict[str, Any]:
     """Keep a definition; it never changes."""
     name = request["JobDefinitionName"]

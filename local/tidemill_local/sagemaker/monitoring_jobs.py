@@ -22,6 +22,14 @@ _RESOURCES = (  # field of BaselineConfig, input's name, variable, folder
 )
 
 
+#: What a definition of a monitoring job cannot ask for here, for the page of operations.
+DIFFERS = (
+    "data quality of an endpoint, by a custom image on one instance; refused: batch input, a "
+    "BaseliningJobName, the input's StartTimeOffset and EndTimeOffset, record and analytics "
+    "scripts; idle: the input's attributes and S3InputMode, NetworkConfig, KMS keys"
+)
+
+
 class NoDataError(Exception):
     """There is nothing to analyze; the message is fit for a FailureReason."""
 

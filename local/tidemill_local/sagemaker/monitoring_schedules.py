@@ -24,6 +24,8 @@ from tidemill_local.sagemaker.monitoring_times import hours_of, next_time
 from tidemill_local.sagemaker.operations import operation
 from tidemill_local.sagemaker.store import DuplicateRecordError, MissingRecordError
 
+_DIFFERS = "Scheduled at once; runs 5 seconds after its hour, and of missed hours the first only"
+_GOES_ON = "an execution that is underway comes to its end"
 _FILTERS = {
     "MonitoringScheduleName": "MonitoringScheduleName",
     "EndpointName": "EndpointName",
@@ -32,7 +34,7 @@ _FILTERS = {
 }
 
 
-@operation("CreateMonitoringSchedule")
+@operation("CreateMonitoringSchedule", differs=f"{_DIFFERS}; {monitoring_jobs.DIFFERS}")
 def create_monitoring_schedule(context: Context, request: dict[str, Any]) -> dict[str, Any]:
     """Make a schedule that runs from now on."""
     name = request["MonitoringScheduleName"]
@@ -56,7 +58,7 @@ def create_monitoring_schedule(context: Context, request: dict[str, Any]) -> dic
     return {"MonitoringScheduleArn": arn}
 
 
-@operation("UpdateMonitoringSchedule")
+@operation("UpdateMonitoringSchedule", differs=f"{_DIFFERS}; {monitoring_jobs.DIFFERS}")
 def update_monitoring_schedule(context: Context, request: dict[str, Any]) -> dict[str, Any]:
     """Give a schedule another configuration; a stopped one stays stopped."""
     config = request["MonitoringScheduleConfig"]
@@ -103,7 +105,7 @@ def start_monitoring_schedule(context: Context, request: dict[str, Any]) -> dict
     return {}
 
 
-@operation("StopMonitoringSchedule")
+@operation("StopMonitoringSchedule", differs=_GOES_ON)
 def stop_monitoring_schedule(context: Context, request: dict[str, Any]) -> dict[str, Any]:
     """Run a schedule no more; an execution that is underway comes to its end."""
 
@@ -115,7 +117,7 @@ def stop_monitoring_schedule(context: Context, request: dict[str, Any]) -> dict[
     return {}
 
 
-@operation("DeleteMonitoringSchedule")
+@operation("DeleteMonitoringSchedule", differs=_GOES_ON)
 def delete_monitoring_schedule(context: Context, request: dict[str, Any]) -> dict[str, Any]:
     """Remove a schedule; its executions stay listed."""
     try:
