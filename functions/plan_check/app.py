@@ -34,10 +34,12 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ARG
     if record is None:
         raise NotFoundError(f"{request.ref} has no closed delivery {request.delivery}")
     uploads = stores.ledger.accepted_in(request.ref, request.delivery, **reach(record))
-    parts = plan(uploads)
+    contract = stores.data_contracts.judging(spec)
     planned = []
-    for number, part in enumerate(parts):
-        uri = plans.write(spec, request.delivery, request.attempt, number, part.objects)
+    for number, part in enumerate(plan(uploads)):
+        uri = plans.write(
+            spec, request.delivery, request.attempt, number, part.objects, contract=contract
+        )
         job = plan_job(
             spec,
             "check",

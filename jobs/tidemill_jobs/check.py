@@ -6,7 +6,8 @@ at least every half minute, so that a check that is stopped goes on where it was
 skipped. A file that cannot be read has facts too, which say why. As a processing job it reads
 
     plan        plan.json: {version: 2, spec: the compiled spec, facts: "s3://…" without a trailing
-                slash, part: "<attempt>-<part>", objects: [{uri, version_id, etag, size}]}
+                slash, part: "<attempt>-<part>", objects: [{uri, version_id, etag, size, uploaded}],
+                model: "<project>/<model>", contract: its URI or null, explained: "s3://…"}
 """
 
 import json
@@ -29,6 +30,7 @@ from tidemill_jobs.lake import Lake, ObjectVersion
 from tidemill_jobs.packs import Packs
 from tidemill_jobs.profile.facts import describe
 from tidemill_jobs.reader import RawFile
+from tidemill_jobs.second_look import Explained, SecondLook
 from tidemill_jobs.spec import Spec
 
 log = logging.getLogger(__name__)
@@ -52,6 +54,7 @@ class Plan:
     facts: str
     part: str
     objects: tuple[ObjectVersion, ...]
+    explained: Explained | None = None  # for jobs; plans until 2026-11 have none
 
     @classmethod
     def parse(cls, text: str) -> "Plan":
@@ -73,9 +76,22 @@ class Plan:
                 facts=document["facts"].rstrip("/"),
                 part=document["part"],
                 objects=tuple(map(ObjectVersion.parse, document["objects"])),
+                explained=_explained(document) if "explained" in document else None,
             )
         except (AttributeError, KeyError, TypeError, ValueError) as exc:
             raise JobError(f"plan.json is not a plan ({exc!r}); check again.") from exc
+
+
+def _explained(document: dict[str, Any]) -> Explained:
+    return Explained(
+        uri=document["explained"].rstrip("/"),
+        spec=json.dumps(document["spec"]),
+        model=document["model"],
+        contract=document["contract"],
+        uploaded={
+            f"{one['uri']} {one['version_id']}": one["uploaded"] for one in document["objects"]
+        },
+    )
 
 
 def main(container: Container, arguments: Sequence[str]) -> None:
@@ -88,8 +104,10 @@ def main(container: Container, arguments: Sequence[str]) -> None:
     if arguments:
         log.warning("check takes no arguments; ignored: %s", " ".join(arguments))
     plan = Plan.parse(read_document(container.processing_input("plan"), "plan.json"))
+    lake = Lake()
+    second_look = SecondLook(lake, plan.explained) if plan.explained else None
     with tempfile.TemporaryDirectory(dir=container.work) as work:
-        done = check_objects(plan, Lake(), Path(work))
+        done = check_objects(plan, lake, Path(work), second_look=second_look)
     left = len({(one.uri, one.version_id) for one in plan.objects}) - len(done)
     if left:
         raise JobError(f"{left} of {len(plan.objects)} files were not read; the log says why.")
@@ -99,7 +117,12 @@ def main(container: Container, arguments: Sequence[str]) -> None:
 
 
 def check_objects(
-    plan: Plan, lake: Lake, work: Path, *, seconds_left: SecondsLeft | None = None
+    plan: Plan,
+    lake: Lake,
+    work: Path,
+    *,
+    seconds_left: SecondsLeft | None = None,
+    second_look: SecondLook | None = None,
 ) -> list[str]:
     """
     Write the facts of a plan's object versions.
@@ -109,6 +132,8 @@ def check_objects(
         lake: Where from and where to.
         work: A folder on a disk with room for the size of the largest file, unpacked, and 64 MiB.
         seconds_left: Tells when to stop; None in a job, which has hours.
+        second_look: Names the bad rows of what cannot be used; None in a function, which has little
+            time: another one does so.
 
     Returns:
         The ids of those that have facts now, in order. The others could not be transferred, or
@@ -129,7 +154,12 @@ def check_objects(
         check = _Check(lake, Path(folder), read_as)
         for name, download in _ahead(pool, check, left, seconds_left):
             with _noted(left[name].uri):
-                packs.add(_facts(left[name], download.result(), read_as))
+                found = download.result()
+                facts = _facts(left[name], found, read_as)
+                packs.add(facts)
+                if second_look is not None and second_look.is_worth_it(facts):
+                    packs.write()  # before: whatever becomes of the second look, this is known
+                    second_look.look(facts, found.path, check.work)
             shutil.rmtree(check.work / name, ignore_errors=True)
         with _noted("the last pack"):
             packs.write()

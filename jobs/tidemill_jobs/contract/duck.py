@@ -16,6 +16,7 @@ from tidemill_jobs.errors import JobError
 
 DELIMITERS = {"csv": ",", "tsv": "\t"}
 MEMORY = "1GB"
+_FETCHED = 10_000  # records at a time
 LINE_LIMIT = 32 * 1_048_576  # bytes
 CELL = 200  # characters of it in a row that is written down again
 SHOWN_COLUMNS = 60  # of a row that is written down again
@@ -95,14 +96,15 @@ def rejects(path: Path, form: str, width: int, work: Path) -> Iterator[Reject]:
             base.execute(
                 f"SELECT count(COLUMNS(*)) FROM {_read_csv(form, width)}", [str(path)]
             ).fetchall()
-            found = base.execute(
+            base.execute(
                 "SELECT line_byte_position, error_type FROM reject_errors "
                 "ORDER BY line_byte_position"
-            ).fetchall()
+            )
+            while some := base.fetchmany(_FETCHED):
+                for position, kind in some:
+                    yield Reject(max(0, (position or 1) - 1), RULES.get(kind, "unparsable"))
         except duckdb.Error as exc:
             raise DisagreementError(_first_line(exc)) from exc
-    for position, kind in found:
-        yield Reject(max(0, (position or 1) - 1), RULES.get(kind, "unparsable"))
 
 
 def find_cells(path: Path, facts: Facts, tests: Sequence[Test], work: Path, *, limit: int) -> Found:

@@ -196,12 +196,15 @@ def _unreadable(path: Path, facts: Facts, work: Path) -> RowReport:
     first = BadRow(facts.row, rule, facts.column, None, _line(plain, facts.row))
     note = f"The reader stops at the first {rule}; lines after it may be wrong too."
     if rule in LINES and facts.read_as.format in duck.DELIMITERS:
-        rejected = list(_rejected(plain, facts, work))
-        if any(one.row == facts.row and one.rule == rule for one in rejected):
-            rules = Counter(one.rule for one in rejected)
-            lines = len({one.row for one in rejected})
-            rows = tuple(rejected[:ROWS])
-            return RowReport(facts.unit, lines, dict(rules), rows, complete=True)
+        rows, rules, lines, last, same = list[BadRow](), Counter[str](), 0, 0, False
+        for one in _rejected(plain, facts, work):  # there may be millions
+            same = same or (one.row == facts.row and one.rule == rule)
+            rules[one.rule] += 1
+            lines, last = lines + (one.row != last), one.row
+            if len(rows) < ROWS:
+                rows.append(one)
+        if same:
+            return RowReport(facts.unit, lines, dict(rules), tuple(rows), complete=True)
         note = f"A second reader does not see this {rule}; look at the first place."
     return RowReport(facts.unit, 1, {rule: 1}, (first,), complete=False, note=note)
 

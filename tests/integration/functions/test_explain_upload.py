@@ -5,8 +5,11 @@ import json
 
 import pytest
 
+from tidemill.adapters.lake import Lake
 from tidemill.domain import second_look
 from tidemill.errors import InvalidInputError, NotFoundError
+from tidemill_jobs import __main__ as entry
+from tidemill_jobs.container import Container
 
 from ...stack import ARTIFACTS, LAKE
 from ..cloud import client
@@ -90,16 +93,88 @@ def test_a_few_small_files_with_a_bad_row_are_looked_at(cloud, spec, monkeypatch
     check(cloud, {"a.csv": GOOD})
     bad = BAD[:2000].rpartition(b"\n")[0] + b"\n"
     files = {f"{n}.csv": bad.replace(b"AA", f"A{n}".encode()) for n in range(3)}
-    explain = check(cloud, files | {"large.csv": BAD + GOOD, "other.csv": b"a,b\n1,2\n"})
+    bad = files | {"large.csv": BAD + GOOD}
+    explain = check(cloud, bad | {"other.csv": b"a,b\n1,2\n"})
 
     assert len(explain) == 2
-    assert {upload["key"].rpartition("/")[2] for upload in explain} <= files.keys()
+    assert {upload["key"].rpartition("/")[2] for upload in explain} <= bad.keys()
     notes = {
         (told := json.loads(text))["upload"]["uri"].rpartition("/")[2]: told["bad"]["note"]
         for _, text in reports()["json"]
     }
-    assert "not read again" in notes["large.csv"]
-    assert "not read again" not in notes["0.csv"]
+    assert "read again only where a job" in notes["large.csv"]
+    assert "read again" not in notes["0.csv"]
+
+
+def by_job(cloud, files, folder):
+    """Check a delivery of these files, which jobs read; return what is to be explained."""
+    document = deliver(cloud, files)
+    lake = Lake(client("s3"))
+    for number, part in enumerate(cloud.invoke("plan_check", document)["parts"]):
+        container = Container(folder / f"job{number}", {})
+        plan = container.processing_input("plan")
+        plan.mkdir(parents=True)
+        (plan / "plan.json").write_text(lake.get_text(part["plan"]))
+        assert entry.run(container, ["check"]) == 0
+    return cloud.invoke("conclude_check", document)["explain"]
+
+
+LARGE = BAD.replace(b",351,", b",away,") + GOOD.split(b"\n", 1)[1]
+
+
+@pytest.mark.parametrize("name", ["large.csv", "large.csv.gz"])
+def test_the_job_that_checks_a_large_file_names_its_bad_rows(
+    cloud, spec, monkeypatch, tmp_path, name
+):
+    monkeypatch.setattr(second_look, "MOST_BYTES", 500)
+    cloud.apply(spec)
+    check(cloud, {"a.csv": GOOD})
+    (upload,) = by_job(
+        cloud, {name: gzip.compress(LARGE) if name.endswith("gz") else LARGE}, tmp_path
+    )
+
+    assert cloud.invoke("explain_upload", upload) == {"explained": True}
+
+    assert ("s3", "GetObject", upload["key"]) not in {
+        (service, operation, request.get("Key")) for service, operation, request in cloud.calls
+    }, "no function reads it again"
+    told = report()
+    places = [(one["row"], one["column"], one["value"]) for one in told["bad"]["rows"]]
+    assert places == [(52, "distance", "far"), (53, "distance", "away")]
+    assert told["bad"]["complete"]
+    assert told["upload"]["uploaded"].startswith("20")
+    ((_, page),) = reports()["html"]
+    assert b"line 52" in page
+
+
+def test_a_job_names_wrong_lines_before_there_is_a_contract(cloud, spec, monkeypatch, tmp_path):
+    monkeypatch.setattr(second_look, "MOST_BYTES", 100)
+    cloud.apply(spec)
+    (upload,) = by_job(cloud, {"a.csv": rows(20) + b"AA,1,1,surplus\nAA,2\n"}, tmp_path)
+    cloud.invoke("explain_upload", upload)
+    assert [one["row"] for one in report()["bad"]["rows"]] == [22, 23]
+
+
+def test_a_large_file_that_no_job_looked_at_keeps_its_first_bad_place(cloud, spec, monkeypatch):
+    cloud.apply(spec)
+    check(cloud, {"a.csv": GOOD})
+    (upload,) = check(cloud, {"large.csv": LARGE})
+    monkeypatch.setattr(second_look, "MOST_BYTES", 500)
+    assert cloud.invoke("explain_upload", upload) == {"explained": False}
+    assert not report()["bad"]["complete"]
+    assert reports()["html"] == []
+
+
+def test_a_second_look_that_fails_fails_no_check(cloud, spec, monkeypatch, tmp_path):
+    def broken(*_, **__):
+        raise RuntimeError
+
+    monkeypatch.setattr("tidemill_jobs.contract.explain.explain", broken)
+    cloud.apply(spec)
+    check(cloud, {"a.csv": GOOD})
+    (upload,) = by_job(cloud, {"large.csv": LARGE}, tmp_path)
+    assert upload["key"].endswith("large.csv")
+    assert report()["bad"]["rows"][0]["row"] == 52
 
 
 def test_a_good_delivery_has_nothing_to_explain(cloud, spec):

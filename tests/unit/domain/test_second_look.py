@@ -2,21 +2,25 @@
 
 import pytest
 
-from tidemill.domain.second_look import MOST_BYTES, is_worth_it, not_looked_at
+from tidemill.domain.second_look import MOST_BYTES, is_small, is_worth_it, not_looked_at
 
 
 @pytest.mark.parametrize(
-    ("key", "size", "row", "worth"),
+    ("key", "size", "small"),
     [
-        ("a.csv", 10, 3, True),
-        ("a.csv", MOST_BYTES, 3, True),
-        ("a.csv", MOST_BYTES + 1, 3, False),
-        ("a.csv.gz", MOST_BYTES // 8 + 1, 3, False),
-        ("a.csv", 10, None, False),
+        ("a.csv", 10, True),
+        ("a.csv", MOST_BYTES, True),
+        ("a.csv", MOST_BYTES + 1, False),
+        ("a.csv.gz", MOST_BYTES // 8 + 1, False),
     ],
 )
-def test_small_files_with_a_bad_row_are_worth_it(key, size, row, worth):
-    assert is_worth_it(key, size, row) is worth
+def test_small_files_are_read_again_by_a_function(key, size, small):
+    assert is_small(key, size) is small
+
+
+def test_files_with_a_bad_row_are_worth_it():
+    assert is_worth_it(3)
+    assert not is_worth_it(None), "it is the file as a whole"
 
 
 def test_the_note_gives_size_as_the_reason_where_it_is_one():

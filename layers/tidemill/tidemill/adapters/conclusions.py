@@ -272,10 +272,9 @@ def _worth_explaining(
 ) -> Iterator[tuple[ObjectVersion, str, str]]:
     for entry in judged:
         facts = entry["facts"]
-        if entry["verdict"] == "quarantine" and "read" in facts:
-            item = LastWord(entry, facts).version
-            if second_look.is_worth_it(item.key, item.size, facts.get("row")):
-                yield item, facts["read"], entry["reason"]
+        read = entry["verdict"] == "quarantine" and "read" in facts
+        if read and second_look.is_worth_it(facts.get("row")):
+            yield LastWord(entry, facts).version, facts["read"], entry["reason"]
 
 
 def _told(judged: Judged, original: str | None) -> Verdict:

@@ -60,6 +60,11 @@ class DataContracts:
         held = self.find(spec.ref)
         return held.uri if held and held.serves(spec) else ""
 
+    def judging(self, spec: Spec) -> str | None:
+        """Return where the contract is that files of *spec* are judged by now; None without one."""
+        held = self.find(spec.ref)
+        return held.uri if held and held.fits(spec) else None
+
     def freeze(
         self,
         spec: Spec,

@@ -5,10 +5,13 @@ from pathlib import Path
 from typing import Protocol
 
 from tidemill.adapters.facts import facts_at
-from tidemill.adapters.lake import Lake
+from tidemill.adapters.lake import Lake, split
+from tidemill.adapters.plans import explained
 from tidemill.adapters.quarantine import report_uri
 from tidemill.adapters.specs import Specs
 from tidemill.contracts.uploads import ExplainUpload
+from tidemill.domain.admission import ObjectVersion
+from tidemill.domain.second_look import is_small
 from tidemill.errors import NotFoundError
 from tidemill.times import iso
 
@@ -48,12 +51,35 @@ class Explaining:
             work: A folder with room for the file, unpacked.
 
         Returns:
-            False when the version has been deleted since, or a newer spec would take it; what was
-            written when it was set aside stays.
+            False when the version has been deleted since, a newer spec would take it, or it is too
+            large and no job has looked at it; what was written when it was set aside stays.
 
         Raises:
             NotFoundError: There is no such model, or its facts or contract are not there.
         """
+        version = self._lake.look(request.bucket, request.key, request.version_id, "")
+        if version is None:
+            return False
+        small = is_small(version.key, version.size)
+        found = self._again(request, work) if small else self._by_job(request, version)
+        if found is None or json.loads(found[0])["judgement"]["verdict"] != "quarantine":
+            return False
+        report, page = found
+        self._lake.put_text(
+            report_uri(request.ref, version, "html"), page, kind="text/html; charset=utf-8"
+        )
+        self._lake.put_text(report_uri(request.ref, version, "json"), report)
+        return True
+
+    def _by_job(self, request: ExplainUpload, version: ObjectVersion) -> tuple[str, str] | None:
+        """Return what the job that checked a large file left of it, if one did."""
+        place = f"{explained(split(request.facts)[0], request.ref)}/{version.id}"
+        report = self._lake.find_text(f"{place}.json")
+        page = self._lake.find_text(f"{place}.html")
+        return (report, page) if report and page else None
+
+    def _again(self, request: ExplainUpload, work: Path) -> tuple[str, str] | None:
+        """Read a file once more; None when it was deleted meanwhile."""
         spec = self._specs.get(request.ref).to_json()
         facts = facts_at(self._lake, request.facts)
         if facts is None:
@@ -62,8 +88,8 @@ class Explaining:
         path = work / "upload"
         version = self._lake.fetch(request.bucket, request.key, request.version_id, path)
         if version is None:
-            return False
-        report, page = self._explain(
+            return None
+        return self._explain(
             path,
             facts=facts,
             spec=spec,
@@ -73,13 +99,6 @@ class Explaining:
             work=work,
             reason=request.reason,
         )
-        if json.loads(report)["judgement"]["verdict"] != "quarantine":
-            return False
-        self._lake.put_text(
-            report_uri(request.ref, version, "html"), page, kind="text/html; charset=utf-8"
-        )
-        self._lake.put_text(report_uri(request.ref, version, "json"), report)
-        return True
 
     def _text(self, uri: str) -> str:
         text = self._lake.find_text(uri)

@@ -1,4 +1,4 @@
-"""Which quarantined files are read again, row by row, for those who own the data."""
+"""Which quarantined files are read again, row by row, for those who own the data, and where."""
 
 from tidemill.domain.size import MIB, text_bytes
 
@@ -8,14 +8,22 @@ MOST_FILES = 20
 MOST_BYTES = 128 * MIB
 
 
-def is_worth_it(key: str, size: int, row: int | None) -> bool:
-    """Say whether a file of *size* bytes has a bad row, and is small enough to find them all."""
-    return row is not None and text_bytes(key, size) <= MOST_BYTES
+def is_worth_it(row: int | None) -> bool:
+    """Say whether a file whose first bad place is *row* has bad rows to be named."""
+    return row is not None
+
+
+def is_small(key: str, size: int) -> bool:
+    """Say whether a function may read a file of *size* bytes again; of others the job did so."""
+    return text_bytes(key, size) <= MOST_BYTES
 
 
 def not_looked_at(key: str, size: int) -> str:
     """Return the sentence of a report that knows a file's first bad place only."""
     said = "Only the first place that was found is known"
-    if text_bytes(key, size) > MOST_BYTES:
-        return f"{said}: files of more than {MOST_BYTES // MIB} MiB of text are not read again."
+    if not is_small(key, size):
+        return (
+            f"{said}: files of more than {MOST_BYTES // MIB} MiB of text are read again only where "
+            "a job checks them."
+        )
     return f"{said}."
