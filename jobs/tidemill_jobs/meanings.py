@@ -14,6 +14,7 @@ from tidemill_jobs.spec import Problem
 from tidemill_jobs.values import Kind
 
 Meaning = Literal["number", "code", "boolean", "time", "text"]
+_MEANINGS: tuple[Meaning, ...] = get_args(Meaning)
 SHARE = 0.9  # of the cells that are not missing
 EXPECTED: dict[Kind, str] = {
     "number": "a number (up to 3.4e38)",
@@ -24,9 +25,10 @@ EXPECTED: dict[Kind, str] = {
 
 def decide_kind(counts: Collection[Mapping[Meaning, int]]) -> Kind | None:
     """Return what a column is, given its counts in every file; None when all cells are missing."""
-    total = {
-        meaning: sum(of_file.get(meaning, 0) for of_file in counts) for meaning in get_args(Meaning)
-    }
+    total: dict[str, int] = dict.fromkeys(_MEANINGS, 0)
+    for of_file in counts:
+        for meaning, rows in of_file.items():
+            total[meaning] += rows
     cells = sum(total.values())
     if cells == 0:
         return None
