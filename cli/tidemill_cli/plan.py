@@ -184,6 +184,7 @@ def _watch(stack: "Stack", spec: "Spec") -> dict[str, Any]:
         "dollars_a_month": round(cost.months * METRIC.dollars, 2) if not cost.each else None,
         "dollars_each": METRIC.dollars,
         "metrics_of_each_column": cost.each,
+        "backend": spec.watch.backend,
     }
 
 
@@ -209,6 +210,8 @@ def _watched(watch: dict[str, Any]) -> str:
         "hours in which it is sent"
     )
     looked = f"its traffic is looked at every {format_duration(watch['every_seconds'])}"
+    if watch["backend"] == "sagemaker":
+        looked += " by a SageMaker MonitoringSchedule, each time a job on the run's instance"
     if watch["dollars_a_month"] is None:
         return (
             f"{looked}; {watch['metrics']} CloudWatch metrics and {watch['metrics_of_each_column']}"

@@ -118,6 +118,7 @@ def test_it_says_what_the_watchs_metrics_cost_a_month(run, document, file):
         "dollars_a_month": 5.4,
         "dollars_each": 0.3,
         "metrics_of_each_column": 0,
+        "backend": "tidemill",
     }
     assert (
         "looked at every 1h; 18 CloudWatch metrics at the most, about $5.40 a month: the list"
@@ -131,6 +132,10 @@ def test_it_says_what_the_watchs_metrics_cost_a_month(run, document, file):
     file.write_text(SPEC + "watch: {every: 0s}\n")
     assert document("plan", file)["watch"]["metrics"] == 0
     assert "not looked at by the clock" in run("plan", file).stdout
+
+    file.write_text(SPEC + "watch: {backend: sagemaker}\n")
+    said = "looked at every 1h by a SageMaker MonitoringSchedule, each time a job"
+    assert said in run("plan", file).stdout
 
 
 def test_with_a_contract_all_columns_metrics_can_be_reckoned(document, cloud, file):
