@@ -19,7 +19,7 @@ from tidemill_jobs.drift import Comparison, ComparisonError, DriftSettings, Tria
 from tidemill_jobs.drift.signs import TRIAGE_FILE_NAME as TRIAGE
 from tidemill_jobs.monitor import statistics, to_text, violations
 from tidemill_jobs.profile import FILE_NAME as PROFILE
-from tidemill_jobs.profile import Column, Profile
+from tidemill_jobs.profile import Column, Profile, ProfileError
 from tidemill_jobs.redacted import incomparable
 from tidemill_jobs.report import Earlier, Look, Past, to_html
 
@@ -50,7 +50,8 @@ def look_at(
     Returns:
         Plain JSON but for the documents: `rows`; `drifted` (feature → distance), `between` (neither
         drifted nor plainly the same), `broken` (feature → sentence); `features`, each with
-        `feature`, `present`, `rows`, `distance`, `data`; and `documents`, bytes by name.
+        `feature`, `present`, `rows`, `distance`, `data`; `documents`, bytes by name; and
+        `unusable`, why the baseline cannot be read, empty where it can.
     """
     watch = json.loads(spec).get("watch", {})
     profile = reduce(Profile.merge, map(Profile.loads, profiles), Profile())
@@ -63,10 +64,10 @@ def look_at(
     }
     seen: dict[str, Any] = {"rows": profile.rows, "drifted": {}, "between": (), "broken": {}}
     distances: dict[str, float | None] = {}
-    if baseline is not None:
-        learned = Profile.loads(baseline)
+    learned, unusable = _learned(baseline)
+    if learned is not None:
         comparison = compare(learned, profile, settings_of(watch, learned, profile))
-        before = Profile.loads(recent) if recent else None
+        before, _ = _learned(recent)
         meaning = triage(comparison, learned, profile, before)
         documents[COMPARISON] = _json(comparison.document())
         documents[VIOLATIONS] = to_text(violations(comparison.findings)).encode()
@@ -76,7 +77,17 @@ def look_at(
     features = [
         _feature(name, column, distances.get(name)) for name, column in profile.columns.items()
     ]
-    return {**seen, "features": features, "documents": documents}
+    return {**seen, "features": features, "documents": documents, "unusable": unusable}
+
+
+def _learned(profile: bytes | None) -> tuple[Profile | None, str]:
+    """Return a profile that is kept; None without one, or with why it cannot be read."""
+    if profile is None:
+        return None, ""
+    try:
+        return Profile.loads(profile), ""
+    except ProfileError as exc:
+        return None, str(exc)
 
 
 def report(

@@ -227,7 +227,10 @@ def _outside(case: _Case, one: FeatureDrift) -> Sign | None:
     if one.feature == PREDICTION:
         return None
     was, now = (cdf_of(side.column(one.feature)) for side in (case.baseline, case.current))
-    found = outside(was, now) if was.rows and now.rows else None
+    numbers = case.baseline.column(one.feature).numbers
+    if numbers is None or not was.rows or not now.rows:
+        return None
+    found = outside(was, now, (float(numbers.low), float(numbers.high)))
     if found is None:
         return None
     text = (

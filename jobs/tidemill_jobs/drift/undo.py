@@ -172,14 +172,14 @@ def _keeps_shape(samples: Sequence[Cdf], current: Cdf, one: Undone) -> bool:
     )
 
 
-def outside(baseline: Cdf, current: Cdf) -> Outside | None:
+def outside(baseline: Cdf, current: Cdf, extent: tuple[float, float]) -> Outside | None:
     """
     Return where many rows went though none belongs there.
 
-    That is far beyond the baseline's range, or all together in a narrow part of it that was nearly
-    empty.
+    That is far beyond the baseline's range, whose ends (*extent*) a sketch does not know, or all
+    together in a narrow part of it that was nearly empty.
     """
-    low, high = float(baseline.values[0]), float(baseline.values[-1])
+    low, high = extent
     ends = np.array([low - (high - low), high + (high - low)])
     below, above = float(share_below(current, ends)[0]), float(1 - share_up_to(current, ends)[1])
     if max(below, above) >= LEAST_SHARE and high > low:

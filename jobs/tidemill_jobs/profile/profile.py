@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Self
@@ -63,7 +64,7 @@ class Profile:
         """
         try:
             document: Mapping[str, Any] = json.loads(gzip.decompress(content))
-        except (OSError, EOFError, ValueError) as exc:
+        except (OSError, EOFError, ValueError, zlib.error) as exc:
             raise ProfileError(
                 f"the file is no profile ({exc}); give the {FILE_NAME} that a profile wrote."
             ) from exc
@@ -73,5 +74,10 @@ class Profile:
                 f"the profile has version {version}, and version {VERSION} is read here; make it "
                 "again with this release."
             )
-        columns = {column["name"]: Column.parse(column) for column in document["columns"]}
-        return cls(document["rows"], columns)
+        try:
+            columns = {column["name"]: Column.parse(column) for column in document["columns"]}
+            return cls(int(document["rows"]), columns)
+        except (AttributeError, LookupError, TypeError, ValueError) as exc:
+            raise ProfileError(
+                f"the profile is damaged ({exc!r}); make it again with this release."
+            ) from exc

@@ -1,9 +1,55 @@
 """Looks that fail, and functions that die between any two calls."""
 
+import gzip
+
+import polars as pl
 import pytest
 
+from tidemill_jobs.profile import Profiler
+
+from ...stack import ARTIFACTS
+from ..cloud import client
 from .scenes import MODEL, REF
-from .traffic import DRIFT, FIRED, HOUR, capture, hour, look, rows, serve
+from .traffic import BASELINE, DRIFT, FIRED, HOUR, capture, hour, look, rows, serve
+
+
+@pytest.mark.parametrize(
+    ("spoil", "says"),
+    [
+        (lambda content: content[:-30], "no profile"),
+        (lambda content: content[:40] + b"\0" * 40 + content[80:], "no profile"),
+        (lambda content: b"<html>", "no profile"),
+        (lambda content: gzip.compress(b'{"version": 99}'), "version 99"),
+        (lambda content: gzip.compress(b'{"version": 1, "rows": 5}'), "damaged"),
+        (lambda content: gzip.compress(b'{"version": 1, "rows": 5, "columns": [{}]}'), "damaged"),
+    ],
+)
+def test_a_baseline_that_cannot_be_read_is_a_verdict_with_the_next_step(watched, spoil, says):
+    s3, key = client("s3"), f"{BASELINE}/profile.json.gz"
+    content = s3.get_object(Bucket=ARTIFACTS, Key=key)["Body"].read()
+    s3.put_object(Bucket=ARTIFACTS, Key=key, Body=spoil(content))
+    said = hour(watched, rows())
+    assert said["verdict"] == "no_baseline"
+    assert said["reason"].startswith(f"the baseline of version 1 (s3://{ARTIFACTS}/{key}) cannot")
+    assert says in said["reason"]
+    assert said["reason"].endswith(
+        "start a run: the version that it registers has its own baseline"
+    )
+    held = watched.stores.watches.read(REF)
+    assert (held.stands, held.failures) == ("looked", 0)
+    s3.put_object(Bucket=ARTIFACTS, Key=key, Body=content)
+    assert hour(watched, rows())["verdict"] == "same", "it is looked at again by itself"
+
+
+def test_a_baseline_of_other_columns_is_compared(watched):
+    """The model of an older schema answers; its columns are gone, and that is told by name."""
+    learned = Profiler()
+    learned.add(pl.DataFrame([{"miles": row["distance"]} for row in rows(5_000)]))
+    known = learned.profile().dumps()
+    client("s3").put_object(Bucket=ARTIFACTS, Key=f"{BASELINE}/profile.json.gz", Body=known)
+    assert hour(watched, rows())["verdict"] == "suspected"
+    said = hour(watched, rows(seed=2))
+    assert (said["verdict"], said["drifted"]) == ("found", ["miles"])
 
 
 def failed(cloud, watch):

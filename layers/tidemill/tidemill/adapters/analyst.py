@@ -26,7 +26,8 @@ class WindowSeen:
     What a window came to.
 
     *drifted* has distances, *broken* sentences, by feature; *between* neither drifted nor is it
-    clearly the same. *documents* are written below the window's prefix, by name.
+    clearly the same. *documents* are written below the window's prefix, by name. *unusable* says
+    why the baseline cannot be read, if it cannot.
     """
 
     rows: int
@@ -35,6 +36,7 @@ class WindowSeen:
     broken: Mapping[str, str]
     features: Sequence[FeatureSeen]
     documents: Mapping[str, bytes] = field(default_factory=dict)
+    unusable: str = ""
 
 
 class Analyst(Protocol):

@@ -34,6 +34,15 @@ def baseline_of(package: Mapping[str, Any]) -> Baseline | None:
     )
 
 
+def unusable_baseline(version: int, baseline: str, why: str) -> str:
+    """Return the sentence about a version whose baseline cannot be read, and the next step."""
+    return (
+        f"the baseline of version {version} ({baseline}) cannot be read: {why.rstrip('.')}. Bring "
+        "back the object's version before, or start a run: the version that it registers has its "
+        "own baseline"
+    )
+
+
 def without_baseline(version: int) -> str:
     """Return the sentence about a version that has no baseline, and the next step."""
     return (

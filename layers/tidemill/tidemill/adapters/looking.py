@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tidemill.adapters.analyst import Analyst, WindowSeen, seen_of
-from tidemill.adapters.baselines import without_baseline
+from tidemill.adapters.baselines import unusable_baseline, without_baseline
 from tidemill.adapters.bus import Bus
 from tidemill.adapters.lake import Lake
 from tidemill.adapters.ledger import Entry
@@ -158,10 +158,11 @@ class Looking:
         if held.concluded == request.watch:  # an attempt before died after that
             work.decision = Decision(held.verdict, held.reason, {})
             return None
-        if work.baseline is None:
+        why = _without(look, work)
+        if why:
             decision = Decision(
                 "no_baseline",
-                without_baseline(look.version),
+                why,
                 {"version": look.version, "rows": sum(one.rows for one in work.now.values())},
             )
         else:
@@ -289,6 +290,14 @@ class Looking:
                     [],
                 ),
             )
+
+
+def _without(look: Look, work: _Concluding) -> str:
+    """Return why windows cannot be compared; empty where they can."""
+    if work.baseline is None:
+        return without_baseline(look.version)
+    unusable = next((seen.unusable for seen in work.now.values() if seen.unusable), "")
+    return unusable_baseline(look.version, look.baseline or "", unusable) if unusable else ""
 
 
 def _window(start: float, seen: WindowSeen) -> Window:

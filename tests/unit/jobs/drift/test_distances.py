@@ -24,6 +24,7 @@ from tidemill_jobs.drift.significance import (
     kolmogorov_tail,
     upper_gamma,
 )
+from tidemill_jobs.drift.undo import outside
 
 SCIPY = json.loads(Path(__file__).with_name("scipy.json").read_text())  # tests/oracles made it
 
@@ -209,3 +210,9 @@ def test_distances_are_read_as_they_were_written():
     found = numeric(cdf([1, 2, 3]), cdf([2, 3, 4]))
 
     assert Distances.parse(found.document()).document() == found.document()
+
+
+def test_what_a_sketch_left_out_of_the_baseline_s_ends_is_inside():
+    was, now = cdf(np.arange(10, 90)), cdf(np.linspace(200, 240, 100))
+    assert outside(was, now, (10.0, 89.0)).low == 200
+    assert outside(was, now, (0.0, 150.0)) is None
