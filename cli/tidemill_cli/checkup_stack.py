@@ -164,7 +164,9 @@ def image(patient: Patient) -> Iterable[Finding]:
         if repository == _OWN_IMAGE:
             yield Finding("image", "ok", f"{uri}: the local cloud runs tidemill_jobs itself for it")
         else:
-            said = f"{uri} is not ours; the local cloud needs a command for it in images.json"
+            said = (
+                f"{uri} is not ours; the local cloud needs a command for it: `tidemill images add`"
+            )
             yield Finding("image", "unseen", said, "docs/local-cloud.md says how")
         return
     account, region = registry.split(".")[0], registry.split(".")[3]

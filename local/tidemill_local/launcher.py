@@ -9,12 +9,12 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tidemill_local import processes
+from tidemill_local import images, processes
 from tidemill_local.environment import clean_environment, client_environment
 from tidemill_local.state_directory import (
     LocalCloudError,
@@ -57,6 +57,13 @@ class EngineNotRunningError(LocalCloudError):
 
     def __init__(self, root: Path) -> None:
         super().__init__(f"No local cloud runs on {root}. Start one with `tidemill up`.")
+
+
+class NoLocalCloudError(LocalCloudError):
+    """There is nothing in the directory."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(f"There is no local cloud in {root}. Make one with `tidemill up`.")
 
 
 class EngineDiedError(LocalCloudError):
@@ -186,6 +193,46 @@ def environment(state: Path | str | None = None) -> dict[str, str]:
     if owner is None:
         raise EngineNotRunningError(directory.root)
     return client_environment(owner.port)
+
+
+def known_images(state: Path | str | None = None) -> list[images.Image]:
+    """
+    Return the images that the local cloud can run.
+
+    Raises:
+        NoLocalCloudError: There is none in the directory.
+        UnknownImageError: What was said of images cannot be read.
+    """
+    return images.known(_images_of(state))
+
+
+def name_image(image: str, command: Sequence[str], state: Path | str | None = None) -> None:
+    """
+    Have *image* stand for *command*, from the next job on.
+
+    Raises:
+        NoLocalCloudError: There is none in the directory.
+        UnknownImageError: What was said of images cannot be read.
+    """
+    images.name(_images_of(state), image, command)
+
+
+def forget_image(image: str, state: Path | str | None = None) -> None:
+    """
+    Have *image* stand for nothing any more.
+
+    Raises:
+        NoLocalCloudError: There is none in the directory.
+        UnknownImageError: It did not stand for anything.
+    """
+    images.forget(_images_of(state), image)
+
+
+def _images_of(state: Path | str | None) -> Path:
+    directory = StateDirectory.locate(state)
+    if not directory.root.is_dir():
+        raise NoLocalCloudError(directory.root)
+    return directory.sagemaker
 
 
 def _spawn(directory: StateDirectory, port: int) -> "subprocess.Popen[bytes]":

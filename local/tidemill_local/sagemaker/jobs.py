@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
+from tidemill_local.images import UnknownImageError
 from tidemill_local.sagemaker.channels import TransferError
 from tidemill_local.sagemaker.container import Container
 from tidemill_local.sagemaker.context import Context
 from tidemill_local.sagemaker.errors import ValidationError
-from tidemill_local.sagemaker.images import UnknownImageError
 from tidemill_local.sagemaker.operations import on_stop
 from tidemill_local.sagemaker.workspace import Workspace, prune
 

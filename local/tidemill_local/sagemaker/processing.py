@@ -4,6 +4,7 @@ import json
 import time
 from typing import Any
 
+from tidemill_local.images import container_command
 from tidemill_local.sagemaker import jobs, paging
 from tidemill_local.sagemaker.arns import arn_of
 from tidemill_local.sagemaker.channels import (
@@ -15,7 +16,6 @@ from tidemill_local.sagemaker.channels import (
 from tidemill_local.sagemaker.context import Context
 from tidemill_local.sagemaker.errors import ResourceInUseError, ValidationError
 from tidemill_local.sagemaker.events import announce
-from tidemill_local.sagemaker.images import container_command
 from tidemill_local.sagemaker.monitoring_metrics import Metrics
 from tidemill_local.sagemaker.operations import on_start, operation
 from tidemill_local.sagemaker.store import DuplicateRecordError

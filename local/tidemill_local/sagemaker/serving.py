@@ -15,6 +15,7 @@ from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
 
+from tidemill_local.images import UnknownImageError, command_for
 from tidemill_local.sagemaker.channels import (
     S3Object,
     TransferError,
@@ -24,7 +25,6 @@ from tidemill_local.sagemaker.channels import (
 )
 from tidemill_local.sagemaker.container import Container
 from tidemill_local.sagemaker.context import Context
-from tidemill_local.sagemaker.images import UnknownImageError, command_for
 from tidemill_local.sagemaker.logs import LogStream
 from tidemill_local.sagemaker.model_archive import ArchiveError, unpack
 from tidemill_local.sagemaker.model_client import ModelClient

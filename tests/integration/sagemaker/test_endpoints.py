@@ -292,7 +292,7 @@ def test_image_without_a_command_fails_the_endpoint(hosting):
     described = hosting.settled("e")
 
     assert described["EndpointStatus"] == "Failed"
-    assert "images.json" in described["FailureReason"]
+    assert "tidemill images add" in described["FailureReason"]
 
 
 def test_uncompressed_model_is_served_from_its_prefix(hosting, s3):

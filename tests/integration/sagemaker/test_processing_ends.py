@@ -173,7 +173,7 @@ def test_an_unknown_image_names_the_remedy(cloud):
 
     assert job["ProcessingJobStatus"] == "Failed"
     assert "registry.example/team/unheard-of:3" in job["FailureReason"]
-    assert str(cloud.root / "images.json") in job["FailureReason"]
+    assert "tidemill images add" in job["FailureReason"]
 
 
 def test_a_program_that_does_not_exist_fails_the_job(cloud):

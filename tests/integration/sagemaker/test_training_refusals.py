@@ -27,7 +27,7 @@ def test_an_unknown_image_fails_the_job(cloud, bucket):
     job = cloud.trained(cloud.train("registry.example/unheard-of:3", bucket=bucket))
 
     assert job["TrainingJobStatus"] == "Failed"
-    assert "images.json" in job["FailureReason"]
+    assert "tidemill images add" in job["FailureReason"]
 
 
 def test_a_name_can_be_used_once(cloud, bucket):

@@ -3,12 +3,14 @@ What a container image means on a machine without containers: a command.
 
 The jobs image (any registry and tag, repository `tidemill-jobs`) is this Python and its
 `tidemill_jobs` package. Others are named in `<state directory>/images.json`:
-`{"<image URI, with or without tag>": ["python", "/path/to/train.py"]}`.
+`{"<image URI, with or without tag>": ["python", "/path/to/train.py"]}`, which
+`tidemill images` shows and changes.
 """
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,54 @@ _PYTHONS = ("python", "python3")
 
 class UnknownImageError(Exception):
     """No command is known for an image; the message says how to give one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """An image that the local cloud can run: what it is known by, and the command it stands for."""
+
+    image: str
+    command: tuple[str, ...]
+    ours: bool
+
+
+def known(root: Path) -> list[Image]:
+    """
+    Return all images that can be run, ours first.
+
+    Raises:
+        UnknownImageError: images.json cannot be read.
+    """
+    ours = Image(JOBS_REPOSITORY, (sys.executable, "-m", "tidemill_jobs"), ours=True)
+    named = sorted(_named_images(root).items())
+    return [
+        ours,
+        *(Image(uri, tuple(_with_this_python(words)), ours=False) for uri, words in named),
+    ]
+
+
+def name(root: Path, image: str, command: Sequence[str]) -> None:
+    """
+    Have *image* stand for *command* from the next job on; it replaces what the image stood for.
+
+    Raises:
+        UnknownImageError: images.json cannot be read.
+    """
+    _change(root, lambda named: named.update({image: list(command)}))
+
+
+def forget(root: Path, image: str) -> None:
+    """
+    Have *image* stand for nothing any more.
+
+    Raises:
+        UnknownImageError: It did not, or images.json cannot be read.
+    """
+    if image not in _named_images(root):
+        raise UnknownImageError(
+            f"{image} is not among the images that were added; `tidemill images list` shows them"
+        )
+    _change(root, lambda named: named.pop(image, None))
 
 
 def command_for(root: Path, image: str) -> list[str]:
@@ -38,8 +88,8 @@ def command_for(root: Path, image: str) -> list[str]:
     if repository.rpartition("/")[2] == JOBS_REPOSITORY:
         return [sys.executable, "-m", "tidemill_jobs"]
     raise UnknownImageError(
-        f"the local cloud has no command for the image {image}; it runs without containers, so "
-        f'add {{"{image}": ["python", "/path/to/program.py"]}} to {root / "images.json"}'
+        f"the local cloud has no command for the image {image}; it runs without containers, so say "
+        f"what it stands for: tidemill images add {image} -- python /path/to/program.py"
     )
 
 
@@ -83,6 +133,16 @@ def _named_images(root: Path) -> dict[str, list[str]]:
     if not isinstance(document, dict) or not all(map(_is_command, document.values())):
         raise UnknownImageError(f"{path} must map each image to a list of words, its command")
     return document
+
+
+def _change(root: Path, change: Callable[[dict[str, list[str]]], object]) -> None:
+    """Write images.json anew, whole or not at all: a job may begin just now."""
+    named = _named_images(root)
+    change(named)
+    root.mkdir(parents=True, exist_ok=True)
+    draft = root / "images.json.new"
+    draft.write_text(json.dumps(named, indent=2) + "\n")
+    draft.replace(root / "images.json")
 
 
 def _is_command(value: Any) -> bool:

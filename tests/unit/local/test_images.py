@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from tidemill_local.sagemaker.images import UnknownImageError, command_for, container_command
+from tidemill_local.images import UnknownImageError, command_for, container_command
 
 JOBS = [sys.executable, "-m", "tidemill_jobs"]
 
