@@ -186,6 +186,13 @@ def test_policies_are_told_as_people_write_them(full, rewrite, path, values):
     assert not found.breaking
 
 
+@pytest.mark.parametrize("rewrite", [("percent: 50", "percent: 20"), ("dest: drop", "dest: hash")])
+def test_capture_is_said_to_wait_for_the_next_version(full, rewrite):
+    told = change(full, *rewrite).effect
+    assert "once the next version is in service: start a run" in told
+    assert "Until then the endpoint captures as it does now" in told
+
+
 def test_a_policy_that_is_not_used_is_not_listed(smallest):
     paths = {item.path for item in diff(None, compile_spec(smallest))}
 

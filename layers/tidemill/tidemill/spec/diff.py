@@ -68,7 +68,10 @@ _EFFECTS = {
     "triggers.schedule": "the schedules are replaced",
     "watch": "holds from the next look at the endpoint on",
     "watch.every": "windows have another length from the next look on; findings count anew",
-    "watch.capture": "changes the endpoint at the next rollout",
+    "watch.capture": "holds once the next version is in service: start a run. Until then the "
+    "endpoint captures as it does now",
+    "watch.capture.redact": "holds once the next version is in service: start a run. Until then "
+    "the endpoint captures as it does now, and the watch leaves the column out",
     "watch.quality.direction": "follows from the metric",
     "watch.backend": "the endpoint's traffic is read on {after}'s schedule from now on",
 }
