@@ -51,7 +51,7 @@ def test_no_traffic_and_one_row_are_verdicts(watched):
     assert hour(watched, [])["verdict"] == "no_traffic"
     said = hour(watched, rows(1))
     assert (said["verdict"], said["reason"]) == (
-        "too_few_rows", "1 row, too few: a window takes 500",
+        "too_few_rows", "1 row; a window takes 500",
     )  # fmt: skip
     assert [entry["verdict"] for entry in watched.entries(REF, "watch")] == [
         "no_traffic", "too_few_rows",

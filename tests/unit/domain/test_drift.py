@@ -70,8 +70,8 @@ def test_nothing_was_seen_yet():
     ("rows", "verdict", "reason"),
     [
         (0, "no_traffic", "no traffic was captured"),
-        (1, "too_few_rows", "1 row, too few: a window takes 100"),
-        (99, "too_few_rows", "99 rows, too few: a window takes 100"),
+        (1, "too_few_rows", "1 row; a window takes 100"),
+        (99, "too_few_rows", "99 rows; a window takes 100"),
         (100, "same", "100 rows; no feature drifted"),
     ],
 )

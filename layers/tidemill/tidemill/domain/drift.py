@@ -346,7 +346,7 @@ def _quiet(
     if not newest.rows:
         return Decision("no_traffic", "no traffic was captured", {})
     if not newest.counts(settings):
-        reason = f"{_count(newest.rows, 'row')}, too few: a window takes {settings.minimum_rows:,}"
+        reason = f"{_count(newest.rows, 'row')}; a window takes {settings.minimum_rows:,}"
         return Decision("too_few_rows", reason, {"minimum_rows": settings.minimum_rows})
     rows = _count(newest.rows, "row")
     if drifted:
