@@ -5,12 +5,19 @@ Conditional puts only: an entry that exists is never replaced, so a repeated wri
 An entry's key is its identity; the index `by_time` gives the order people read.
 """
 
-import hashlib
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
+from tidemill.adapters.entries import (
+    EXPIRING,
+    UNPLACED,
+    Entry,
+    Kind,
+    Seen,
+    upload_entry,
+    upload_key,
+)
 from tidemill.adapters.items import marshal, unmarshal, values
 from tidemill.adapters.last_words import (
     BY_MANIFEST,
@@ -24,7 +31,7 @@ from tidemill.adapters.last_words import (
     passes,
 )
 from tidemill.contracts.uploads import ObjectCreated
-from tidemill.domain.admission import ObjectVersion, Verdict
+from tidemill.domain.admission import ObjectVersion
 from tidemill.domain.check import Pass
 from tidemill.domain.dataset import Arrival, age
 from tidemill.times import iso
@@ -33,32 +40,9 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
 
-Kind = Literal[
-    "spec",
-    "upload",
-    "truth",
-    "delivery",
-    "check",
-    "contract",
-    "trigger",
-    "run",
-    "version",
-    "approval",
-    "rollout",
-    "model",
-    "watch",
-    "finding",
-    "quality",
-    "tamper",
-]
-#: What people upload: data, and what really happened.
-Seen = Literal["upload", "truth"]
-#: Uploads that no model's prefix takes are kept under this name.
-UNPLACED = "unplaced"
+__all__ = ["BY_TIME", "UNPLACED", "Entry", "History", "Kind", "Ledger", "Seen", "upload_entry"]
+
 BY_TIME = "by_time"
-#: Entries that may go when their time has come. Uploads and contracts stay: intake and datasets
-#: rest on them. So do versions, approvals and rollouts: people answer for those.
-EXPIRING: tuple[Kind, ...] = ("delivery", "trigger", "run", "watch", "quality")
 _DAY = 86_400
 #: So many entries of one key are read to find the version before.
 LONGEST_HISTORY = 200
@@ -66,73 +50,6 @@ LONGEST_HISTORY = 200
 SLACK_SECONDS = 300.0
 _MOST_KEYS = 100  # of one BatchGetItem
 _PAUSE_SECONDS = 0.1
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """
-    One line of the ledger.
-
-    Args:
-        ref: The model, `project/model`, or UNPLACED.
-        key: The entry's identity within the model, such as `delivery#d-…`.
-        at: Seconds since 1970.
-        kind: What it is about.
-        subject: What people call it: a file, a run, `version 3`.
-        verdict: The outcome in one word.
-        reason: A sentence.
-        facts: What the verdict rested on; plain JSON.
-    """
-
-    ref: str
-    key: str
-    at: float
-    kind: Kind
-    subject: str
-    verdict: str
-    reason: str
-    facts: dict[str, Any] = field(default_factory=dict)
-
-
-def upload_entry(
-    ref: str,
-    version: ObjectVersion,
-    verdict: Verdict,
-    at: float,
-    *,
-    delivery: str | None = None,
-    stage: str = "",
-) -> Entry:
-    """Return the entry of one object version; *stage* tells a later verdict from admission's."""
-    return Entry(
-        ref=ref,
-        key=_upload_key(version.key, version.version_id) + (f"#{stage}" if stage else ""),
-        at=at,
-        kind="upload",
-        subject=version.key,
-        verdict=verdict.name,
-        reason=verdict.reason,
-        facts={
-            "bucket": version.bucket,
-            "key": version.key,
-            "version_id": version.version_id,
-            "etag": version.etag,
-            "size": version.size,
-            "uploaded": version.uploaded,
-            "sequencer": version.sequencer,
-            "delivery": delivery,
-            "rule": verdict.rule or None,
-            "next_step": verdict.next_step or None,
-            **({"row": verdict.row} if verdict.row is not None else {}),
-            **({"column": verdict.column} if verdict.column is not None else {}),
-            **({"catalogued": True} if verdict.catalogued else {}),
-            **({"checksum": version.checksum} if version.checksum else {}),
-        },
-    )
-
-
-def _upload_key(key: str, version_id: str = "", kind: Seen = "upload") -> str:
-    return f"{kind}#{hashlib.sha256(key.encode()).hexdigest()[:16]}#{version_id}"
 
 
 class History:
@@ -151,7 +68,7 @@ class History:
 
     def of(self, key: str, version_id: str) -> dict[str, Any] | None:
         """Return admission's entry of one version of the key, or None."""
-        return self._admitted.get(_upload_key(key, version_id))
+        return self._admitted.get(upload_key(key, version_id))
 
 
 class Ledger:
@@ -217,7 +134,7 @@ class Ledger:
         answer = self._client.query(
             TableName=self._table,
             KeyConditionExpression="model = :model AND begins_with(entry, :prefix)",
-            ExpressionAttributeValues=values(model=ref, prefix=_upload_key(key)),
+            ExpressionAttributeValues=values(model=ref, prefix=upload_key(key)),
             Limit=LONGEST_HISTORY,
         )
         entries = [unmarshal(item) for item in answer["Items"]]
@@ -227,17 +144,17 @@ class Ledger:
         self, ref: str, key: str, version_id: str, kind: Seen = "upload"
     ) -> dict[str, Any] | None:
         """Return the first entry of an object version, or None when it was never seen."""
-        return self.find(ref, _upload_key(key, version_id, kind))
+        return self.find(ref, upload_key(key, version_id, kind))
 
     def of_key(self, ref: str, key: str) -> list[dict[str, Any]]:
         """Return all that is recorded of the versions of one object, oldest first."""
-        return self.under(ref, _upload_key(key))
+        return self.under(ref, upload_key(key))
 
     def unknown(
         self, ref: str, uploads: Sequence[ObjectCreated], kind: Seen = "upload"
     ) -> list[ObjectCreated]:
         """Return those of *uploads* that have no entry; a cheap read, a moment behind."""
-        left = {_upload_key(upload.key, upload.version_id, kind): upload for upload in uploads}
+        left = {upload_key(upload.key, upload.version_id, kind): upload for upload in uploads}
         keys = [marshal({"model": ref, "entry": entry}) for entry in left]
         for first in range(0, len(keys), _MOST_KEYS):
             few = keys[first : first + _MOST_KEYS]
@@ -253,11 +170,11 @@ class Ledger:
 
     def last_words(self, ref: str, key: str = "") -> list[LastWord]:
         """Return what stands of each object version of *key*, or of all of the model's uploads."""
-        return last_words(self._query(ref, _upload_key(key) if key else "upload#"))
+        return last_words(self._query(ref, upload_key(key) if key else "upload#"))
 
     def newest_accepted(self, ref: str, key: str) -> ObjectVersion | None:
         """Return the newest accepted version of *key* that is data, or None."""
-        return max(accepted(self._query(ref, _upload_key(key))), key=age, default=None)
+        return max(accepted(self._query(ref, upload_key(key))), key=age, default=None)
 
     def accepted(self, ref: str) -> list[ObjectVersion]:
         """Return a model's accepted, not later quarantined object versions that are data."""
