@@ -24,7 +24,10 @@ from tidemill_local.sagemaker.monitoring_times import hours_of, next_time
 from tidemill_local.sagemaker.operations import operation
 from tidemill_local.sagemaker.store import DuplicateRecordError, MissingRecordError
 
-_DIFFERS = "Scheduled at once; runs 5 seconds after its hour, and of missed hours the first only"
+_DIFFERS = (
+    "Scheduled at once, and one of NOW is Stopped once it ran; runs 5 seconds after its hour, and "
+    "of missed hours the first only"
+)
 _GOES_ON = "an execution that is underway comes to its end"
 _FILTERS = {
     "MonitoringScheduleName": "MonitoringScheduleName",

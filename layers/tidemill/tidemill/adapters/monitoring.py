@@ -143,8 +143,8 @@ class Monitoring:
             self._schedules.put(self._schedules.name(spec.project, spec.model), config)
         except ClientError as error:  # an account without Model Monitor, above all
             return (
-                f"SageMaker refused the monitoring schedule ({error}); until it takes one, looks "
-                "read the traffic themselves, late; write `backend: tidemill` to have them on time"
+                f"SageMaker refused the monitoring schedule ({error}); apply to ask again, or "
+                "write `backend: tidemill`: until then looks read the traffic themselves, late"
             )
         return None
 
