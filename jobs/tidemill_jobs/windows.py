@@ -54,8 +54,11 @@ def look_at(
         `unusable`, why the baseline cannot be read, empty where it can.
     """
     watch = json.loads(spec).get("watch", {})
-    profile = reduce(Profile.merge, map(Profile.loads, profiles), Profile())
+    parts = [_read(part)[0] for part in profiles]
+    whole = [part for part in parts if part is not None]
+    profile = reduce(Profile.merge, whole, Profile())
     tally = _merged(tallies)
+    tally.partials_unread += len(parts) - len(whole)
     tally.counted_twice += counted_twice(events)
     documents = {
         PROFILE: profile.dumps(),
@@ -64,10 +67,10 @@ def look_at(
     }
     seen: dict[str, Any] = {"rows": profile.rows, "drifted": {}, "between": (), "broken": {}}
     distances: dict[str, float | None] = {}
-    learned, unusable = _learned(baseline)
+    learned, unusable = _read(baseline)
     if learned is not None:
         comparison = compare(learned, profile, settings_of(watch, learned, profile))
-        before, _ = _learned(recent)
+        before, _ = _read(recent)
         meaning = triage(comparison, learned, profile, before)
         documents[COMPARISON] = _json(comparison.document())
         documents[VIOLATIONS] = to_text(violations(comparison.findings)).encode()
@@ -80,7 +83,7 @@ def look_at(
     return {**seen, "features": features, "documents": documents, "unusable": unusable}
 
 
-def _learned(profile: bytes | None) -> tuple[Profile | None, str]:
+def _read(profile: bytes | None) -> tuple[Profile | None, str]:
     """Return a profile that is kept; None without one, or with why it cannot be read."""
     if profile is None:
         return None, ""

@@ -59,6 +59,7 @@ class Tally:
         extra: Rows with a column that nobody knows; at most 50 are named.
         unfinished: Key and offset of last lines that were half written.
         counted_twice: Events that several readers counted side by side.
+        partials_unread: Partial profiles that could not be read: their rows are missing here.
     """
 
     files: int = 0
@@ -71,6 +72,7 @@ class Tally:
     extra: Counter[str] = field(default_factory=Counter)
     unfinished: list[tuple[str, int]] = field(default_factory=list)
     counted_twice: int = 0
+    partials_unread: int = 0
 
     def unreadable_line(self, error: UnreadableError, where: str) -> None:
         """Count a line that is left out."""
@@ -99,6 +101,7 @@ class Tally:
         self.extra = Counter(dict((self.extra + other.extra).most_common(NAMES)))
         self.unfinished += other.unfinished
         self.counted_twice += other.counted_twice
+        self.partials_unread += other.partials_unread
 
     def document(self) -> dict[str, Any]:
         """Return plain JSON; `parse` reads it."""
@@ -113,6 +116,7 @@ class Tally:
             "extra": dict(self.extra),
             "unfinished": [list(place) for place in self.unfinished],
             "counted_twice": self.counted_twice,
+            "partials_unread": self.partials_unread,
         }
 
     @classmethod
@@ -129,4 +133,5 @@ class Tally:
             extra=Counter(document["extra"]),
             unfinished=[(key, offset) for key, offset in document["unfinished"]],
             counted_twice=document.get("counted_twice", 0),
+            partials_unread=document.get("partials_unread", 0),
         )

@@ -1,5 +1,6 @@
 """A set of event ids, bounded in bytes, the same in every process."""
 
+import gzip
 import json
 import subprocess
 import sys
@@ -42,6 +43,14 @@ def test_a_window_tells_what_its_partials_counted_twice():
     profile, tally = Profile(3).dumps(), Tally(events=3).document()
     said = look_at("{}", None, [profile] * 2, [tally] * 2, events=[seen.to_bytes()] * 2)
     assert json.loads(said["documents"]["traffic.json"])["counted_twice"] == 3
+
+
+def test_a_partial_of_another_release_is_left_out_and_told():
+    tally = Tally().document()
+    broken = gzip.compress(b'{"version": 99}')
+    said = look_at("{}", None, [Profile(3).dumps(), broken], [tally] * 2)
+    assert said["rows"] == 3
+    assert json.loads(said["documents"]["traffic.json"])["partials_unread"] == 1
 
 
 def test_many_events_are_settled_as_they_come(monkeypatch):
