@@ -18,17 +18,18 @@ def doctor(session: Session) -> int:
     """
     Check that everything is in place: what is wrong, and its fix.
 
-    That is credentials, stack, events, queues, roles, image and machines. What may not be
-    looked at is said, and is no fault.
+    That is credentials, stack, events, queues, roles, image, machines, and what failed and is tried
+    again. What may not be looked at is said, and is no fault.
 
     Exit status: 0 nothing is wrong, 1 something is.
     """
-    from tidemill_cli import checkup_here, checkup_stack
+    from tidemill_cli import checkup_flight, checkup_here, checkup_stack
     from tidemill_cli.checkup import Patient, examine
 
     patient = Patient(session.name, session.opener)
     found = []
-    for finding in examine(patient, (*checkup_here.CHECKS, *checkup_stack.CHECKS)):
+    checks = (*checkup_here.CHECKS, *checkup_stack.CHECKS, *checkup_flight.CHECKS)
+    for finding in examine(patient, checks):
         found.append(finding)
         if session.as_json:
             continue

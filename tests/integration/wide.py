@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import json
 import re
 from bisect import bisect_left, insort
 from collections.abc import Iterator
@@ -38,7 +39,8 @@ class WideTables(MemoryTables):
         super()._apply(write)
         if kind in ("Put", "Update"):
             item = self._items[table][key]
-            self.largest = max(self.largest, len(repr(unmarshal(item))))
+            text = json.dumps(unmarshal(item), default=lambda data: "x" * len(data))
+            self.largest = max(self.largest, len(text))
             self._order(table, key, item)
 
     def _order(self, table: str, key: tuple[str, ...], item: Item, *, gone: bool = False) -> None:
