@@ -51,6 +51,7 @@ class LocalCloud:
                 env={
                     "PATH": os.environ["PATH"],
                     "HOME": os.environ.get("HOME", "/"),
+                    "TIDEMILL_WARM": "32",  # starting functions is most of what tests wait for
                     **self._environment,
                 },
                 preexec_fn=_end_with_parent,  # noqa: PLW1509 - one system call, and no lock

@@ -8,8 +8,10 @@ from tidemill_local.state_directory import StateDirectory
 
 ACCOUNT = "000000000000"
 REGION = "us-east-1"
+#: How many functions stay warm, for those who have the memory: starting one takes a second.
+WARM = "TIDEMILL_WARM"
 # SFN_WAIT_SCALE shortens what state machines wait between retries: tests take all of them.
-_INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "SFN_WAIT_SCALE")
+_INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "SFN_WAIT_SCALE", WARM)
 
 
 def client_environment(port: int) -> dict[str, str]:

@@ -1,6 +1,7 @@
 """Python functions run in isolated processes, a few at once; errors keep their class names."""
 
 import functools
+import os
 import re
 import uuid
 from typing import Any
@@ -14,10 +15,11 @@ from tidemill_local.engine.hooks import expect, expect_value
 from tidemill_local.engine.lambda_pool import WorkerPool
 from tidemill_local.engine.lambda_process import Function, Invocation, LambdaProcess, Outcome
 from tidemill_local.engine.surroundings import Application, Surroundings
+from tidemill_local.environment import WARM
 
 _RUNNING = 4
-_WARM = 8
-_IDLE_SECONDS = 30.0
+_WARM, _IDLE_SECONDS = 8, 30.0
+_WARM_LONG_SECONDS = 600.0  # what somebody has the memory for need not go soon
 _PENDING_SECONDS = 0.05  # a new function is ready at once; ministack plays AWS's half second
 _OUTERMOST = 1  # the depth of a call that no function made
 _DEPTH = re.compile(rb"Lineage=tidemill:(\d+)")
@@ -40,10 +42,11 @@ def check() -> None:
 def apply(surroundings: Surroundings) -> None:
     """Run Python functions in our own pool; other runtimes stay with ministack."""
     surroundings.files.install_runtime()
+    asked = os.environ.get(WARM, "")
     pool = WorkerPool(
         running=_RUNNING,
-        warm=_WARM,
-        idle_seconds=_IDLE_SECONDS,
+        warm=int(asked) if asked.isdecimal() else _WARM,
+        idle_seconds=_WARM_LONG_SECONDS if asked.isdecimal() else _IDLE_SECONDS,
         start=lambda function: LambdaProcess(function, f"local/[{function.version}]{uuid.uuid4()}"),
     )
     execute = lambda_svc._execute_function_warm
