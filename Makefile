@@ -71,7 +71,7 @@ check: lint  ## lint, cfn-lint on the translated template, rules on template and
 WORKERS := $(shell echo $$(( $$(getconf _NPROCESSORS_ONLN) + 1 )))
 .PHONY: test
 test: install  ## every test: unit, integration, infrastructure, workflows, e2e (offline; loopback only)
-	$(BIN)/pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder tests --ignore=tests/sdk --ignore=tests/oracles
+	$(BIN)/pytest -n $(WORKERS) --no-loadscope-reorder tests --ignore=tests/sdk --ignore=tests/oracles
 
 .PHONY: test-sdk
 test-sdk: install .tools/sdk/.installed  ## the SageMaker SDK reads our files (fetches it: 190 MB)

@@ -39,26 +39,37 @@ _TOGETHER = {
 _BY_FILE = ("tests/integration/sagemaker", "tests/integration/engine")
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Sort tests by what they take, and tell xdist which ones belong together."""
-    groups = {item: _group(item.path.relative_to(ROOT)) for item in items}
-    for item, group in groups.items():
-        if group:
-            item.add_marker(pytest.mark.xdist_group(group))
+    """Sort tests by what they take: groups that deploy, files with servers, all others."""
     order = [*dict.fromkeys(_TOGETHER.values())]
-    items.sort(
-        key=lambda item: (
-            order.index(groups[item]) if groups[item] in order else len(order),
-            not groups[item],
-        )
-    )
+
+    def place(item: pytest.Item) -> tuple[int, bool]:
+        group = _group(item.nodeid)
+        return order.index(group) if group in order else len(order), group is None
+
+    items.sort(key=place)
 
 
-def _group(path: Path) -> str | None:
-    places = [path.as_posix(), path.parent.as_posix()]
-    together = next((_TOGETHER[place] for place in places if place in _TOGETHER), None)
-    return together or (path.stem if places[1] in _BY_FILE else None)
+@pytest.hookimpl(optionalhook=True)  # without xdist nobody asks
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
+    """Send the tests of a group to one worker, and all others one by one."""
+    from xdist.scheduler import LoadScopeScheduling  # noqa: PLC0415  # only where xdist runs
+
+    class ByGroup(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return _group(nodeid) or nodeid
+
+    return ByGroup(config, log)
+
+
+def _group(nodeid: str) -> str | None:
+    """Return the group of the test that *nodeid* names; None: it goes anywhere."""
+    file = nodeid.partition("::")[0]
+    folder = file.rpartition("/")[0]
+    for place in (file, folder):
+        if place in _TOGETHER:
+            return _TOGETHER[place]
+    return file if folder in _BY_FILE else None
 
 
 def pytest_make_parametrize_id(val: object) -> str | None:
