@@ -29,7 +29,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ARG
     smoke = lake.get_json(request.smoke)
     if not smoke or not smoke["rows"]:
         raise SmokeTestError(f"there are no smoke rows at {request.smoke}")
-    answered = endpoints.predict(request.endpoint, smoke["rows"])
+    answered = endpoints.smoke(request.endpoint, smoke["rows"])
     differing = differing_row(smoke["predictions"], answered)
     if differing is not None:
         raise SmokeTestError(

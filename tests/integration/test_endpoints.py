@@ -3,7 +3,7 @@ import json
 import pytest
 from botocore.exceptions import ClientError
 
-from tidemill.adapters.endpoints import Endpoints
+from tidemill.adapters.endpoints import SMOKE, Endpoints
 
 from .cloud import client
 
@@ -43,6 +43,16 @@ def test_rows_go_out_and_predictions_come_back(cloud, endpoints):
     cloud.sagemaker.answers = [0.25]
     assert endpoints.predict(NAME, [{"carrier": "UA"}]) == [0.25]
     assert json.loads(cloud.calls[-1][2]["Body"]) == {"instances": [{"carrier": "UA"}]}
+
+
+def test_only_our_own_questions_are_left_out_of_the_traffic(cloud, endpoints):
+    """`tidemill predict` asks for somebody; what a rollout asks is nobody's."""
+    cloud.sagemaker.add_endpoint(NAME, "c1")
+    cloud.sagemaker.answers = [0.25]
+    endpoints.predict(NAME, [{"carrier": "UA"}])
+    assert "InferenceId" not in cloud.calls[-1][2]
+    assert endpoints.smoke(NAME, [{"carrier": "UA"}]) == [0.25]
+    assert cloud.calls[-1][2]["InferenceId"] == SMOKE
 
 
 def test_without_a_runtime_client_nobody_is_asked(cloud):
