@@ -297,7 +297,7 @@ def test_throttled_step_is_tried_again_as_its_policy_says(pipelines, monkeypatch
         ]
     )
     name = pipelines.create(step)
-    create = operations._operations["CreateTrainingJob"]
+    create = operations._operations["CreateTrainingJob"].function
     refusals = []
 
     def throttled(context, request):
@@ -306,7 +306,7 @@ def test_throttled_step_is_tried_again_as_its_policy_says(pipelines, monkeypatch
             raise ServiceError("ThrottlingException", "Rate exceeded")
         return create(context, request)
 
-    monkeypatch.setitem(operations._operations, "CreateTrainingJob", throttled)
+    monkeypatch.setitem(operations._operations, "CreateTrainingJob", operations.Offer(throttled))
     arn = pipelines.start(name)
     assert pipelines.ended(arn)["PipelineExecutionStatus"] == "Succeeded"
     assert pipelines.steps(arn)["Train"]["AttemptCount"] == 3
@@ -322,7 +322,7 @@ def test_retries_come_to_an_end(pipelines, monkeypatch):
         tries.append(request["TrainingJobName"])
         raise ServiceError("ThrottlingException", "Rate exceeded")
 
-    monkeypatch.setitem(operations._operations, "CreateTrainingJob", throttled)
+    monkeypatch.setitem(operations._operations, "CreateTrainingJob", operations.Offer(throttled))
     arn = pipelines.start(name)
 
     assert pipelines.ended(arn)["PipelineExecutionStatus"] == "Failed"
