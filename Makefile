@@ -67,11 +67,9 @@ lint: install  ## ruff, mypy, import-linter
 check: lint  ## lint, cfn-lint on the translated template, rules on template and ASL
 	$(BIN)/pytest -q -n auto tests/infrastructure
 
-# One more worker than there are cores: what starts local clouds often waits.
-WORKERS := $(shell echo $$(( $$(getconf _NPROCESSORS_ONLN) + 1 )))
 .PHONY: test
 test: install  ## every test: unit, integration, infrastructure, workflows, e2e (offline; loopback only)
-	$(BIN)/pytest -n $(WORKERS) --no-loadscope-reorder tests --ignore=tests/sdk --ignore=tests/oracles
+	$(BIN)/pytest -n auto --no-loadscope-reorder tests --ignore=tests/sdk --ignore=tests/oracles
 
 .PHONY: test-sdk
 test-sdk: install .tools/sdk/.installed  ## the SageMaker SDK reads our files (fetches it: 190 MB)
@@ -96,7 +94,7 @@ demo: install .tools/data/.installed  ## the whole loop on real data, on this ma
 	@$(BIN)/python examples/flights/demo.py --port $(PORT)
 
 .PHONY: demo-drift
-demo-drift: install .tools/data/.installed  ## nine months of flights, watched for drift: about half an hour; leaves the local cloud running
+demo-drift: install .tools/data/.installed  ## nine months of flights, watched for drift (five took 26 minutes); leaves the local cloud running
 	@$(BIN)/python examples/flights/drift_demo.py --port $(PORT)
 
 .PHONY: down

@@ -44,11 +44,13 @@ def invoke(cloud, name, event=None):
 
 
 def test_a_function_sees_boto3_and_nothing_of_ours(cloud):
-    arn = create_function(cloud, "look", LOOK, Environment={"Variables": {"MINE": "yes"}})
+    arn = create_function(
+        cloud, "look", LOOK, Environment={"Variables": {"MINE": "yes"}}, Timeout=30
+    )  # importing boto3 may take a busy machine more than three seconds
 
     found, error = invoke(cloud, "look", {"names": ["boto3", "ministack", "tidemill", "pytest"]})
 
-    assert error is None
+    assert error is None, found
     assert found["found"] == {
         "boto3": True, "ministack": False, "tidemill": False, "pytest": False,
     }  # fmt: skip
@@ -59,7 +61,7 @@ def test_a_function_sees_boto3_and_nothing_of_ours(cloud):
     assert environment["AWS_REGION"] == "us-east-1"
     assert not {name for name in environment if name.startswith(("MINISTACK", "STATE_DIR"))}
     assert found["arn"] == arn
-    assert 0 < found["remaining"] <= 3000
+    assert 0 < found["remaining"] <= 30_000
 
 
 def test_layers_are_found_and_shared(cloud):
