@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from tidemill.adapters.checks import FAILED
-from tidemill.adapters.ledger import UNPLACED
+from tidemill.adapters.entries import UNPLACED
 from tidemill.adapters.outlook import look
 from tidemill.adapters.rollouts import name_begins
 from tidemill.adapters.runs import GOING

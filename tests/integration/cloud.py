@@ -157,7 +157,7 @@ class Cloud:
 
     def apply(self, spec: Spec) -> Spec:
         """Put *spec* in force, without the function."""
-        from tidemill.adapters.ledger import Entry  # noqa: PLC0415  # only here
+        from tidemill.adapters.entries import Entry  # noqa: PLC0415  # only here
 
         entry = Entry(spec.ref, f"spec#{spec.digest}", self.now, "spec", "", "create", "applied")
         self.stores.specs.replace(spec, self.now, self.stores.ledger, entry)

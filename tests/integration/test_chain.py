@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tidemill.adapters.chain import Chain, as_named
+from tidemill.adapters.entries import UNPLACED, Entry
 from tidemill.adapters.items import marshal
 from tidemill.adapters.late_links import GRACE_SECONDS, LateLinks
-from tidemill.adapters.ledger import UNPLACED, Entry
 from tidemill.adapters.ledger_changes import LedgerChanges
 from tidemill.adapters.state import MODELS as INDEX
 from tidemill.adapters.stores import Stores

@@ -1,6 +1,6 @@
 import pytest
 
-from tidemill.adapters.ledger import Entry
+from tidemill.adapters.entries import Entry
 
 pytestmark = pytest.mark.parametrize("cloud", ["moto", "memory"], indirect=True)
 REF = "flights/delay"

@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 
 from tidemill.adapters.deliveries import Arrival, Deliveries
-from tidemill.adapters.ledger import upload_entry
+from tidemill.adapters.entries import upload_entry
 from tidemill.domain.admission import ObjectVersion, Verdict
 
 pytestmark = pytest.mark.parametrize("cloud", ["moto", "memory"], indirect=True)

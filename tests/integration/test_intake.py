@@ -7,10 +7,10 @@ import pytest
 from botocore.exceptions import ClientError
 
 from tidemill.adapters.bus import Queue
+from tidemill.adapters.entries import UNPLACED
 from tidemill.adapters.gathering import MOST_MANIFESTS
 from tidemill.adapters.intake import Intake
 from tidemill.adapters.lake import Lake
-from tidemill.adapters.ledger import UNPLACED
 
 from ..stack import LAKE, queue_url
 from .cloud import Killed, client

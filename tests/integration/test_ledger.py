@@ -1,6 +1,7 @@
 import pytest
 
-from tidemill.adapters.ledger import UNPLACED, Entry, Ledger, upload_entry
+from tidemill.adapters.entries import UNPLACED, Entry, upload_entry
+from tidemill.adapters.ledger import Ledger
 from tidemill.domain.admission import ObjectVersion, Verdict
 
 from .. import stack as deployed

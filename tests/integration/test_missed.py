@@ -3,7 +3,7 @@
 import pytest
 
 from tidemill.adapters import missed
-from tidemill.adapters.ledger import upload_entry
+from tidemill.adapters.entries import upload_entry
 from tidemill.adapters.missed import LONG_WALK_SECONDS, Missed
 from tidemill.contracts.uploads import ObjectCreated
 from tidemill.domain.admission import ObjectVersion, Verdict

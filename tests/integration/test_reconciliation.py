@@ -4,7 +4,7 @@ import pytest
 
 from tidemill.adapters.anchors import Anchors, etag
 from tidemill.adapters.chain import Chain
-from tidemill.adapters.ledger import Entry
+from tidemill.adapters.entries import Entry
 from tidemill.adapters.runs import Ended
 
 from .. import stack

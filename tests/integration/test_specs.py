@@ -1,6 +1,6 @@
 import pytest
 
-from tidemill.adapters.ledger import Entry
+from tidemill.adapters.entries import Entry
 from tidemill.errors import NotFoundError
 
 pytestmark = pytest.mark.parametrize("cloud", ["moto", "memory"], indirect=True)

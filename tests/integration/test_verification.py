@@ -7,8 +7,8 @@ import pytest
 
 from tidemill.adapters.anchors import Anchor, document, etag
 from tidemill.adapters.chain import Chain, as_link, as_named
+from tidemill.adapters.entries import Entry
 from tidemill.adapters.items import marshal
-from tidemill.adapters.ledger import Entry
 from tidemill.adapters.stores import Stores
 from tidemill.adapters.verification import Verification
 from tidemill.domain.chain import link_hash, link_key

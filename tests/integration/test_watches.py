@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from tidemill.adapters.ledger import Entry
+from tidemill.adapters.entries import Entry
 from tidemill.adapters.watches import Begun, Watched
 from tidemill.domain.drift import LATE_WINDOWS, Carried, History, Told, Window, remember
 from tidemill.spec.compiled import Drift

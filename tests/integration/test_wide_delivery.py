@@ -25,10 +25,10 @@ from tidemill.adapters.bus import Queue
 from tidemill.adapters.completion import Completion
 from tidemill.adapters.conclusions import Conclusions
 from tidemill.adapters.datasets import Datasets
+from tidemill.adapters.entries import Entry
 from tidemill.adapters.facts import FactsStore
 from tidemill.adapters.intake import Intake
 from tidemill.adapters.lake import Lake
-from tidemill.adapters.ledger import Entry
 from tidemill.adapters.plans import Plans
 from tidemill.adapters.quarantine import Quarantine
 from tidemill.adapters.runs import Basis

@@ -11,8 +11,8 @@ import boto3
 import pytest
 from click.testing import CliRunner
 
+from tidemill.adapters.entries import Entry
 from tidemill.adapters.items import transact
-from tidemill.adapters.ledger import Entry
 from tidemill.adapters.runs import Basis, Ended
 from tidemill.domain.trigger import Standing, Trigger, decide
 from tidemill.spec.compiled import Triggers

@@ -7,8 +7,8 @@ import polars as pl
 import pytest
 
 from tidemill.adapters.chain import Chain
+from tidemill.adapters.entries import Entry
 from tidemill.adapters.items import marshal
-from tidemill.adapters.ledger import Entry
 from tidemill.domain.chain import canonical, digest
 
 from ... import stack as deployed

@@ -6,8 +6,8 @@ import boto3
 import pytest
 
 from tidemill.adapters.deliveries import Arrival
+from tidemill.adapters.entries import upload_entry
 from tidemill.adapters.lake import Lake
-from tidemill.adapters.ledger import upload_entry
 from tidemill.domain.admission import ObjectVersion, Verdict
 
 from .conftest import REF, deployed

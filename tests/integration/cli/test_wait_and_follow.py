@@ -5,7 +5,7 @@ import json
 import pytest
 
 from tidemill.adapters.deliveries import Arrival
-from tidemill.adapters.ledger import Entry
+from tidemill.adapters.entries import Entry
 from tidemill.domain.admission import ObjectVersion, Verdict
 from tidemill.domain.trigger import Trigger
 from tidemill_cli.watching import Screen, WatchedModel, watch

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tidemill.adapters.ledger import Entry
+from tidemill.adapters.entries import Entry
 from tidemill_cli.failures import RefusedError
 from tidemill_cli.watch import await_entry
 

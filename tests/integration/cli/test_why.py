@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from tidemill.adapters import ledger
+from tidemill.adapters import entries
 from tidemill.adapters.last_words import judged
 from tidemill.adapters.passing import let_pass
 from tidemill.domain.check import Pass
@@ -86,7 +86,7 @@ def test_uploads_of_no_model_have_a_place_of_their_own(run, document, cloud):
 
     assert (row["kind"], row["verdict"]) == ("upload", "ignore")
     assert "there is no model flights/gone" in run("why", "unplaced").stdout
-    assert UNPLACED == ledger.UNPLACED
+    assert UNPLACED == entries.UNPLACED
 
 
 def test_nothing_recorded_is_said(run, cloud):
@@ -122,7 +122,9 @@ def test_an_unknown_model_is_malformed(run, cloud):
 def entry(cloud, number, ago):
     at = cloud.now - ago
     cloud.stores.ledger.append(
-        ledger.Entry(REF, f"version#{number}#x", at, "version", f"version {number}", "register", "")
+        entries.Entry(
+            REF, f"version#{number}#x", at, "version", f"version {number}", "register", ""
+        )
     )
 
 

@@ -6,7 +6,7 @@ import json
 
 import polars as pl
 
-from tidemill.adapters.ledger import Entry
+from tidemill.adapters.entries import Entry
 from tidemill.spec.compiled import Drift, Quality, Watch
 from tidemill.times import iso
 from tidemill_jobs.truth.columns import PREDICTIONS

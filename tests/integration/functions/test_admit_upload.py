@@ -1,6 +1,6 @@
 import json
 
-from tidemill.adapters.ledger import UNPLACED
+from tidemill.adapters.entries import UNPLACED
 from tidemill.contracts.uploads import ObjectCreated
 
 from .scenes import CSV, REF

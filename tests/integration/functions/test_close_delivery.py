@@ -7,7 +7,8 @@ import pytest
 from tidemill.adapters import completion
 from tidemill.adapters.checks import reach
 from tidemill.adapters.deliveries import Arrival
-from tidemill.adapters.ledger import Entry, Ledger
+from tidemill.adapters.entries import Entry
+from tidemill.adapters.ledger import Ledger
 from tidemill.domain.admission import ObjectVersion, Verdict
 
 from ..cloud import client

@@ -3,7 +3,7 @@ from dataclasses import replace
 
 import pytest
 
-from tidemill.adapters.ledger import upload_entry
+from tidemill.adapters.entries import upload_entry
 from tidemill.domain.admission import ObjectVersion, Verdict
 from tidemill.domain.size import SMALL_BYTES
 from tidemill.errors import InvalidInputError, NotFoundError, NothingToTrainError

@@ -3,7 +3,7 @@
 import pytest
 
 from tidemill.adapters.bus import LONGEST_DELAY_SECONDS
-from tidemill.adapters.ledger import Entry
+from tidemill.adapters.entries import Entry
 from tidemill.adapters.runs import Ended
 
 from .scenes import MODEL, REF, begin_run, pend, queued

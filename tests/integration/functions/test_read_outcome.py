@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from tidemill.adapters.ledger import upload_entry
+from tidemill.adapters.entries import upload_entry
 from tidemill.adapters.runs import Ended
 from tidemill.domain.admission import ObjectVersion, Verdict
 from tidemill.errors import PipelineFailedError

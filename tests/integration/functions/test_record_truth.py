@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from tidemill.adapters import truths
-from tidemill.adapters.ledger import UNPLACED
+from tidemill.adapters.entries import UNPLACED
 from tidemill.domain import truth
 
 from ...stack import LAKE

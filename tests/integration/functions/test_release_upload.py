@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tidemill.adapters.ledger import upload_entry
+from tidemill.adapters.entries import upload_entry
 from tidemill.domain.admission import Verdict
 from tidemill.errors import InvalidInputError, NotFoundError
 

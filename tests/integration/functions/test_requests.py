@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from tidemill.adapters.ledger import Entry
+from tidemill.adapters.entries import Entry
 from tidemill.errors import ApplyBusyError, BreakingChangeError, InvalidInputError, NotFoundError
 from tidemill.spec.compiled import Capture
 

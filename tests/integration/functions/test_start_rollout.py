@@ -2,7 +2,7 @@ from datetime import timedelta
 
 import pytest
 
-from tidemill.adapters.ledger import Entry
+from tidemill.adapters.entries import Entry
 
 from ..fake_sagemaker import CREATED
 from .scenes import NAME, REF

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tidemill.adapters.ledger import Entry
+from tidemill.adapters.entries import Entry
 from tidemill.times import iso
 
 from ...stack import LAKE

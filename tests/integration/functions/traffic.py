@@ -7,7 +7,7 @@ import tarfile
 
 import polars as pl
 
-from tidemill.adapters.ledger import Entry
+from tidemill.adapters.entries import Entry
 from tidemill_jobs.capture.layout import line, object_key, payload
 from tidemill_jobs.features import Column, Features, Target
 from tidemill_jobs.profile import Profiler

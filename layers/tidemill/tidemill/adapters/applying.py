@@ -5,9 +5,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from tidemill.adapters.bus import Queue
+from tidemill.adapters.entries import Entry
 from tidemill.adapters.items import ConditionFailedError
 from tidemill.adapters.jobs import Jobs
-from tidemill.adapters.ledger import Entry
 from tidemill.adapters.log_groups import LogGroups
 from tidemill.adapters.monitoring import Monitoring
 from tidemill.adapters.registry import Registry

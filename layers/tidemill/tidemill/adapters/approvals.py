@@ -1,7 +1,7 @@
 """Approvals and rejections of versions: in the ledger first, then in the Model Registry."""
 
 from tidemill.adapters.bus import Bus
-from tidemill.adapters.ledger import Entry
+from tidemill.adapters.entries import Entry
 from tidemill.adapters.registry import Approval, Registry
 from tidemill.adapters.stores import Stores
 from tidemill.contracts.domain_events import VersionApproved, VersionRejected

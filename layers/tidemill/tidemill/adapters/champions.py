@@ -2,8 +2,9 @@
 
 from typing import Any
 
+from tidemill.adapters.entries import Entry
 from tidemill.adapters.items import transact
-from tidemill.adapters.ledger import Entry, Ledger
+from tidemill.adapters.ledger import Ledger
 from tidemill.adapters.state import CHAMPION, State
 
 

@@ -7,8 +7,9 @@ partition CHECKING names those that are not done, so that a sweep reads no other
 
 from typing import TYPE_CHECKING, Any
 
+from tidemill.adapters.entries import Entry
 from tidemill.adapters.items import ConditionFailedError, transact, values
-from tidemill.adapters.ledger import Entry, Ledger
+from tidemill.adapters.ledger import Ledger
 from tidemill.adapters.state import CHECKING, DELIVERY, State
 from tidemill.adapters.triggers import Triggers
 from tidemill.domain.check import Checked, next_attempt_at

@@ -3,9 +3,9 @@
 from dataclasses import asdict
 
 from tidemill.adapters.bus import Queue
+from tidemill.adapters.entries import upload_entry
 from tidemill.adapters.lake import Lake
 from tidemill.adapters.last_words import BY_MANIFEST
-from tidemill.adapters.ledger import upload_entry
 from tidemill.adapters.quarantine import Quarantine
 from tidemill.adapters.stores import Stores
 from tidemill.contracts.uploads import CloseDelivery

@@ -9,10 +9,10 @@ from tidemill.adapters.bus import Queue
 from tidemill.adapters.checks import DONE, reach
 from tidemill.adapters.contents import Contents, Earlier
 from tidemill.adapters.data_contracts import Frozen
+from tidemill.adapters.entries import upload_entry
 from tidemill.adapters.facts import FactsStore, Read
 from tidemill.adapters.lake import Lake
 from tidemill.adapters.last_words import LastWord
-from tidemill.adapters.ledger import upload_entry
 from tidemill.adapters.passing import let_pass
 from tidemill.adapters.quarantine import Quarantine
 from tidemill.adapters.rules import Rules, infer_again

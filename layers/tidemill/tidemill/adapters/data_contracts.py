@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from tidemill.adapters.entries import Entry
 from tidemill.adapters.items import ConditionFailedError, transact, values
 from tidemill.adapters.lake import Lake
-from tidemill.adapters.ledger import Entry, Ledger
+from tidemill.adapters.ledger import Ledger
 from tidemill.adapters.state import CONTRACT, State
 from tidemill.spec.compiled import Spec
 

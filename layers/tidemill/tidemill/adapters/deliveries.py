@@ -7,8 +7,9 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from tidemill.adapters.checks import UNDER_WAY, Checks
+from tidemill.adapters.entries import Entry, upload_entry
 from tidemill.adapters.items import ConditionFailedError, transact, values
-from tidemill.adapters.ledger import Entry, Ledger, upload_entry
+from tidemill.adapters.ledger import Ledger
 from tidemill.adapters.state import DELIVERY, OPEN_DELIVERY, State
 from tidemill.domain.admission import ObjectVersion, Verdict
 from tidemill.domain.delivery import OpenDelivery

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from tidemill.adapters.bus import Queue
 from tidemill.adapters.deliveries import MOST_ARRIVALS, Arrival
+from tidemill.adapters.entries import upload_entry
 from tidemill.adapters.judging import (
     LARGEST_MARKER_BYTES,
     Arrived,
@@ -13,7 +14,6 @@ from tidemill.adapters.judging import (
     Outcome,
     Settled,
 )
-from tidemill.adapters.ledger import upload_entry
 from tidemill.adapters.quarantine import Quarantine
 from tidemill.adapters.stores import Stores
 from tidemill.domain.admission import Verdict

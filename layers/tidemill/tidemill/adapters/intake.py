@@ -11,10 +11,10 @@ from itertools import chain
 from typing import Any
 
 from tidemill.adapters.bus import Bus, Queue
+from tidemill.adapters.entries import UNPLACED
 from tidemill.adapters.gathering import Answer, Gathering
 from tidemill.adapters.judging import Case, Judging, Outcome
 from tidemill.adapters.lake import Lake
-from tidemill.adapters.ledger import UNPLACED
 from tidemill.adapters.quarantine import Quarantine
 from tidemill.adapters.stores import Stores
 from tidemill.contracts.uploads import ObjectCreated

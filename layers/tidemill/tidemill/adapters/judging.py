@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from tidemill.adapters.entries import upload_entry
 from tidemill.adapters.lake import Lake
-from tidemill.adapters.ledger import History, Ledger, upload_entry
+from tidemill.adapters.ledger import History, Ledger
 from tidemill.adapters.quarantine import Quarantine
 from tidemill.contracts.uploads import ObjectCreated
 from tidemill.domain.admission import ObjectVersion, Verdict, catalogued, misplaced, repeated

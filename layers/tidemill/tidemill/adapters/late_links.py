@@ -4,7 +4,7 @@ from typing import Any
 
 from tidemill.adapters.anchors import Anchors
 from tidemill.adapters.chain import Chain
-from tidemill.adapters.ledger import UNPLACED
+from tidemill.adapters.entries import UNPLACED
 from tidemill.adapters.state import CHAINS
 from tidemill.adapters.stores import Stores
 from tidemill.times import seconds

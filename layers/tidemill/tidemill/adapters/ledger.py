@@ -11,11 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from tidemill.adapters.entries import (
     EXPIRING,
-    UNPLACED,
     Entry,
-    Kind,
     Seen,
-    upload_entry,
     upload_key,
 )
 from tidemill.adapters.items import marshal, unmarshal, values
@@ -39,8 +36,6 @@ from tidemill.times import iso
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
-
-__all__ = ["BY_TIME", "UNPLACED", "Entry", "History", "Kind", "Ledger", "Seen", "upload_entry"]
 
 BY_TIME = "by_time"
 _DAY = 86_400

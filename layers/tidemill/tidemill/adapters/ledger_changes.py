@@ -5,7 +5,8 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from tidemill.adapters.chain import Chain, as_named
-from tidemill.adapters.ledger import Entry, Ledger
+from tidemill.adapters.entries import Entry
+from tidemill.adapters.ledger import Ledger
 from tidemill.contracts.ledger import LedgerChange
 from tidemill.domain.chain import LINK, Named, changed_names, digest
 

@@ -7,8 +7,8 @@ from typing import Any
 from tidemill.adapters.analyst import Analyst, WindowSeen, seen_of
 from tidemill.adapters.baselines import unusable_baseline, without_baseline
 from tidemill.adapters.bus import Bus
+from tidemill.adapters.entries import Entry
 from tidemill.adapters.lake import Lake
-from tidemill.adapters.ledger import Entry
 from tidemill.adapters.stores import Stores
 from tidemill.adapters.traffic import Profiled, Traffic, window_prefix
 from tidemill.adapters.watch_metrics import WatchMetrics

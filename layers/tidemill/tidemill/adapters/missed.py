@@ -9,9 +9,9 @@ import time
 from collections import defaultdict
 
 from tidemill.adapters.bus import Queue
+from tidemill.adapters.entries import UNPLACED, Seen
 from tidemill.adapters.items import transact
 from tidemill.adapters.lake import Lake
-from tidemill.adapters.ledger import UNPLACED, Seen
 from tidemill.adapters.stores import Stores
 from tidemill.contracts.uploads import ObjectCreated
 from tidemill.domain.placement import RAW, place

@@ -2,9 +2,9 @@
 
 from typing import Any
 
+from tidemill.adapters.entries import Entry, upload_entry
 from tidemill.adapters.jobs import Jobs
 from tidemill.adapters.lake import Lake, split
-from tidemill.adapters.ledger import Entry, upload_entry
 from tidemill.adapters.quarantine import Quarantine
 from tidemill.adapters.registry import Registry
 from tidemill.adapters.stores import Stores

@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 
+from tidemill.adapters.entries import Entry
 from tidemill.adapters.last_words import PASSED, passes
-from tidemill.adapters.ledger import Entry, Ledger
+from tidemill.adapters.ledger import Ledger
 from tidemill.domain.check import Pass
 
 

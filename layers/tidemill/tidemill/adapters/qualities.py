@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from tidemill.adapters.bus import Bus
+from tidemill.adapters.entries import Entry
 from tidemill.adapters.lake import Lake, Listed
-from tidemill.adapters.ledger import Entry
 from tidemill.adapters.measures import count
 from tidemill.adapters.quality_metrics import QualityMetrics
 from tidemill.adapters.registry import Registry, statistics_uri

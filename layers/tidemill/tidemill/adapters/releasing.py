@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from tidemill.adapters.bus import Queue
+from tidemill.adapters.entries import upload_entry
 from tidemill.adapters.facts import FactsStore
 from tidemill.adapters.items import ConditionFailedError, transact
 from tidemill.adapters.judging import preflight
 from tidemill.adapters.lake import Lake
 from tidemill.adapters.last_words import LastWord
-from tidemill.adapters.ledger import upload_entry
 from tidemill.adapters.stores import Stores
 from tidemill.contracts.uploads import ReleaseUpload
 from tidemill.domain.admission import ObjectVersion, Verdict

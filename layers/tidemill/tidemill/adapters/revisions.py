@@ -3,8 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from tidemill.adapters.entries import Entry
 from tidemill.adapters.items import ConditionFailedError, transact, values
-from tidemill.adapters.ledger import Entry, Ledger
+from tidemill.adapters.ledger import Ledger
 from tidemill.adapters.state import State
 
 

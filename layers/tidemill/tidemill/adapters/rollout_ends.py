@@ -1,7 +1,7 @@
 """How rollouts end: the champion or the failure, in the ledger, and the lease."""
 
 from tidemill.adapters.bus import Bus
-from tidemill.adapters.ledger import Entry
+from tidemill.adapters.entries import Entry
 from tidemill.adapters.monitoring import Monitoring
 from tidemill.adapters.stores import Stores
 from tidemill.contracts.domain_events import RolloutRolledBack, RolloutSucceeded

@@ -3,7 +3,7 @@
 import hashlib
 from typing import Any
 
-from tidemill.adapters.ledger import Entry
+from tidemill.adapters.entries import Entry
 from tidemill.adapters.registry import Registry
 from tidemill.adapters.stores import Stores
 from tidemill.adapters.workflows import Workflows

@@ -4,9 +4,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from tidemill.adapters.entries import Entry
 from tidemill.adapters.items import ConditionFailedError, transact, values
 from tidemill.adapters.leases import Leases
-from tidemill.adapters.ledger import Entry, Ledger
+from tidemill.adapters.ledger import Ledger
 from tidemill.adapters.standings import Standings
 from tidemill.adapters.state import RUN, State
 from tidemill.adapters.triggers import Triggers, trigger_entry

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
     from mypy_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
 
-    from tidemill.adapters.ledger import Entry, Ledger
+    from tidemill.adapters.entries import Entry
+    from tidemill.adapters.ledger import Ledger
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,9 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from tidemill.adapters.entries import Entry
 from tidemill.adapters.items import ConditionFailedError, transact, values
-from tidemill.adapters.ledger import Entry, Ledger
+from tidemill.adapters.ledger import Ledger
 from tidemill.adapters.state import TRIGGER, State
 from tidemill.domain.trigger import MOST_WAITING, Trigger, Verdict
 from tidemill.times import iso

@@ -4,8 +4,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
+from tidemill.adapters.entries import UNPLACED, Entry, upload_entry
 from tidemill.adapters.lake import Lake
-from tidemill.adapters.ledger import UNPLACED, Entry, upload_entry
 from tidemill.adapters.quarantine import Quarantine
 from tidemill.adapters.stores import Stores
 from tidemill.contracts.uploads import ObjectCreated

@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, Self
 
-from tidemill.adapters.ledger import Entry, Ledger
+from tidemill.adapters.entries import Entry
+from tidemill.adapters.ledger import Ledger
 from tidemill.adapters.revisions import write_unless_changed
 from tidemill.adapters.state import WATCH, State
 from tidemill.domain.check import next_attempt_at
