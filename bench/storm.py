@@ -31,7 +31,7 @@ from prices import DIRECT_DOLLARS_PER_MILLION, POLLED_MESSAGES, PRICES, Price
 UPLOADS, MODELS = 20_000, 20
 QUICK_UPLOADS, QUICK_MODELS = 600, 3
 SENDERS = 6
-#: The template says 500 and 10; ten such batches on two processors would outlast the function.
+#: The template says 1,000 and 10; ten such batches on two processors would outlast the function.
 BATCH, AT_ONCE = 100, 2
 QUICK_QUIET_SECONDS, QUIET_SECONDS = 60, 120
 PATIENCE_SECONDS = 3600.0

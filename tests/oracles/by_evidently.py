@@ -10,6 +10,7 @@ from evidently import DataDefinition, Dataset, Report
 from evidently.legacy.calculations.stattests.utils import get_binned_data
 from evidently.legacy.core import ColumnType
 from evidently.metrics import ValueDrift
+from pairs import samples
 
 NUMBERS = ("psi", "jensenshannon", "wasserstein", "ks")
 CATEGORIES = ("psi", "jensenshannon", "chisquare")
@@ -26,20 +27,6 @@ def cells(was: pd.Series, now: pd.Series) -> dict[str, list]:
         if not np.allclose(ours, shares, rtol=0, atol=1e-12):
             raise SystemExit("Evidently's cells are not those of Sturges' rule over both samples")
     return {"edges": found.tolist(), "shares": [side.tolist() for side in theirs]}
-
-
-def samples(path: str) -> list[pd.DataFrame]:
-    with np.load(path) as arrays:
-        return [
-            pd.DataFrame(
-                {
-                    name.removeprefix(side): arrays[name]
-                    for name in arrays.files
-                    if name.startswith(side)
-                }
-            )
-            for side in ("was/", "now/")
-        ]
 
 
 def distances(was: pd.DataFrame, now: pd.DataFrame) -> dict[str, dict]:

@@ -6,26 +6,13 @@ import sys
 import nannyml
 import numpy as np
 import pandas as pd
+from pairs import samples
 
 NUMBERS = ["kolmogorov_smirnov", "jensen_shannon", "wasserstein"]
 CATEGORIES = ["chi2", "jensen_shannon", "l_infinity"]
 #: 0.13 looks for it beside the methods, and only when they are named; without, it estimates from
 #: 10,000 cells of equal width.
 EXACT = {"kolmogorov_smirnov": {}, "wasserstein": {}, "calculation_method": "exact"}
-
-
-def samples(path: str) -> list[pd.DataFrame]:
-    with np.load(path) as arrays:
-        return [
-            pd.DataFrame(
-                {
-                    name.removeprefix(side): arrays[name]
-                    for name in arrays.files
-                    if name.startswith(side)
-                }
-            )
-            for side in ("was/", "now/")
-        ]
 
 
 def distances(was: pd.DataFrame, now: pd.DataFrame) -> dict[str, dict]:

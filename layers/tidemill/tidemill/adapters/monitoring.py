@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 Configure = Callable[..., dict[str, Any]]
 
 
-class Told(Protocol):
+class Installed(Protocol):
     """What a function's settings say that makes schedules."""
 
     @property
@@ -92,15 +92,15 @@ class Monitoring:
         registry: Registry,
         lake: Lake,
         client: "SageMakerClient",
-        told: Told,
+        installed: Installed,
         *,
         config: Configure,
     ) -> None:
         self._stores = stores
         self._registry = registry
         self._lake = lake
-        self._schedules = MonitoringSchedules(client, told.stack_name)
-        self._told = told
+        self._schedules = MonitoringSchedules(client, installed.stack_name)
+        self._installed = installed
         self._config = config
 
     def follow(self, spec: Spec) -> str | None:
@@ -118,26 +118,26 @@ class Monitoring:
         baseline = baseline_of(package)
         if baseline is None:
             return without_baseline(champion["version"])
-        prefix = f"{results_prefix(self._told.lake_bucket, spec.ref)}/monitor"
+        prefix = f"{results_prefix(self._installed.lake_bucket, spec.ref)}/monitor"
         document = plan_document(
             spec,
-            self._told.lake_bucket,
+            self._installed.lake_bucket,
             version=champion["version"],
             model=package["InferenceSpecification"]["Containers"][0]["ModelDataUrl"],
             objects=(),
         )
         document["champion"]["since"] = champion["since"]
-        document["traffic"] = f"s3://{self._told.lake_bucket}/capture/{spec.ref}"
+        document["traffic"] = f"s3://{self._installed.lake_bucket}/capture/{spec.ref}"
         self._lake.put_json(f"{prefix}/plan.json", document)
         config = self._config(
             spec,
-            endpoint=aws_name(self._told.stack_name, spec.project, spec.model),
+            endpoint=aws_name(self._installed.stack_name, spec.project, spec.model),
             statistics=baseline.statistics,
             constraints=baseline.constraints,
             plan=f"{prefix}/plan.json",
             reports=f"{prefix}/reports",
-            image_uri=self._told.jobs_image_uri,
-            role_arn=self._told.execution_role_arn,
+            image_uri=self._installed.jobs_image_uri,
+            role_arn=self._installed.execution_role_arn,
         )
         try:
             self._schedules.put(self._schedules.name(spec.project, spec.model), config)
