@@ -11,6 +11,7 @@ import boto3
 from aws_lambda_powertools import Logger
 
 from tidemill.adapters.endpoints import Endpoints
+from tidemill.adapters.monitoring import MonitoringSchedules
 from tidemill.adapters.registry import Registry
 from tidemill.adapters.rollout_plans import RolloutPlans
 from tidemill.adapters.stores import Stores
@@ -25,6 +26,7 @@ plans = RolloutPlans(
     Stores.of(boto3.client("dynamodb"), settings),
     Registry(sagemaker),
     Endpoints(sagemaker),
+    monitoring=MonitoringSchedules(sagemaker, settings.stack_name),
     stack=settings.stack_name,
 )
 

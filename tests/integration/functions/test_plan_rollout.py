@@ -52,6 +52,17 @@ def test_what_is_there_says_what_to_do(cloud, plan, status, action, before):
     assert (planned["action"], planned["before"]) == (action, before)
 
 
+@pytest.mark.parametrize(("status", "left"), [("InService", 1), ("Failed", 0)])
+def test_only_an_endpoint_that_is_replaced_loses_its_monitoring_schedule(cloud, plan, status, left):
+    """An endpoint that a schedule watches is not deleted; the rollout's end makes a new one."""
+    cloud.sagemaker.add_endpoint(NAME, "c1", status)
+    for schedule in (f"{NAME}--watch", "tidemill--flights--other--watch"):
+        cloud.sagemaker.monitors[schedule] = {"MonitoringScheduleConfig": {}}
+    plan()
+    plan()
+    assert len(cloud.sagemaker.monitors) == 1 + left
+
+
 def test_one_rollout_of_a_model_at_a_time(plan):
     plan("delay-v3-1")
     with pytest.raises(RolloutBusyError, match="flights/delay"):
@@ -130,6 +141,8 @@ def test_it_may_die_anywhere(survives, make_spec):
     def prepare(cloud):
         cloud.apply(make_spec())
         package = cloud.sagemaker.add_version(NAME, 3, "Approved")
+        cloud.sagemaker.add_endpoint(NAME, "c1", "Failed")
+        cloud.sagemaker.monitors[f"{NAME}--watch"] = {"MonitoringScheduleConfig": {}}
         event = {**MODEL, "version": 3, "package": package, "why": "good"}
         return event | {"execution": "delay-v3-4f5c"}
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tidemill.adapters.endpoints import Endpoints
+from tidemill.adapters.monitoring import MonitoringSchedules
 from tidemill.adapters.registry import Registry
 from tidemill.adapters.stores import Stores
 from tidemill.contracts.rollouts import RolloutRef
@@ -32,11 +33,18 @@ class RolloutPlans:
     """Safe to repeat: the lease is the execution's own."""
 
     def __init__(
-        self, stores: Stores, registry: Registry, endpoints: Endpoints, *, stack: str
+        self,
+        stores: Stores,
+        registry: Registry,
+        endpoints: Endpoints,
+        *,
+        monitoring: MonitoringSchedules,
+        stack: str,
     ) -> None:
         self._stores = stores
         self._registry = registry
         self._endpoints = endpoints
+        self._monitoring = monitoring
         self._stack = stack
 
     def make(self, request: RolloutRef, now: float) -> Planned:
@@ -67,8 +75,11 @@ class RolloutPlans:
         if refused := why_not(live, serverless=spec.deploy.serverless is not None):
             raise InvalidInputError(refused)
         champion = self._stores.champions.find(request.ref)
+        planned = plan(live, champion["version"] if champion else None, request.version)
+        if planned.action == "replace":  # the rollout's end makes it anew, on the new endpoint
+            self._monitoring.remove(project, model)
         return Planned(
-            plan(live, champion["version"] if champion else None, request.version),
+            planned,
             spec,
             package,
             endpoint,
