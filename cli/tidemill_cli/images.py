@@ -22,12 +22,17 @@ def images() -> None:
 def list_images(session: Session, state: Path | None) -> None:
     """Show what the local cloud can run, and as which command."""
     found = launcher().known_images(state)
-    rows = [{"image": one.image, "command": list(one.command), "ours": one.ours} for one in found]
+    rows = [
+        {"image": one.image, "command": list(one.command), "ours": one.ours, "runs": one.runs}
+        for one in found
+    ]
     if session.as_json:
         put_json(rows)
         return
-    shown = [row | {"command": shlex.join(row["command"])} for row in rows]
-    for line in table(shown, {"image": "image", "command": "command"}):
+    shown = [
+        row | {"runs": row["runs"] if row["ours"] else shlex.join(row["command"])} for row in rows
+    ]
+    for line in table(shown, {"image": "image", "runs": "runs as"}):
         click.echo(line)
 
 

@@ -1,10 +1,10 @@
 """
 What a container image means on a machine without containers: a command.
 
-The jobs image (any registry and tag, repository `tidemill-jobs`) is this Python and its
-`tidemill_jobs` package. Others are named in `<state directory>/images.json`:
-`{"<image URI, with or without tag>": ["python", "/path/to/train.py"]}`, which
-`tidemill images` shows and changes.
+Some images are built in, known by their repository under any registry and tag. Others are named
+in `<state directory>/images.json`:
+`{"<image URI, with or without tag>": ["python", "/path/to/train.py"]}`, which `tidemill images`
+shows and changes. What is named there goes before what is built in.
 """
 
 import json
@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-JOBS_REPOSITORY = "tidemill-jobs"
+from tidemill_local.built_in_images import BUILT_IN, BuiltInImage
+
 _PYTHONS = ("python", "python3")
 
 
@@ -24,26 +25,38 @@ class UnknownImageError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """An image that the local cloud can run: what it is known by, and the command it stands for."""
+    """
+    An image that the local cloud can run.
+
+    Attributes:
+        image: What it is known by.
+        command: What it stands for.
+        ours: It is built in.
+        runs: How it runs, in words.
+    """
 
     image: str
     command: tuple[str, ...]
     ours: bool
+    runs: str
 
 
 def known(root: Path) -> list[Image]:
     """
-    Return all images that can be run, ours first.
+    Return all images that can be run, the built-in ones first.
 
     Raises:
         UnknownImageError: images.json cannot be read.
     """
-    ours = Image(JOBS_REPOSITORY, (sys.executable, "-m", "tidemill_jobs"), ours=True)
-    named = sorted(_named_images(root).items())
-    return [
-        ours,
-        *(Image(uri, tuple(_with_this_python(words)), ours=False) for uri, words in named),
+    ours = [
+        Image(one.repository, one.command, ours=True, runs=one.runs) for one in BUILT_IN.values()
     ]
+    named = sorted(_named_images(root).items())
+    added = [
+        Image(uri, tuple(_with_this_python(words)), ours=False, runs="the command that was added")
+        for uri, words in named
+    ]
+    return ours + added
 
 
 def name(root: Path, image: str, command: Sequence[str]) -> None:
@@ -79,18 +92,24 @@ def command_for(root: Path, image: str) -> list[str]:
         image: The image's URI.
 
     Raises:
-        UnknownImageError: Neither ours nor in images.json, or images.json cannot be read.
+        UnknownImageError: Neither built in nor in images.json, or images.json cannot be read.
     """
-    repository, named = _without_tag(image), _named_images(root)
-    for key in (image, repository):
+    named = _named_images(root)
+    for key in (image, _without_tag(image)):
         if key in named:
             return _with_this_python(named[key])
-    if repository.rpartition("/")[2] == JOBS_REPOSITORY:
-        return [sys.executable, "-m", "tidemill_jobs"]
+    ours = built_in(image)
+    if ours is not None:
+        return list(ours.command)
     raise UnknownImageError(
         f"the local cloud has no command for the image {image}; it runs without containers, so say "
         f"what it stands for: tidemill images add {image} -- python /path/to/program.py"
     )
+
+
+def built_in(image: str) -> BuiltInImage | None:
+    """Return the image that the local cloud brings along under this URI's repository, if any."""
+    return BUILT_IN.get(_without_tag(image).rpartition("/")[2])
 
 
 def container_command(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import threading
 import time
 from collections import deque
@@ -22,14 +23,17 @@ _EVENT_OVERHEAD = 26  # bytes that CloudWatch counts per event
 _LONGEST_LINE = 60_000  # bytes of a line; longer ones are split (an event may have 256 KiB)
 _BACKLOG = 50_000  # lines kept per stream while CloudWatch does not answer
 _ATTEMPTS = 3
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 class LogStream:
     """
     One stream of a log group: takes bytes, never blocks, never raises.
 
-    Lines are split at newlines and decoded as UTF-8 with replacement marks. While CloudWatch Logs
-    does not answer, at most 50,000 lines wait; the oldest are dropped, and a line says how many.
+    Lines are split at newlines and decoded as UTF-8 with replacement marks; control characters
+    read as SageMaker's log agent writes them, `#011` for a tab: metric patterns rely on it. While
+    CloudWatch Logs does not answer, at most 50,000 lines wait; the oldest are dropped, and a line
+    says how many.
     """
 
     def __init__(self, group: str, name: str) -> None:
@@ -63,7 +67,7 @@ class LogStream:
 
     def _append(self, lines: list[bytes]) -> list[str]:
         now = int(time.time() * 1000)
-        decoded = [line.rstrip(b"\r").decode("utf-8", errors="replace") for line in lines]
+        decoded = [_readable(line) for line in lines]
         for line in decoded:
             for start in range(0, len(line), _LONGEST_LINE) or [0]:
                 if len(self._waiting) >= _BACKLOG:
@@ -110,6 +114,15 @@ class LogStream:
         """Whether there is nothing to send."""
         with self.lock:
             return not self._waiting
+
+
+def _readable(line: bytes) -> str:
+    text = line.rstrip(b"\r").decode("utf-8", errors="replace")
+    return text if text.isprintable() else _CONTROL.sub(_octal, text)
+
+
+def _octal(match: re.Match[str]) -> str:
+    return f"#{ord(match[0]):03o}"
 
 
 class JobLogs:

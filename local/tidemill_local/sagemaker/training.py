@@ -4,7 +4,7 @@ import re
 import time
 from typing import Any
 
-from tidemill_local.images import container_command
+from tidemill_local.images import built_in, container_command
 from tidemill_local.sagemaker import jobs, paging, training_contract
 from tidemill_local.sagemaker.arns import arn_of
 from tidemill_local.sagemaker.channels import (
@@ -240,6 +240,7 @@ def create_training_job(context: Context, request: dict[str, Any]) -> dict[str, 
         "CreationTime": now,
         "LastModifiedTime": now,
     }
+    _add_metrics(body["AlgorithmSpecification"])
     _move_on(body, "Starting", now)
     if context.store.get(_KIND, name) is None:
         _check_channels(context, request)
@@ -324,6 +325,13 @@ def _check_algorithm(request: dict[str, Any]) -> None:
             raise ValidationError(
                 f"the Regex of metric {definition['Name']} is not valid: {error}"
             ) from error
+
+
+def _add_metrics(algorithm: dict[str, Any]) -> None:
+    """Let a built-in algorithm report its metrics, as SageMaker does, unless told otherwise."""
+    ours = built_in(algorithm["TrainingImage"])
+    if ours is not None and ours.reports:
+        algorithm.setdefault("MetricDefinitions", ours.metric_definitions())
 
 
 def _check_resources(request: dict[str, Any]) -> None:

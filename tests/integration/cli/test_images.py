@@ -30,11 +30,13 @@ def test_an_image_is_added_shown_used_replaced_and_removed(run, state, documente
     assert command_for(state / "sagemaker", URI) == [sys.executable, "train.py", "--fast"]
 
     run("add", URI, "--", "/bin/true")
-    ours, theirs = json.loads(run("list", "--json").stdout)
-    assert tuple(ours) == documented("images list")
-    assert (ours["image"], ours["ours"]) == ("tidemill-jobs", True)
-    assert theirs == {"image": URI, "command": ["/bin/true"], "ours": False}
+    *ours, theirs = json.loads(run("list", "--json").stdout)
+    assert tuple(theirs) == documented("images list")
+    assert {"tidemill-jobs", "sagemaker-xgboost"} <= {one["image"] for one in ours if one["ours"]}
+    runs = "the command that was added"
+    assert theirs == {"image": URI, "command": ["/bin/true"], "ours": False, "runs": runs}
     assert "/bin/true" in run("list").stdout
+    assert "built-in XGBoost" in run("list").stdout
 
     assert tuple(json.loads(run("remove", URI, "--json").stdout)) == documented("images remove")
     with pytest.raises(UnknownImageError, match=f"tidemill images add {URI} -- python"):

@@ -1,0 +1,30 @@
+"""`python -m tidemill_local.containers IMAGE train|serve`: run as that image would."""
+
+import importlib
+import sys
+
+from tidemill_local.containers.contract import Container, UserError
+
+_PROGRAMS = {
+    ("xgboost", "train"): "tidemill_local.containers.xgboost.train",
+    ("xgboost", "serve"): "tidemill_local.containers.xgboost.serve",
+}
+
+
+def main() -> None:
+    """Run the program that the first two arguments name; exit 1 with a failure file if it fails."""
+    name = tuple(sys.argv[1:3])
+    if len(name) != len(("image", "program")) or name not in _PROGRAMS:
+        known = ", ".join(" ".join(key) for key in _PROGRAMS)
+        sys.exit(f"{' '.join(sys.argv[1:]) or 'nothing'} is no program of ours; there is: {known}")
+    container = Container.here()
+    try:
+        importlib.import_module(_PROGRAMS[name]).main(container)
+    except UserError as error:
+        container.fail(str(error))
+        sys.stderr.write(f"{error}\n")
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()
