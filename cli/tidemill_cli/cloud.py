@@ -23,7 +23,7 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 DEFAULT_PORT = 4566
 #: Variables that would mix a real account's login with the local cloud's.
 OF_REAL_ACCOUNTS = ("AWS_PROFILE", "AWS_SESSION_TOKEN")
-STATUS = ("pid", "port", "endpoint", "state", "uptime", "versions", "self_tests")
+STATUS = ("pid", "port", "endpoint", "state", "uptime", "versions", "faults", "self_tests")
 
 
 def state_option(command: Command) -> Command:
@@ -124,6 +124,9 @@ def status(session: Session, state: Path | None) -> None:
     click.echo(f"tests     {len(tests) - len(failed)} of {len(tests)} passed")
     for test in failed:
         click.echo(f"          {test['hook']}: {coloured('failed')}: {test['detail']}")
+    for fault in document["faults"]:
+        said = f"{fault['kind']}, struck {fault['struck']} of {fault['seen']}"
+        click.echo(f"{fault['id']:<10}{said}")
 
 
 def _document(found: Mapping[str, Any]) -> dict[str, Any]:

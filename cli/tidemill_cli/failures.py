@@ -18,7 +18,7 @@ INTERRUPTED, READER_LEFT = 130, 141
 #: A change that existing versions forbid is no such error: the spec is well-formed, and refused.
 INPUT_ERRORS = frozenset({"InvalidInputError", "NotFoundError", "SpecError"})
 #: Errors of the local cloud that say so; all others mean that it cannot be reached.
-LOCAL_INPUT_ERRORS = frozenset({"StateDirectoryForeignError", "UnknownImageError"})
+LOCAL_INPUT_ERRORS = frozenset({"FaultError", "StateDirectoryForeignError", "UnknownImageError"})
 
 _CREDENTIALS = frozenset(
     {

@@ -9,6 +9,7 @@ from tidemill_cli import (
     dlq,
     doctor,
     drift,
+    faults,
     images,
     ledger,
     logs,
@@ -28,7 +29,14 @@ from tidemill_cli.session import Program, Session, shared_options
 
 #: Verbs by what they are about, in the order of --help and of docs/cli.md.
 SECTIONS: dict[str, tuple[click.Command, ...]] = {
-    "The local cloud": (cloud.up, cloud.down, cloud.status, cloud.env, images.images),
+    "The local cloud": (
+        cloud.up,
+        cloud.down,
+        cloud.status,
+        cloud.env,
+        images.images,
+        faults.fault,
+    ),
     "Models and data": (
         specs.init,
         specs.spec,

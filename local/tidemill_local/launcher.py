@@ -16,6 +16,7 @@ from typing import Any
 
 from tidemill_local import images, processes
 from tidemill_local.environment import clean_environment, client_environment
+from tidemill_local.faults import RemoteFaults
 from tidemill_local.state_directory import (
     LocalCloudError,
     Owner,
@@ -193,6 +194,20 @@ def environment(state: Path | str | None = None) -> dict[str, str]:
     if owner is None:
         raise EngineNotRunningError(directory.root)
     return client_environment(owner.port)
+
+
+def faults(state: Path | str | None = None) -> RemoteFaults:
+    """
+    Return what asks the local cloud for misfortune.
+
+    Raises:
+        EngineNotRunningError: There is none.
+    """
+    directory = StateDirectory.locate(state)
+    owner = directory.owner()
+    if owner is None:
+        raise EngineNotRunningError(directory.root)
+    return RemoteFaults(owner.endpoint)
 
 
 def known_images(state: Path | str | None = None) -> list[images.Image]:

@@ -32,6 +32,7 @@ _HOOKS = (
     "ranged_versions",
     "event_targets",
     "schedule_inputs",
+    "event_faults",  # before the sources, so that it sees their events as they leave
     "event_sources",
     "metric_alarms",
     "service_metrics",

@@ -40,10 +40,13 @@ class Records:
         text = json.dumps(body, default=self._encode, separators=(",", ":"))
         self._run("INSERT OR REPLACE INTO record VALUES (?, ?, ?, ?)", (store, parent, key, text))
 
-    def delete(self, store: str, parent: str, key: str) -> None:
-        """Forget one document; none is no error."""
-        self._run(
-            "DELETE FROM record WHERE store = ? AND parent = ? AND key = ?", (store, parent, key)
+    def delete(self, store: str, parent: str, key: str) -> bool:
+        """Forget one document; say whether it was there."""
+        return bool(
+            self._run(
+                "DELETE FROM record WHERE store = ? AND parent = ? AND key = ?",
+                (store, parent, key),
+            )
         )
 
     def clear(self, store: str, parent: str) -> None:
@@ -94,6 +97,7 @@ class Records:
         with self._lock:
             self._connection.close()
 
-    def _run(self, statement: str, values: tuple[str, ...]) -> None:
+    def _run(self, statement: str, values: tuple[str, ...]) -> int:
+        """Return how many rows it changed."""
         with self._lock:
-            self._connection.execute(statement, values)
+            return self._connection.execute(statement, values).rowcount

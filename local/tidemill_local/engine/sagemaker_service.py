@@ -90,6 +90,11 @@ class LocalSageMaker:
             raise TimeoutError("the local SageMaker did not start; see local.log")
         return self._service
 
+    @property
+    def faults(self) -> Any:
+        """What somebody asked to go wrong; None until the service is up, and of one without."""
+        return getattr(self._service, "faults", None) if self._started.is_set() else None
+
     def emit(self, detail_type: str, detail: dict[str, Any], resources: list[str]) -> None:
         """Put one of SageMaker's events on the bus, and wake who waits for its resource."""
         with self._waiting_lock:
@@ -127,23 +132,24 @@ def _routing(application: Application) -> Application:
         target = headers.get("x-amz-target", "")
         if target.startswith(_TARGET):
             operation = target.removeprefix(_TARGET)
-            body = await _body(receive)
-            answer = await _in_thread(lambda: sagemaker.service.handle(operation, body))
+            body = await read_body(receive)
+            answer = await in_thread(lambda: sagemaker.service.handle(operation, body))
         elif _RUNTIME.match(scope["path"]) or (
             not target and _SCOPE.search(headers.get("authorization", ""))
         ):
-            body = await _body(receive)
+            body = await read_body(receive)
             method, path = scope["method"], _whole_path(scope)
-            answer = await _in_thread(lambda: sagemaker.service.invoke(method, path, headers, body))
+            answer = await in_thread(lambda: sagemaker.service.invoke(method, path, headers, body))
         else:
             await application(scope, receive, send)
             return
-        await _send(send, answer)
+        await send_answer(send, answer)
 
     return routed
 
 
-async def _in_thread(call: Any) -> Any:
+async def in_thread(call: Any) -> Any:
+    """Return what *call* returns, off the event loop."""
     return await asyncio.get_running_loop().run_in_executor(sagemaker.threads, call)
 
 
@@ -153,7 +159,8 @@ def _whole_path(scope: dict[str, Any]) -> str:
     return f"{path}?{query}" if query else path
 
 
-async def _body(receive: Any) -> bytes:
+async def read_body(receive: Any) -> bytes:
+    """Return a request's whole body, or what came before the client left."""
     body = bytearray()
     while True:
         message = await receive()
@@ -164,7 +171,8 @@ async def _body(receive: Any) -> bytes:
             return bytes(body)
 
 
-async def _send(send: Any, answer: tuple[int, dict[str, str], bytes]) -> None:
+async def send_answer(send: Any, answer: tuple[int, dict[str, str], bytes]) -> None:
+    """Send an answer's status, headers and body."""
     status, headers, body = answer
     raw = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
     raw = [pair for pair in raw if pair[0] != b"content-length"]

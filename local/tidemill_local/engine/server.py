@@ -24,6 +24,7 @@ from tidemill_local.engine import hooks
 from tidemill_local.engine.function_files import FunctionFiles
 from tidemill_local.engine.hooks import CheckResult
 from tidemill_local.engine.records import Records
+from tidemill_local.engine.sagemaker_service import sagemaker
 from tidemill_local.engine.surroundings import Application, Surroundings
 from tidemill_local.environment import ACCOUNT, REGION
 from tidemill_local.state_directory import Owner, StateDirectory
@@ -125,6 +126,7 @@ class Engine:
                 "boto3": version("boto3"),
                 "python": platform.python_version(),
             },
+            "faults": [fault.to_json() for fault in _faults()],
             "self_tests": [result.to_json() for result in self._checks],
         }
 
@@ -169,6 +171,12 @@ class Engine:
             part = path.with_suffix(".part")
             part.write_text(text)
             part.replace(path)
+
+
+def _faults() -> list[Any]:
+    """Return what somebody asked to go wrong."""
+    known = sagemaker.faults
+    return [] if known is None else list(known.list())
 
 
 def _after_startup(send: Any, call: Any) -> Any:

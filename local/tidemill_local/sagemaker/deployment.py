@@ -17,7 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tidemill_local.sagemaker import protocol
+from tidemill_local.sagemaker import misfortune, protocol
 from tidemill_local.sagemaker.capture import CaptureWriter, read_rule
 from tidemill_local.sagemaker.context import Context
 from tidemill_local.sagemaker.hosting import endpoint_config, variant_summary, workloads
@@ -132,6 +132,9 @@ class Deployer:
 
     def _update(self, endpoint: str) -> None:
         body = self._record(endpoint)
+        if misfortune.rolls_back_silently(self._context, endpoint):
+            self._roll_back(endpoint, None)
+            return
         fleet = self._start(endpoint, body[PENDING])
         if isinstance(fleet, str):
             if not self._stopping.is_set():
@@ -189,6 +192,9 @@ class Deployer:
 
     def _start(self, endpoint: str, deployment: dict[str, Any]) -> Fleet | str:
         """Return a healthy fleet, or the sentence why there is none."""
+        unlucky = misfortune.before_fleet(self._context, endpoint, self._stopping)
+        if unlucky is not None:
+            return unlucky
         fleet = self._build(endpoint, deployment)
         with self._lock:
             self._starting.add(fleet)
@@ -252,11 +258,12 @@ class Deployer:
         )
         announce_endpoint(self._context, body)
 
-    def _roll_back(self, endpoint: str, reason: str) -> None:
+    def _roll_back(self, endpoint: str, reason: str | None) -> None:
+        """Serve on as before; why is told where SageMaker tells it."""
         pending = self._record(endpoint).get(PENDING)
         changes: dict[str, Any] = {
             "EndpointStatus": "InService",
-            "FailureReason": reason[:_REASON_LIMIT],
+            "FailureReason": None if reason is None else reason[:_REASON_LIMIT],
             "PendingDeploymentSummary": None,
             PENDING: None,
         }

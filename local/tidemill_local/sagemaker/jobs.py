@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from tidemill_local.images import UnknownImageError
+from tidemill_local.sagemaker import misfortune
 from tidemill_local.sagemaker.channels import TransferError
 from tidemill_local.sagemaker.container import Container
 from tidemill_local.sagemaker.context import Context
@@ -122,6 +123,8 @@ class Job(ABC):
             return
         except StoppedError:
             outcome = Outcome("Stopped", "the job was stopped before it ran")
+        except misfortune.StruckError as error:
+            outcome = Outcome("Failed", str(error))
         except (TransferError, UnknownImageError) as error:
             text = str(error)
             outcome = Outcome("Failed", text if "Error: " in text else f"ClientError: {text}")
@@ -154,6 +157,7 @@ class Job(ABC):
 
     def _attempt(self, workspace: Workspace) -> Outcome:
         self.check()
+        misfortune.before_job(self.context, self.kind, self.name, self.check)
         self.enter("Downloading")
         launch = self.prepare(workspace)
         outcome = self.judge(workspace, self._follow(workspace, launch))

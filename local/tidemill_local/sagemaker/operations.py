@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tidemill_local.sagemaker import protocol
+from tidemill_local.sagemaker import misfortune, protocol
 from tidemill_local.sagemaker.context import Context
 from tidemill_local.sagemaker.errors import ValidationError
 
@@ -76,6 +76,7 @@ def call(context: Context, name: str, request: dict[str, Any]) -> dict[str, Any]
     offer = _operations.get(name)
     if offer is None:
         raise _unsupported(name)
+    misfortune.refuse(context, name, request)
     accepted = protocol.accept(name, request)
     for member in offer.refused:
         if member in accepted:

@@ -13,6 +13,7 @@ from datetime import datetime
 from http import HTTPStatus
 from urllib.parse import unquote
 
+from tidemill_local.sagemaker import misfortune
 from tidemill_local.sagemaker.capture import Invocation, Payload, now
 from tidemill_local.sagemaker.context import Context
 from tidemill_local.sagemaker.errors import ServiceError
@@ -98,8 +99,10 @@ def invoke(
             "it offers POST /endpoints/<name>/invocations"
         )
     given = {name.lower(): value for name, value in headers.items()}
+    endpoint = unquote(match[1])
+    misfortune.refuse(context, "InvokeEndpoint", {"EndpointName": endpoint})
     _check(given, body)
-    return _Call(context, unquote(match[1]), given, body).answer()
+    return _Call(context, endpoint, given, body).answer()
 
 
 def _check(given: dict[str, str], body: bytes) -> None:
@@ -157,6 +160,8 @@ class _Call:
         client = variant.process.client
         if client is None:
             raise ContainerUnreachableError("it is starting again")
+        if misfortune.dies(self.context, self.endpoint, variant.name):
+            variant.process.die()
         sent = {name: self.given[name.lower()] for name in _PASSED_ON if name.lower() in self.given}
         headers = {"Content-Type": _CONTENT_TYPE} | sent
         request = ContainerRequest("POST", "/invocations", INVOCATION_SECONDS, headers, self.body)

@@ -12,6 +12,7 @@ from tidemill_local.sagemaker import clients, operations, protocol
 from tidemill_local.sagemaker.context import Context, Emit, Limits
 from tidemill_local.sagemaker.errors import ServiceError
 from tidemill_local.sagemaker.logs import JobLogs
+from tidemill_local.sagemaker.misfortune import Faults
 from tidemill_local.sagemaker.store import Store
 
 logger = logging.getLogger(__name__)
@@ -79,6 +80,11 @@ class Service:
             logs=JobLogs(session.client("logs", endpoint_url=endpoint_url, config=clients.CONFIG)),
             limits=limits or Limits(),
         )
+
+    @property
+    def faults(self) -> Faults:
+        """What somebody asked to go wrong."""
+        return self.context.part(Faults)
 
     def start(self) -> None:
         """Bring back what was there: interrupted work fails with a cause, endpoints serve again."""

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tidemill_local.images import UnknownImageError, command_for
+from tidemill_local.sagemaker import misfortune
 from tidemill_local.sagemaker.channels import (
     S3Object,
     TransferError,
@@ -108,6 +109,12 @@ class ServingProcess:
         """End a start that is under way, and all restarts; the container may still answer."""
         self._stopping.set()
 
+    def die(self) -> None:
+        """Kill the container, as its own defect or the kernel would; it is started again."""
+        if self._container is not None:
+            self._container.kill()
+            self._container.wait(STOP_SECONDS)
+
     def stop(self) -> None:
         """End the container: SIGTERM, 30 seconds, SIGKILL. The directory stays."""
         self.cancel()
@@ -178,10 +185,12 @@ class ServingProcess:
         return client
 
     def _wait_until_healthy(self, container: Container, client: ModelClient) -> None:
-        deadline = time.monotonic() + self.workload.startup_seconds
+        patience = misfortune.patience(self._context, self.workload.endpoint)
+        seconds = self.workload.startup_seconds if patience is None else patience
+        deadline = time.monotonic() + seconds
         pause, longest = _PING_PAUSE
         while True:
-            healthy = client.ping(PING_SECONDS)
+            healthy = patience is None and client.ping(PING_SECONDS)
             if self._stopping.is_set():  # even if healthy: stop() may have looked too early for it
                 raise ServingError("The endpoint was stopped while its container started.")
             if healthy:
@@ -190,7 +199,6 @@ class ServingProcess:
                 status = container.wait(PING_SECONDS)
                 raise self._unhealthy(f"The container exited with status {status}.")
             if time.monotonic() > deadline:
-                seconds = self.workload.startup_seconds
                 raise self._unhealthy(f"It did not answer 200 within {seconds:g} s.")
             self._stopping.wait(pause)
             pause = min(pause * 1.5, longest)

@@ -25,6 +25,7 @@ FOUND = {
     "ready": True,
     "uptime": 61.0,
     "versions": {"tidemill": "0.1.0"},
+    "faults": [{"id": "fault-1", "kind": "throttle", "struck": 2, "seen": 5}],
     "self_tests": [
         {"hook": "gateway", "ok": True, "detail": "loopback only"},
         {"hook": "queues", "ok": False, "detail": "lost one"},
@@ -152,13 +153,14 @@ def test_down_says_what_it_stopped(run, fake):
     assert "process 7" in run("down").stdout
 
 
-def test_status_names_the_tests_that_failed(run, fake):
+def test_status_names_the_tests_that_failed_and_what_goes_wrong_on_purpose(run, fake):
     fake()
 
     answer = run("status")
 
     assert answer.exit_code == 0
     assert "1 of 2 passed" in answer.stdout
+    assert "fault-1   throttle, struck 2 of 5" in answer.stdout
     assert "queues: failed: lost one" in answer.stdout
     assert "gateway" not in answer.stdout
 
