@@ -32,6 +32,12 @@ def announce(
 _WORDS = {
     "TrainingJob": "Training Job",
     "ProcessingJob": "Processing Job",
+    "TransformJob": "Transform Job",
     "ModelPackage": "Model Package",
 }
-_ANSWERS = {"TrainingJob": "Response", "ProcessingJob": "Response", "ModelPackage": "Output"}
+_ANSWERS = {
+    "TrainingJob": "Response",
+    "ProcessingJob": "Response",
+    "TransformJob": "Response",
+    "ModelPackage": "Output",
+}

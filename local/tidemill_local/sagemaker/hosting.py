@@ -127,9 +127,7 @@ def workloads(context: Context, endpoint: str, config: dict[str, Any]) -> list[W
     """
     found = []
     for variant in config["ProductionVariants"]:
-        model = _get(context, "Model", variant["ModelName"])
-        container = model.get("PrimaryContainer") or model["Containers"][0]
-        image, uri, environment = _resolve(context, container)
+        image, uri, environment = container_of(context, variant["ModelName"])
         found.append(
             Workload(
                 endpoint=endpoint,
@@ -143,6 +141,17 @@ def workloads(context: Context, endpoint: str, config: dict[str, Any]) -> list[W
             )
         )
     return found
+
+
+def container_of(context: Context, model: str) -> tuple[str, str | None, dict[str, str]]:
+    """
+    Return image, model data URI and environment of a model, its package looked up now.
+
+    Raises:
+        ServiceError: The model or its package has been deleted since.
+    """
+    body = _get(context, "Model", model)
+    return _resolve(context, body.get("PrimaryContainer") or body["Containers"][0])
 
 
 def variant_summary(variant: dict[str, Any], image: str) -> dict[str, Any]:

@@ -35,7 +35,7 @@ class StoppedError(Exception):
     """Somebody asked the job to stop."""
 
 
-class _AbandonedError(Exception):
+class AbandonedError(Exception):
     """The service stops; the next start says what became of the job."""
 
 
@@ -65,20 +65,44 @@ class Launch:
     environment: dict[str, str]
 
 
-class Job(ABC):
+class Runnable(ABC):
     """
-    One processing or training job on its way; the subclasses know the contract with the container.
+    Something that the runner runs: a job of any kind.
 
     The record in the store is the truth. This object lives as long as the job is underway.
     """
 
     kind: ClassVar[str]
-    log_group: ClassVar[str]
 
     def __init__(self, context: Context, name: str) -> None:
         self.context = context
         self.name = name
         self.body = context.store.get(self.kind, name) or {}
+
+    @abstractmethod
+    def run(self) -> None:
+        """Run from start to end; nothing escapes but a defect in the store."""
+
+    @abstractmethod
+    def stop(self) -> None:
+        """Ask for the end."""
+
+    @abstractmethod
+    def abandon(self) -> None:
+        """End at once and leave the record alone."""
+
+    @abstractmethod
+    def conclude(self, outcome: Outcome) -> None:
+        """Write the end into the record and announce it."""
+
+
+class Job(Runnable):
+    """One processing or training job; the subclasses know the contract with the container."""
+
+    log_group: ClassVar[str]
+
+    def __init__(self, context: Context, name: str) -> None:
+        super().__init__(context, name)
         self.tail: deque[str] = deque(maxlen=_TAIL_LINES)
         self._container: Container | None = None
         self._stopping = False
@@ -101,11 +125,7 @@ class Job(ABC):
     def deliver(self, workspace: Workspace, outcome: Outcome) -> None:
         """Upload what the contract promises for this outcome."""
 
-    @abstractmethod
-    def conclude(self, outcome: Outcome) -> None:
-        """Write the end into the record and announce it."""
-
-    def tick(self) -> None:  # noqa: B027 - nothing to do is a fine answer
+    def tick(self) -> None:
         """Called a few times a second while the container runs."""
 
     def observe(self, lines: list[str]) -> None:
@@ -119,7 +139,7 @@ class Job(ABC):
         try:
             workspace = Workspace.create(directory)
             outcome = self._attempt(workspace)
-        except _AbandonedError:
+        except AbandonedError:
             return
         except StoppedError:
             outcome = Outcome("Stopped", "the job was stopped before it ran")
@@ -151,7 +171,7 @@ class Job(ABC):
     def check(self) -> None:
         """Raise if the job should not go on."""
         if self._abandoned:
-            raise _AbandonedError
+            raise AbandonedError
         if self._stopping:
             raise StoppedError
 
@@ -186,7 +206,7 @@ class Job(ABC):
         finally:
             self.observe(self.context.logs.finish(stream))
         if self._abandoned:
-            raise _AbandonedError
+            raise AbandonedError
         return outcome
 
     def _watch(self, container: Container) -> Outcome:
@@ -246,10 +266,10 @@ class JobRunner:
         self._pool = ThreadPoolExecutor(
             context.limits.jobs or max(2, os.cpu_count() or 2), thread_name_prefix="job"
         )
-        self._underway: dict[tuple[str, str], tuple[Job, Future[None]]] = {}
+        self._underway: dict[tuple[str, str], tuple[Runnable, Future[None]]] = {}
         self._lock = threading.RLock()
 
-    def submit(self, job: Job) -> None:
+    def submit(self, job: Runnable) -> None:
         """Run a job when its turn comes."""
         with self._lock:
             future = self._pool.submit(job.run)
@@ -280,7 +300,7 @@ class JobRunner:
             job.abandon()
         self._pool.shutdown(wait=True, cancel_futures=True)
 
-    def _done(self, job: Job, future: Future[None]) -> None:
+    def _done(self, job: Runnable, future: Future[None]) -> None:
         with self._lock:
             self._underway.pop((job.kind, job.name), None)
         if not future.cancelled() and future.exception() is not None:
@@ -322,7 +342,7 @@ def short_reason(reason: str) -> str:
     return reason[:_REASON_LIMIT]
 
 
-def recover(context: Context, job: type[Job], interrupted: str) -> None:
+def recover(context: Context, job: type[Runnable], interrupted: str) -> None:
     """
     End the jobs that an earlier service left underway: their processes died with it.
 

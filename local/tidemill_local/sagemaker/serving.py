@@ -14,6 +14,7 @@ import time
 from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 from tidemill_local.images import UnknownImageError, command_for
 from tidemill_local.sagemaker import misfortune
@@ -60,6 +61,28 @@ class Workload:
     environment: dict[str, str]
     startup_seconds: float
 
+    owner: ClassVar[str] = "endpoint"  # what the logs are of
+
+    @property
+    def title(self) -> str:
+        """What the sentences about a container call it."""
+        return f"production variant {self.variant}"
+
+    @property
+    def log_group(self) -> str:
+        """Where what it prints goes."""
+        return f"/aws/sagemaker/Endpoints/{self.endpoint}"
+
+    @property
+    def log_stream(self) -> str:
+        """A new container's own stream."""
+        return f"{self.variant}/{new_instance()}"
+
+
+def new_instance() -> str:
+    """Return an id as SageMaker gives to the machines of endpoints and transform jobs."""
+    return f"i-{secrets.token_hex(9)[:17]}"
+
 
 class ServingProcess:
     """
@@ -95,15 +118,24 @@ class ServingProcess:
             ServingError: What is wrong with model, image or container.
         """
         self._fetch_model()
-        name = f"{self.workload.variant}/i-{secrets.token_hex(9)[:17]}"
-        self._stream = self._context.logs.open(
-            f"/aws/sagemaker/Endpoints/{self.workload.endpoint}", name
-        )
+        workload = self.workload
+        self._stream = self._context.logs.open(workload.log_group, workload.log_stream)
         self._client = self._launch()
         self._watcher = threading.Thread(
             target=self._watch, name=f"serving-{self.workload.endpoint}", daemon=True
         )
         self._watcher.start()
+
+    @property
+    def running(self) -> bool:
+        """Whether the container runs."""
+        return self._container is not None and self._container.running
+
+    def kill(self) -> None:
+        """End the container at once, and all restarts."""
+        self.cancel()
+        if self._container is not None:
+            self._container.kill()
 
     def cancel(self) -> None:
         """End a start that is under way, and all restarts; the container may still answer."""
@@ -144,8 +176,7 @@ class ServingProcess:
                 self._unpack_from(uri, model)
         except (TransferError, ArchiveError) as error:
             raise ServingError(
-                f"Failed to prepare the model data of production variant {self.workload.variant} "
-                f"from {uri}: {error}"
+                f"Failed to prepare the model data of {self.workload.title} from {uri}: {error}"
             ) from error
         (self._workspace.directory / _COMPLETE).touch()
 
@@ -167,7 +198,8 @@ class ServingProcess:
         try:
             command = command_for(self._context.root, self.workload.image)
         except UnknownImageError as error:
-            raise ServingError(f"Production variant {self.workload.variant}: {error}.") from error
+            title = self.workload.title
+            raise ServingError(f"{title[:1].upper()}{title[1:]}: {error}.") from error
         self._container = Container(
             [*command, "serve"],
             env=env,
@@ -206,8 +238,8 @@ class ServingProcess:
     def _unhealthy(self, why: str) -> ServingError:
         last = f" Its last line: {self._last_line}" if self._last_line else " It printed nothing."
         return ServingError(
-            f"The primary container for production variant {self.workload.variant} did not pass "
-            f"the ping health check. {why}{last} Please check CloudWatch logs for this endpoint."
+            f"The primary container for {self.workload.title} did not pass the ping health check. "
+            f"{why}{last} Please check CloudWatch logs for this {self.workload.owner}."
         )
 
     def _heard(self, data: bytes) -> None:
