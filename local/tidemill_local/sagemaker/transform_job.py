@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from tidemill_local.sagemaker import hosting, jobs
+from tidemill_local.sagemaker import hosting, jobs, misfortune
 from tidemill_local.sagemaker.channels import (
     S3Object,
     TransferError,
@@ -91,6 +91,8 @@ class TransformJob(jobs.Runnable):
             return
         except jobs.StoppedError:
             outcome = jobs.Outcome("Stopped")
+        except misfortune.StruckError as error:
+            outcome = jobs.Outcome("Failed", str(error))
         except (TransferError, DataError, ServiceError) as error:
             text = str(error)
             outcome = jobs.Outcome("Failed", text if "Error: " in text else f"ClientError: {text}")
@@ -137,6 +139,7 @@ class TransformJob(jobs.Runnable):
 
     def _attempt(self, workspace: Workspace) -> jobs.Outcome:
         self.check()
+        misfortune.before_job(self.context, KIND, self.name, self.check)
         source = self.body["TransformInput"]["DataSource"]["S3DataSource"]
         if source["S3DataType"] == "ManifestFile":
             objects = objects_in_manifest(self.context.s3, source["S3Uri"])
