@@ -2,28 +2,44 @@
 How an endpoint comes to run a configuration: the work behind Create, Update and Delete.
 
 Each change runs in a thread of its own; the record in the store says how far it is. An update
-starts the new fleet beside the old one, switches, and only then stops the old one, so that no
-request fails; when the new fleet cannot serve, the old one stays, as on SageMaker.
+starts the new fleet beside the old one, moves the traffic (`shifting`), and only then stops the
+old one, so that no request fails; when the new fleet cannot serve, or an alarm goes off, the old
+one stays, as on SageMaker.
 """
 
 import logging
 import shutil
 import threading
-import time
-import uuid
-from collections.abc import Callable
-from dataclasses import asdict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tidemill_local.sagemaker import misfortune, protocol
-from tidemill_local.sagemaker.capture import CaptureWriter, read_rule
+from tidemill_local.sagemaker import misfortune
 from tidemill_local.sagemaker.context import Context
-from tidemill_local.sagemaker.hosting import endpoint_config, variant_summary, workloads
+from tidemill_local.sagemaker.deployment_plan import plan
+from tidemill_local.sagemaker.deployments import (
+    DEPLOYED,
+    PENDING,
+    directory_of,
+    live_properties,
+    make_fleet,
+    restore_properties,
+    root_of,
+)
+from tidemill_local.sagemaker.endpoint_summaries import (
+    announce_deployment,
+    announce_endpoint,
+    capture_summary,
+    tell_live,
+    variant_summary,
+)
+from tidemill_local.sagemaker.fleets import Fleet
 from tidemill_local.sagemaker.operations import on_start, on_stop
-from tidemill_local.sagemaker.router import Fleet, Router, Variant
-from tidemill_local.sagemaker.serving import ServingError, ServingProcess, Workload
+from tidemill_local.sagemaker.router import Router
+from tidemill_local.sagemaker.serving import ServingError
+from tidemill_local.sagemaker.shifting import AbortedError, MixedError, Shift, StoppedError
 from tidemill_local.sagemaker.store import MissingRecordError
 
 logger = logging.getLogger(__name__)
@@ -31,20 +47,8 @@ logger = logging.getLogger(__name__)
 _REASON_LIMIT = 1024
 _RECOVERY_PAUSE = (0.5, 30.0)
 _JOIN_SECONDS = 60.0
+_SETTLED = ("InService", "UpdateRollbackFailed")
 INTERRUPTED = "The local SageMaker was stopped while the endpoint was being {}."
-
-# Fields of an endpoint's record that the API does not know.
-DEPLOYED = "_Deployed"  # the configuration and directory that serve
-PENDING = "_Pending"  # those of the update that is under way
-
-
-def announce_endpoint(context: Context, body: dict[str, Any]) -> None:
-    """Emit `SageMaker Endpoint State Change`; events write the status in upper snake case."""
-    detail = protocol.timestamps("DescribeEndpointOutput", body, 1000)
-    status = "".join(f"_{c}" if c.isupper() else c for c in body["EndpointStatus"])
-    detail["EndpointStatus"] = status.lstrip("_").upper()
-    detail["Tags"] = context.store.tag_map(body["EndpointArn"])
-    context.emit("SageMaker Endpoint State Change", detail, [body["EndpointArn"]])
 
 
 class Deployer:
@@ -71,8 +75,12 @@ class Deployer:
         self._in_background(partial(self._delete, endpoint))
 
     def reweigh(self, endpoint: str) -> None:
-        """Let the weights that the record desires take effect."""
+        """Let the weights and instance counts that the record desires take effect."""
         self._in_background(partial(self._reweigh, endpoint))
+
+    def maintain(self, endpoint: str) -> None:
+        """Replace what serves by the same, as SageMaker's own maintenance does (SystemUpdating)."""
+        self._in_background(partial(self._maintain, endpoint))
 
     def recover(self) -> None:
         """Finish what an earlier service left: serve, fail, roll back or delete."""
@@ -84,9 +92,11 @@ class Deployer:
             elif status == "Creating":
                 self._fail(name, INTERRUPTED.format("created"))
             elif status != "Failed":
-                if status != "InService":
-                    self._roll_back(name, INTERRUPTED.format("updated"))
-                used.add(self._directory(body[DEPLOYED]))
+                if status == "SystemUpdating":
+                    self._settle(name)
+                elif status not in _SETTLED:
+                    self._settle(name, INTERRUPTED.format("updated"))
+                used.add(directory_of(self._context, body[DEPLOYED]))
                 self._in_background(partial(self._resume, name))
         self._remove_all_but(used)
 
@@ -95,7 +105,7 @@ class Deployer:
         self._stopping.set()
         with self._lock:
             fleets, threads = list(self._starting), list(self._threads)
-        for fleet in fleets:
+        for fleet in [*fleets, *self._router.fleets()]:
             fleet.cancel()
         for thread in threads:
             thread.join(_JOIN_SECONDS)
@@ -132,20 +142,39 @@ class Deployer:
 
     def _update(self, endpoint: str) -> None:
         body = self._record(endpoint)
+        pending = body[PENDING]
         if misfortune.rolls_back_silently(self._context, endpoint):
-            self._roll_back(endpoint, None)
+            self._settle(endpoint)
             return
-        fleet = self._start(endpoint, body[PENDING])
-        if isinstance(fleet, str):
+        unlucky = misfortune.before_fleet(self._context, endpoint, self._stopping)
+        if unlucky is not None:
             if not self._stopping.is_set():
-                self._roll_back(endpoint, fleet)
+                self._settle(endpoint, unlucky)
             return
-        old = self._router.switch(endpoint, fleet)
-        self._in_service(endpoint, body[PENDING], fleet)
-        if old is not None:
-            old.drain(self._stopping)
-            old.stop()
-        self._remove(body[DEPLOYED])
+        fleet = make_fleet(self._context, endpoint, pending)
+        steps = plan(pending.get("policy"), pending["config"]["ProductionVariants"])
+        try:
+            with self._cancellable(fleet):
+                Shift(self._context, endpoint, steps, fleet, self._stopping).run()
+        except StoppedError:
+            return
+        except MixedError as error:
+            self._settle(endpoint, str(error), status="UpdateRollbackFailed")
+        except AbortedError as error:
+            self._settle(endpoint, str(error))
+            self._resume(endpoint)  # if the service was started again just before the update
+        except Exception as error:  # the endpoint must come to an end, whatever goes wrong
+            logger.exception("endpoint %s", endpoint)
+            self._router.withdraw(endpoint, fleet)
+            fleet.stop()
+            self._settle(endpoint, f"InternalServerError: the local SageMaker erred: {error!r}")
+        else:
+            old = self._router.switch(endpoint, fleet)
+            self._in_service(endpoint, pending, fleet)
+            for each in old:
+                each.drain(self._stopping)
+                each.stop()
+            self._remove(body[DEPLOYED])
 
     def _resume(self, endpoint: str) -> None:
         """Serve again what served before; a store of models that is not up yet is waited for."""
@@ -155,7 +184,7 @@ class Deployer:
             if isinstance(fleet, Fleet):
                 if not self._router.offer(endpoint, fleet):
                     fleet.stop()  # an update was faster
-                elif self._gone(endpoint) and self._router.switch(endpoint, None) is not None:
+                elif self._gone(endpoint) and self._router.switch(endpoint, None):
                     fleet.stop()  # a delete was, and found no fleet to stop
                 return
             logger.warning("endpoint %s does not serve again yet: %s", endpoint, fleet)
@@ -167,78 +196,111 @@ class Deployer:
         return body is None or body["EndpointStatus"] == "Deleting"
 
     def _delete(self, endpoint: str) -> None:
-        fleet = self._router.switch(endpoint, None)
-        if fleet is not None:
+        for fleet in self._router.switch(endpoint, None):
             fleet.drain(self._stopping)
             fleet.stop()
-        shutil.rmtree(self._root / endpoint, ignore_errors=True)
+        shutil.rmtree(root_of(self._context) / endpoint, ignore_errors=True)
         self._context.store.delete("Endpoint", endpoint)
 
     def _reweigh(self, endpoint: str) -> None:
+        desired = {v["VariantName"]: v for v in self._record(endpoint)["ProductionVariants"]}
+        counts = {
+            name: v["DesiredInstanceCount"]
+            for name, v in desired.items()
+            if v["DesiredInstanceCount"] != v["CurrentInstanceCount"]
+        }
         fleet = self._router.get(endpoint)
+        if fleet is not None:
+            try:
+                self._scale(endpoint, fleet, counts)
+            except ServingError as error:
+                if not self._stopping.is_set():
+                    self._undo_reweigh(endpoint, str(error))
+                return
+            for name, variant in desired.items():
+                fleet.variants[name].weight = variant["DesiredWeight"]
 
         def change(body: dict[str, Any]) -> None:
             for variant in body["ProductionVariants"]:
                 variant["CurrentWeight"] = variant["DesiredWeight"]
                 variant["CurrentInstanceCount"] = variant["DesiredInstanceCount"]
-            body[DEPLOYED] = body[DEPLOYED] | {"weights": weights_of(body)}
+                variant.pop("VariantStatus", None)
+            body[DEPLOYED] |= live_properties(body)
             body["EndpointStatus"] = "InService"
 
-        body = self._context.store.edit("Endpoint", endpoint, change)
-        if fleet is not None:
-            for name, weight in weights_of(body).items():
-                fleet.variants[name].weight = weight
+        announce_endpoint(self._context, self._context.store.edit("Endpoint", endpoint, change))
+
+    def _scale(self, endpoint: str, fleet: Fleet, counts: dict[str, int]) -> None:
+        if not counts:
+            return
+
+        def change(body: dict[str, Any]) -> None:
+            for variant in body["ProductionVariants"]:
+                if variant["VariantName"] in counts:
+                    now, wanted = variant["CurrentInstanceCount"], variant["DesiredInstanceCount"]
+                    way = "out" if wanted > now else "in"
+                    words = f"Scaling {way} desired instance count to {wanted}."
+                    tell_live({"ProductionVariants": [variant]}, "Updating", words)
+
+        announce_deployment(self._context, self._context.store.edit("Endpoint", endpoint, change))
+        fleet.scale(counts)
+
+    def _undo_reweigh(self, endpoint: str, reason: str) -> None:
+        """Give up a change of weights and counts, of which nothing has taken effect."""
+        body = self._context.store.update("Endpoint", endpoint, EndpointStatus="RollingBack")
         announce_endpoint(self._context, body)
+        self._settle(endpoint, reason)
+
+    def _maintain(self, endpoint: str) -> None:
+        def change(body: dict[str, Any]) -> None:
+            if body["EndpointStatus"] != "InService":
+                raise ServingError(f"endpoint {endpoint} is {body['EndpointStatus']}")
+            body["EndpointStatus"] = "SystemUpdating"
+
+        body = self._context.store.edit("Endpoint", endpoint, change)
+        announce_endpoint(self._context, body)
+        fleet = self._start(endpoint, body[DEPLOYED])
+        if isinstance(fleet, Fleet):
+            for old in self._router.switch(endpoint, fleet):
+                old.drain(self._stopping)
+                old.stop()
+        if not self._stopping.is_set():
+            self._settle(endpoint)
 
     def _start(self, endpoint: str, deployment: dict[str, Any]) -> Fleet | str:
         """Return a healthy fleet, or the sentence why there is none."""
         unlucky = misfortune.before_fleet(self._context, endpoint, self._stopping)
         if unlucky is not None:
             return unlucky
-        fleet = self._build(endpoint, deployment)
-        with self._lock:
-            self._starting.add(fleet)
+        fleet = make_fleet(self._context, endpoint, deployment)
         try:
-            if self._stopping.is_set():
-                fleet.cancel()
-            fleet.start()
+            with self._cancellable(fleet):
+                fleet.start()
         except ServingError as error:
             return str(error)
         except Exception as error:  # the endpoint must come to an end, whatever goes wrong
             logger.exception("endpoint %s", endpoint)
             return f"InternalServerError: the local SageMaker erred: {error!r}"
+        return fleet
+
+    @contextmanager
+    def _cancellable(self, fleet: Fleet) -> Iterator[None]:
+        """Let `stop` end the fleet's start."""
+        with self._lock:
+            self._starting.add(fleet)
+            if self._stopping.is_set():
+                fleet.cancel()
+        try:
+            yield
         finally:
             with self._lock:
                 self._starting.discard(fleet)
-        return fleet
-
-    def _build(self, endpoint: str, deployment: dict[str, Any]) -> Fleet:
-        config = deployment["config"]
-        directory = self._directory(deployment)
-        weights = deployment.get("weights", {})
-        variants = []
-        for variant, fields in zip(
-            config["ProductionVariants"], deployment["workloads"], strict=True
-        ):
-            workload = Workload(**fields)
-            process = ServingProcess(self._context, workload, directory / workload.variant)
-            weight = weights.get(workload.variant, variant["InitialVariantWeight"])
-            limit = variant.get("ServerlessConfig", {}).get("MaxConcurrency")
-            variants.append(Variant(workload.variant, process, weight, limit))
-        rule = read_rule(config.get("DataCaptureConfig"))
-        capture = None if rule is None else CaptureWriter(endpoint, rule, self._put)
-        return Fleet(variants, capture)
-
-    def _put(self, bucket: str, key: str, body: bytes) -> None:
-        self._context.s3.put_object(
-            Bucket=bucket, Key=key, Body=body, ContentType="application/jsonlines"
-        )
 
     def _in_service(self, endpoint: str, deployment: dict[str, Any], fleet: Fleet) -> None:
         config = deployment["config"]
 
         def image(variant: dict[str, Any]) -> str:
-            return fleet.variants[variant["VariantName"]].process.workload.image
+            return fleet.variants[variant["VariantName"]].workload.image
 
         def change(body: dict[str, Any]) -> None:
             body["ProductionVariants"] = [
@@ -247,7 +309,7 @@ class Deployer:
             body["EndpointConfigName"] = config["EndpointConfigName"]
             body["DataCaptureConfig"] = capture_summary(config)
             body["EndpointStatus"] = "InService"
-            body[DEPLOYED], body[PENDING] = deployment, None
+            body[DEPLOYED], body[PENDING] = deployment | live_properties(body), None
             body["PendingDeploymentSummary"] = None
 
         announce_endpoint(self._context, self._context.store.edit("Endpoint", endpoint, change))
@@ -258,18 +320,21 @@ class Deployer:
         )
         announce_endpoint(self._context, body)
 
-    def _roll_back(self, endpoint: str, reason: str | None) -> None:
-        """Serve on as before; why is told where SageMaker tells it."""
+    def _settle(self, endpoint: str, reason: str = "", *, status: str = "InService") -> None:
+        """End a change that took no effect, or only a part of it (UpdateRollbackFailed)."""
         pending = self._record(endpoint).get(PENDING)
-        changes: dict[str, Any] = {
-            "EndpointStatus": "InService",
-            "FailureReason": None if reason is None else reason[:_REASON_LIMIT],
-            "PendingDeploymentSummary": None,
-            PENDING: None,
-        }
-        body = self._context.store.update("Endpoint", endpoint, **changes)
-        announce_endpoint(self._context, body)
-        if pending is not None:
+
+        def change(body: dict[str, Any]) -> None:
+            body["EndpointStatus"] = status
+            body["FailureReason"] = reason[:_REASON_LIMIT] or None
+            body["PendingDeploymentSummary"] = body[PENDING] = None
+            for variant in body["ProductionVariants"]:
+                variant.pop("VariantStatus", None)
+                if status == "InService":
+                    restore_properties(body[DEPLOYED], variant)
+
+        announce_endpoint(self._context, self._context.store.edit("Endpoint", endpoint, change))
+        if pending is not None and status == "InService":
             self._remove(pending)
 
     def _record(self, endpoint: str) -> dict[str, Any]:
@@ -278,19 +343,12 @@ class Deployer:
             raise MissingRecordError("Endpoint", endpoint)
         return body
 
-    @property
-    def _root(self) -> Path:
-        return self._context.root / "endpoints"
-
-    def _directory(self, deployment: dict[str, Any]) -> Path:
-        return self._root / str(deployment["directory"])
-
     def _remove(self, deployment: dict[str, Any]) -> None:
-        shutil.rmtree(self._directory(deployment), ignore_errors=True)
+        shutil.rmtree(directory_of(self._context, deployment), ignore_errors=True)
 
     def _remove_all_but(self, used: set[Path]) -> None:
         # Deletions that the recovery took up again remove directories at the same time.
-        for endpoint in _listed(self._root):
+        for endpoint in _listed(root_of(self._context)):
             for directory in _listed(endpoint):
                 if directory not in used:
                     shutil.rmtree(directory, ignore_errors=True)
@@ -302,43 +360,6 @@ def _listed(directory: Path) -> list[Path]:
         return list(directory.iterdir())
     except (FileNotFoundError, NotADirectoryError):
         return []
-
-
-def new_deployment(context: Context, endpoint: str, config_name: str) -> dict[str, Any]:
-    """
-    Return what a deployment needs for good: copies, and the name of its directory.
-
-    Configuration and models may be deleted while the endpoint goes on.
-
-    Raises:
-        ValidationError: There is no such configuration, or a model of it has been deleted.
-    """
-    config = endpoint_config(context, config_name)
-    return {
-        "config": config,
-        "workloads": [asdict(workload) for workload in workloads(context, endpoint, config)],
-        "directory": f"{endpoint}/{time.strftime('%Y%m%dT%H%M%S')}-{uuid.uuid4().hex[:8]}",
-    }
-
-
-def weights_of(body: dict[str, Any]) -> dict[str, float]:
-    """Return the current weights of an endpoint's variants."""
-    return {v["VariantName"]: v["CurrentWeight"] for v in body["ProductionVariants"]}
-
-
-def capture_summary(config: dict[str, Any]) -> dict[str, Any] | None:
-    """Return DataCaptureConfig as DescribeEndpoint shows it; None without one."""
-    capture = config.get("DataCaptureConfig")
-    if capture is None:
-        return None
-    enabled = bool(capture.get("EnableCapture"))
-    return {
-        "EnableCapture": enabled,
-        "CaptureStatus": "Started" if enabled else "Stopped",
-        "CurrentSamplingPercentage": capture["InitialSamplingPercentage"],
-        "DestinationS3Uri": capture["DestinationS3Uri"],
-        "KmsKeyId": capture.get("KmsKeyId", ""),
-    }
 
 
 @on_start

@@ -1,17 +1,13 @@
 """The operations on endpoints; `deployment` does the work behind them."""
 
-import time
 from typing import Any
 
 from tidemill_local.sagemaker.arns import arn_of
 from tidemill_local.sagemaker.context import Context
-from tidemill_local.sagemaker.deployment import (
-    DEPLOYED,
-    PENDING,
-    Deployer,
-    announce_endpoint,
-    new_deployment,
-)
+from tidemill_local.sagemaker.deployment import Deployer
+from tidemill_local.sagemaker.deployment_plan import plan
+from tidemill_local.sagemaker.deployments import DEPLOYED, PENDING, new_deployment
+from tidemill_local.sagemaker.endpoint_summaries import announce_endpoint, pending_summary
 from tidemill_local.sagemaker.errors import ServiceError, ValidationError
 from tidemill_local.sagemaker.hosting import is_serverless
 from tidemill_local.sagemaker.operations import operation
@@ -19,25 +15,26 @@ from tidemill_local.sagemaker.paging import page
 from tidemill_local.sagemaker.store import DuplicateRecordError, MissingRecordError
 
 _IN_PROGRESS = frozenset({"Creating", "Updating", "SystemUpdating", "RollingBack", "Deleting"})
-_SHIFTS = "traffic shifts ALL_AT_ONCE, without watching alarms; other ways are refused"
 _RETAINABLE = ("DesiredInstanceCount", "DesiredWeight", "DataCaptureConfig")
 
 
-@operation("CreateEndpoint", differs=_SHIFTS)
+@operation("CreateEndpoint")
 def create_endpoint(context: Context, request: dict[str, Any]) -> dict[str, Any]:
     """Start an endpoint; it is Creating until its containers are healthy."""
     name, config = request["EndpointName"], request["EndpointConfigName"]
-    _check_policy(request)
     arn = arn_of(context, "endpoint", name)
     if context.store.find_arn(arn) is not None:  # names differ in more than letter case
         raise _existing(arn)
+    pending = new_deployment(context, name, config)
+    plan(request.get("DeploymentConfig"), pending["config"]["ProductionVariants"])
     body = {
         "EndpointName": name,
         "EndpointArn": arn,
         "EndpointConfigName": config,
         "EndpointStatus": "Creating",
         "LastDeploymentConfig": request.get("DeploymentConfig"),
-        PENDING: new_deployment(context, name, config),
+        "PendingDeploymentSummary": pending_summary(pending["config"]),
+        PENDING: pending,
     }
     try:
         body = context.store.insert(
@@ -76,11 +73,10 @@ def list_endpoints(context: Context, request: dict[str, Any]) -> dict[str, Any]:
     )
 
 
-@operation("UpdateEndpoint", differs=_SHIFTS)
+@operation("UpdateEndpoint")
 def update_endpoint(context: Context, request: dict[str, Any]) -> dict[str, Any]:
     """Start the move to another configuration; the endpoint answers all the while."""
     name, config = request["EndpointName"], request["EndpointConfigName"]
-    _check_policy(request)
     pending = new_deployment(context, name, config)
 
     def change(body: dict[str, Any]) -> None:
@@ -92,12 +88,17 @@ def update_endpoint(context: Context, request: dict[str, Any]) -> dict[str, Any]
             )
         _check_conversion(body, pending["config"])
         _retain(request, body, pending["config"])
+        policy = request.get("DeploymentConfig")
+        if request.get("RetainDeploymentConfig"):
+            policy = body.get("LastDeploymentConfig")
+        live = [variant["VariantName"] for variant in body["ProductionVariants"]]
+        plan(policy, pending["config"]["ProductionVariants"], live)
+        pending["policy"] = policy
         body["EndpointStatus"] = "Updating"
         body["FailureReason"] = None
-        if not request.get("RetainDeploymentConfig"):
-            body["LastDeploymentConfig"] = request.get("DeploymentConfig")
+        body["LastDeploymentConfig"] = policy
         body[PENDING] = pending
-        body["PendingDeploymentSummary"] = _pending_summary(pending["config"])
+        body["PendingDeploymentSummary"] = pending_summary(pending["config"])
 
     body = _edit(context, name, change)
     announce_endpoint(context, body)
@@ -107,7 +108,7 @@ def update_endpoint(context: Context, request: dict[str, Any]) -> dict[str, Any]
 
 @operation(
     "UpdateEndpointWeightsAndCapacities",
-    differs="instance counts are told; one process serves a variant",
+    differs="at most four processes serve a variant",
 )
 def update_weights(context: Context, request: dict[str, Any]) -> dict[str, Any]:
     """Change shares of traffic and instance counts; the containers stay as they are."""
@@ -173,17 +174,6 @@ def _check_conversion(body: dict[str, Any], config: dict[str, Any]) -> None:
         )
 
 
-def _check_policy(request: dict[str, Any]) -> None:
-    policy = request.get("DeploymentConfig", {})
-    routing = policy.get("BlueGreenUpdatePolicy", {}).get("TrafficRoutingConfiguration", {})
-    kind = "ROLLING" if "RollingUpdatePolicy" in policy else routing.get("Type", "ALL_AT_ONCE")
-    if kind != "ALL_AT_ONCE":
-        raise ValidationError(
-            f"The local SageMaker shifts traffic ALL_AT_ONCE, as SageMaker does for one instance; "
-            f"it does not do {kind}."
-        )
-
-
 def _retain(request: dict[str, Any], body: dict[str, Any], config: dict[str, Any]) -> None:
     """Carry live weights, counts and capture over into the new configuration, where asked."""
     if not request.get("RetainAllVariantProperties"):
@@ -197,39 +187,12 @@ def _retain(request: dict[str, Any], body: dict[str, Any], config: dict[str, Any
         now = live.get(variant["VariantName"], {})
         if "DesiredWeight" in kept and now:
             variant["InitialVariantWeight"] = now["CurrentWeight"]
-        if "DesiredInstanceCount" in kept and now and "InstanceType" in variant:
-            variant["InitialInstanceCount"] = now["CurrentInstanceCount"]
+        count = now.get("CurrentInstanceCount")  # 0 of a serverless variant, which has none to keep
+        if "DesiredInstanceCount" in kept and count and "InstanceType" in variant:
+            variant["InitialInstanceCount"] = count
     capture = body[DEPLOYED]["config"].get("DataCaptureConfig")
     if "DataCaptureConfig" in kept and capture is not None:
         config["DataCaptureConfig"] = capture
-
-
-def _pending_summary(config: dict[str, Any]) -> dict[str, Any]:
-    now = time.time()
-    return {
-        "EndpointConfigName": config["EndpointConfigName"],
-        "ProductionVariants": [
-            {
-                "VariantName": variant["VariantName"],
-                "CurrentWeight": 0.0,
-                "DesiredWeight": variant["InitialVariantWeight"],
-                "CurrentInstanceCount": 0,
-                **_wanted(variant),
-                "VariantStatus": [{"Status": "Creating", "StartTime": now}],
-            }
-            for variant in config["ProductionVariants"]
-        ],
-        "StartTime": now,
-    }
-
-
-def _wanted(variant: dict[str, Any]) -> dict[str, Any]:
-    if "ServerlessConfig" in variant:
-        return {"DesiredServerlessConfig": variant["ServerlessConfig"]}
-    return {
-        "DesiredInstanceCount": variant["InitialInstanceCount"],
-        "InstanceType": variant["InstanceType"],
-    }
 
 
 def _existing(arn: str) -> ServiceError:

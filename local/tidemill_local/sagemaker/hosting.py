@@ -1,6 +1,5 @@
 """Models and endpoint configurations: records that say what an endpoint is to run."""
 
-import time
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -68,7 +67,7 @@ def delete_model(context: Context, request: dict[str, Any]) -> dict[str, Any]:
     "CreateEndpointConfig",
     refused=("AsyncInferenceConfig", "ExplainerConfig", "ShadowProductionVariants"),
     idle=("KmsKeyId", "ExecutionRoleArn", "VpcConfig", "EnableNetworkIsolation", "MetricsConfig"),
-    differs="one process serves a variant, whatever its instances; no InstancePools",
+    differs="at most four processes serve a variant, whatever its instances; no InstancePools",
 )
 def create_endpoint_config(context: Context, request: dict[str, Any]) -> dict[str, Any]:
     """Record an endpoint configuration; its models must exist."""
@@ -152,25 +151,6 @@ def container_of(context: Context, model: str) -> tuple[str, str | None, dict[st
     """
     body = _get(context, "Model", model)
     return _resolve(context, body.get("PrimaryContainer") or body["Containers"][0])
-
-
-def variant_summary(variant: dict[str, Any], image: str) -> dict[str, Any]:
-    """Return a production variant as DescribeEndpoint shows it once it serves."""
-    weight, count = variant["InitialVariantWeight"], variant.get("InitialInstanceCount", 0)
-    summary = {
-        "VariantName": variant["VariantName"],
-        "DeployedImages": [
-            {"SpecifiedImage": image, "ResolvedImage": image, "ResolutionTime": time.time()}
-        ],
-        "CurrentWeight": weight,
-        "DesiredWeight": weight,
-        "CurrentInstanceCount": count,
-        "DesiredInstanceCount": count,
-    }
-    serverless = variant.get("ServerlessConfig")
-    if serverless is not None:
-        summary |= {"CurrentServerlessConfig": serverless, "DesiredServerlessConfig": serverless}
-    return summary
 
 
 def is_serverless(config: dict[str, Any]) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 from tidemill_local.sagemaker import processing
 from tidemill_local.sagemaker.channels import is_empty
 from tidemill_local.sagemaker.context import Context
-from tidemill_local.sagemaker.deployment import DEPLOYED
+from tidemill_local.sagemaker.deployments import DEPLOYED
 from tidemill_local.sagemaker.errors import ValidationError
 from tidemill_local.sagemaker.monitoring_times import folders, period, written
 

@@ -17,13 +17,15 @@ from tidemill_local.sagemaker import misfortune
 from tidemill_local.sagemaker.capture import Invocation, Payload, now
 from tidemill_local.sagemaker.context import Context
 from tidemill_local.sagemaker.errors import ServiceError
+from tidemill_local.sagemaker.fleets import BusyError, Fleet, Variant
 from tidemill_local.sagemaker.model_client import (
     ContainerAnswer,
     ContainerRequest,
     ContainerTimeoutError,
     ContainerUnreachableError,
 )
-from tidemill_local.sagemaker.router import BusyError, Fleet, Router, Variant
+from tidemill_local.sagemaker.router import Router
+from tidemill_local.sagemaker.serving import ServingProcess
 
 MAX_BODY_BYTES = 6_291_456
 INVOCATION_SECONDS = 60.0
@@ -138,8 +140,8 @@ class _Call:
             variant = self._variant(fleet)
             began = now()
             try:
-                with variant.seat():
-                    answer = self._ask(variant)
+                with variant.seat() as process:
+                    answer = self._ask(process)
             except BusyError as error:
                 raise ThrottledError(self.endpoint, variant) from error
             except ContainerUnreachableError as error:
@@ -156,12 +158,12 @@ class _Call:
                 fleet.capture.record(self._invocation(variant, answer, began))
             return _success(answer, variant)
 
-    def _ask(self, variant: Variant) -> ContainerAnswer:
-        client = variant.process.client
+    def _ask(self, process: ServingProcess) -> ContainerAnswer:
+        client = process.client
         if client is None:
             raise ContainerUnreachableError("it is starting again")
-        if misfortune.dies(self.context, self.endpoint, variant.name):
-            variant.process.die()
+        if misfortune.dies(self.context, self.endpoint, process.workload.variant):
+            process.die()
         sent = {name: self.given[name.lower()] for name in _PASSED_ON if name.lower() in self.given}
         headers = {"Content-Type": _CONTENT_TYPE} | sent
         request = ContainerRequest("POST", "/invocations", INVOCATION_SECONDS, headers, self.body)

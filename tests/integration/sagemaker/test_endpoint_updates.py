@@ -122,23 +122,6 @@ def test_update_to_the_same_configuration_is_refused(hosting):
     )
 
 
-def test_canary_is_refused_by_name(hosting):
-    name = hosting.endpoint()
-    routing = {
-        "Type": "CANARY",
-        "WaitIntervalInSeconds": 1,
-        "CanarySize": {"Type": "INSTANCE_COUNT", "Value": 1},
-    }
-
-    refused(
-        hosting.sagemaker.update_endpoint,
-        "does not do CANARY",
-        EndpointName=name,
-        EndpointConfigName=hosting.config(),
-        DeploymentConfig={"BlueGreenUpdatePolicy": {"TrafficRoutingConfiguration": routing}},
-    )
-
-
 def test_update_under_load_fails_no_request(hosting):
     name = hosting.endpoint(hosting.config(hosting.model("a")))
     models, failures = Counter(), []

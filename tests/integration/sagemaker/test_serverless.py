@@ -73,7 +73,7 @@ def test_an_update_goes_from_serverless_to_serverless_and_to_instances_but_not_b
         EndpointConfigName=hosting.config(hosting.model("c")),
         RetainAllVariantProperties=True,
     )
-    assert hosting.settled(name)["ProductionVariants"][0]["CurrentInstanceCount"] == 0
+    assert hosting.settled(name)["ProductionVariants"][0]["CurrentInstanceCount"] == 1
     assert said(hosting.invoke(name))["model"] == "c"
 
     refused(update, "it has instances", EndpointName=name, EndpointConfigName=first)
