@@ -29,10 +29,7 @@ def list_images(session: Session, state: Path | None) -> None:
     if session.as_json:
         put_json(rows)
         return
-    shown = [
-        row | {"runs": row["runs"] if row["ours"] else shlex.join(row["command"])} for row in rows
-    ]
-    for line in table(shown, {"image": "image", "runs": "runs as"}):
+    for line in table(rows, {"image": "image", "runs": "runs as"}):
         click.echo(line)
 
 

@@ -2,6 +2,7 @@
 
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 
 from tidemill_local.containers.xgboost.parameters import MAXIMIZED, MINIMIZED
 
@@ -14,6 +15,14 @@ _REPORTED = (
     "rmse", "rmsle",
 )  # fmt: skip
 _NUMBER = r"([-+]?[0-9]*\.?[0-9]+(?:[eE][-+]?[0-9]+)?)"
+
+
+# AWS's framework images: what they have in common is the toolkits, which is what we bring along.
+_FRAMEWORKS = (
+    "sagemaker-scikit-learn", "pytorch-training", "pytorch-inference", "tensorflow-training",
+    "mxnet-training", "mxnet-inference", "huggingface-pytorch-training",
+    "huggingface-pytorch-inference", "sagemaker-base-python", "sagemaker-distribution",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +54,14 @@ class BuiltInImage:
         ]
 
 
+def script_command(python: str) -> tuple[str, ...]:
+    """Return the command of script mode in a Python, which may be another than this one."""
+    if python == sys.executable:
+        return (*_PROGRAMS, "script")
+    launch = Path(__file__).with_name("containers") / "launch.py"
+    return (python, str(launch), "script")
+
+
 BUILT_IN = {
     image.repository: image
     for image in (
@@ -54,6 +71,10 @@ BUILT_IN = {
             (*_PROGRAMS, "xgboost"),
             "the built-in XGBoost algorithm, with this Python's xgboost whatever the tag",
             tuple(name for name in _REPORTED if name in (*MAXIMIZED, *MINIMIZED)),
+        ),
+        *(
+            BuiltInImage(name, script_command(sys.executable), "a script of yours, in this Python")
+            for name in _FRAMEWORKS
         ),
     )
 }

@@ -4,19 +4,25 @@ What a container image means on a machine without containers: a command.
 Some images are built in, known by their repository under any registry and tag. Others are named
 in `<state directory>/images.json`:
 `{"<image URI, with or without tag>": ["python", "/path/to/train.py"]}`, which `tidemill images`
-shows and changes. What is named there goes before what is built in.
+shows and changes. What is named there goes before what is built in. A Python alone, such as
+`["/home/me/torch/bin/python"]`, stands for script mode in it.
 """
 
 import json
+import os
+import re
+import shlex
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tidemill_local.built_in_images import BUILT_IN, BuiltInImage
+from tidemill_local.built_in_images import BUILT_IN, BuiltInImage, script_command
 
 _PYTHONS = ("python", "python3")
+_A_PYTHON = re.compile(r"python3?(\.\d+)?")
+_TOOLS = Path(__file__).with_name("containers") / "bin"  # what an image with Python has besides
 
 
 class UnknownImageError(Exception):
@@ -52,11 +58,7 @@ def known(root: Path) -> list[Image]:
         Image(one.repository, one.command, ours=True, runs=one.runs) for one in BUILT_IN.values()
     ]
     named = sorted(_named_images(root).items())
-    added = [
-        Image(uri, tuple(_with_this_python(words)), ours=False, runs="the command that was added")
-        for uri, words in named
-    ]
-    return ours + added
+    return ours + [_added(uri, words) for uri, words in named]
 
 
 def name(root: Path, image: str, command: Sequence[str]) -> None:
@@ -83,24 +85,26 @@ def forget(root: Path, image: str) -> None:
     _change(root, lambda named: named.pop(image, None))
 
 
-def command_for(root: Path, image: str) -> list[str]:
+def command_for(root: Path, image: str, *, script: bool = False) -> list[str]:
     """
     Return the command that stands for running an image with its own entrypoint.
 
     Args:
         root: The service's state directory, where `images.json` may lie.
         image: The image's URI.
+        script: The caller brings a program of its own, for which any Python will do.
 
     Raises:
         UnknownImageError: Neither built in nor in images.json, or images.json cannot be read.
     """
-    named = _named_images(root)
-    for key in (image, _without_tag(image)):
-        if key in named:
-            return _with_this_python(named[key])
+    words = _words_for(root, image)
+    if words is not None:
+        return list(_added(image, words).command)
     ours = built_in(image)
     if ours is not None:
         return list(ours.command)
+    if script:
+        return list(script_command(sys.executable))
     raise UnknownImageError(
         f"the local cloud has no command for the image {image}; it runs without containers, so say "
         f"what it stands for: tidemill images add {image} -- python /path/to/program.py"
@@ -112,22 +116,65 @@ def built_in(image: str) -> BuiltInImage | None:
     return BUILT_IN.get(_without_tag(image).rpartition("/")[2])
 
 
+def search_path(root: Path, image: str, path: str) -> str:
+    """
+    Return the PATH of an image's programs: first its Python, with `python3` and `pip`.
+
+    Args:
+        root: The service's state directory.
+        image: The image's URI.
+        path: What comes after.
+
+    Raises:
+        UnknownImageError: images.json cannot be read.
+    """
+    words = _words_for(root, image)
+    python = words[0] if words is not None and _is_python(words) else sys.executable
+    places = [str(Path(python).parent)] if os.path.isabs(python) else []  # noqa: PTH117
+    return os.pathsep.join([*places, str(_TOOLS), path])
+
+
 def container_command(
-    root: Path, image: str, entrypoint: Sequence[str], arguments: Sequence[str]
+    root: Path,
+    image: str,
+    entrypoint: Sequence[str],
+    arguments: Sequence[str],
+    *,
+    script: bool = False,
 ) -> list[str]:
     """
     Return the command for a job's image, ContainerEntrypoint and ContainerArguments.
 
     An entrypoint replaces the image's own command, as in SageMaker. One that begins with `python`
-    or `python3` is run by this Python whatever the image is.
+    or `python3` is run by the image's Python, or by this one if we know no image of the name.
 
     Raises:
         UnknownImageError: The image would have to be known.
     """
+    words = _words_for(root, image)
     if entrypoint and entrypoint[0] in _PYTHONS:
-        return [*_with_this_python(entrypoint), *arguments]
-    command = command_for(root, image)
+        python = words[0] if words is not None and _is_python(words) else entrypoint[0]
+        return [*_with_this_python([python, *entrypoint[1:]]), *arguments]
+    command = command_for(root, image, script=script)
     return [*(entrypoint or command), *arguments]
+
+
+def _words_for(root: Path, image: str) -> list[str] | None:
+    """Return what was said of an image, with its tag or without."""
+    named = _named_images(root)
+    return named.get(image) or named.get(_without_tag(image))
+
+
+def _added(uri: str, words: list[str]) -> Image:
+    words = _with_this_python(words)
+    if _is_python(words):
+        runs = f"a script of yours, in {words[0]}"
+        return Image(uri, script_command(words[0]), ours=False, runs=runs)
+    return Image(uri, tuple(words), ours=False, runs=shlex.join(words))
+
+
+def _is_python(words: Sequence[str]) -> bool:
+    return len(words) == 1 and _A_PYTHON.fullmatch(Path(words[0]).name) is not None
 
 
 def _with_this_python(command: Sequence[str]) -> list[str]:

@@ -5,7 +5,9 @@ import sys
 
 from tidemill_local.containers.contract import Container, UserError
 
+_SCRIPTS = "tidemill_local.containers.scripts"
 _PROGRAMS = {
+    ("script", "train"): f"{_SCRIPTS}.train",
     ("xgboost", "train"): "tidemill_local.containers.xgboost.train",
     ("xgboost", "serve"): "tidemill_local.containers.xgboost.serve",
 }
@@ -18,8 +20,11 @@ def main() -> None:
         known = ", ".join(" ".join(key) for key in _PROGRAMS)
         sys.exit(f"{' '.join(sys.argv[1:]) or 'nothing'} is no program of ours; there is: {known}")
     container = Container.here()
+    module = _PROGRAMS[name]
+    if name[1] == "train" and container.has_script():
+        module = f"{_SCRIPTS}.train"  # an algorithm's image takes scripts too
     try:
-        importlib.import_module(_PROGRAMS[name]).main(container)
+        importlib.import_module(module).main(container)
     except UserError as error:
         container.fail(str(error))
         sys.stderr.write(f"{error}\n")

@@ -5,7 +5,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 _BASE = "/opt/ml"
 _PORT = 8080
@@ -26,7 +26,7 @@ class Container:
     environment: Mapping[str, str]
 
     @classmethod
-    def here(cls) -> Self:
+    def here(cls) -> "Container":
         """
         Return this process's container.
 
@@ -70,14 +70,24 @@ class Container:
         found: dict[str, Any] = self._config("resourceconfig")
         return found
 
+    def has_script(self) -> bool:
+        """Whether the training job brings a program of its own (script mode)."""
+        return "sagemaker_program" in self.hyperparameters() or bool(
+            self.environment.get("SAGEMAKER_PROGRAM")
+        )
+
+    def here_is(self, path: str) -> Path:
+        """Return where a path of the container lies: /opt/ml may be elsewhere."""
+        named = Path(path.removeprefix("file://"))
+        return self.base / named.relative_to(_BASE) if named.is_relative_to(_BASE) else named
+
     def checkpoints(self) -> Path | None:
         """Return the directory that is copied to S3 while the job runs, if one was asked for."""
         try:
             config = self._config("checkpointconfig")
         except FileNotFoundError:
             return None
-        path = Path(config.get("LocalPath", f"{_BASE}/checkpoints"))
-        return self.base / path.relative_to(_BASE) if path.is_relative_to(_BASE) else path
+        return self.here_is(config.get("LocalPath", f"{_BASE}/checkpoints"))
 
     def fail(self, reason: str) -> None:
         """Leave the sentence that DescribeTrainingJob shows, unless one was left already."""

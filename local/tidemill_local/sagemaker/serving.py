@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
+from tidemill_local.containers.archive import ArchiveError, unpack
 from tidemill_local.images import UnknownImageError, command_for
 from tidemill_local.sagemaker import misfortune
 from tidemill_local.sagemaker.channels import (
@@ -28,7 +29,6 @@ from tidemill_local.sagemaker.channels import (
 from tidemill_local.sagemaker.container import Container
 from tidemill_local.sagemaker.context import Context
 from tidemill_local.sagemaker.logs import LogStream
-from tidemill_local.sagemaker.model_archive import ArchiveError, unpack
 from tidemill_local.sagemaker.model_client import ModelClient
 from tidemill_local.sagemaker.workspace import Workspace
 

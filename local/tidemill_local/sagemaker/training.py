@@ -4,7 +4,7 @@ import re
 import time
 from typing import Any
 
-from tidemill_local.images import built_in, container_command
+from tidemill_local.images import built_in, container_command, search_path
 from tidemill_local.sagemaker import jobs, paging, training_contract
 from tidemill_local.sagemaker.arns import arn_of
 from tidemill_local.sagemaker.channels import (
@@ -171,13 +171,12 @@ class TrainingJob(jobs.Job):
         entrypoint = algorithm.get("ContainerEntrypoint", [])
         # Without an entrypoint of its own the image is run as `docker run image train`.
         arguments = algorithm.get("ContainerArguments", [] if entrypoint else ["train"])
-        command = container_command(
-            self.context.root, algorithm["TrainingImage"], entrypoint, arguments
-        )
-        return jobs.Launch(
-            [workspace.translate(word) for word in command],
-            training_contract.environment(self.context, workspace, self.body),
-        )
+        root, image = self.context.root, algorithm["TrainingImage"]
+        script = "sagemaker_program" in self.body["HyperParameters"]
+        command = container_command(root, image, entrypoint, arguments, script=script)
+        variables = training_contract.environment(self.context, workspace, self.body)
+        variables["PATH"] = search_path(root, image, variables["PATH"])
+        return jobs.Launch([workspace.translate(word) for word in command], variables)
 
     def _restore_checkpoints(self, workspace: Workspace) -> None:
         config = self.body.get("CheckpointConfig")

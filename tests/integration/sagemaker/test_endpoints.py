@@ -257,7 +257,7 @@ def test_failed_endpoint_accepts_only_delete(hosting):
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        (archive([("../name.txt", b"x")]), "leads out of the model directory"),
+        (archive([("../name.txt", b"x")]), "leads out of the directory"),
         (archive([("name.txt", b"x"), ("link", tarfile.SYMTYPE)]), "link or a device"),
         (b"no archive", "cannot be read"),
     ],

@@ -1,11 +1,12 @@
 """A model archive is unpacked only when it is harmless."""
 
+import gzip
 import io
 import tarfile
 
 import pytest
 
-from tidemill_local.sagemaker.model_archive import ArchiveError, unpack
+from tidemill_local.containers.archive import ArchiveError, unpack
 
 
 @pytest.fixture
@@ -98,3 +99,14 @@ def test_truncated_archive_is_an_error(tmp_path, into):
 
     with pytest.raises(ArchiveError, match="cannot be read"):
         unpack(archive, into)
+
+
+def test_a_header_is_not_read_into_memory(tmp_path):
+    header = tarfile.TarInfo("pax")
+    header.type = tarfile.XHDTYPE
+    header.size = 1 << 40
+    archive = tmp_path / "model.tar.gz"
+    archive.write_bytes(gzip.compress(header.tobuf(tarfile.GNU_FORMAT) + bytes(1 << 16)))
+
+    with pytest.raises(ArchiveError, match="a header of 1099511627776 bytes"):
+        unpack(archive, tmp_path)

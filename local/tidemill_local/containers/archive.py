@@ -1,21 +1,43 @@
 """
-Unpack a `model.tar.gz` that anybody may have written.
+Unpack a `model.tar.gz` or `sourcedir.tar.gz` that anybody may have written.
 
 Only plain files and directories below the target are accepted: no absolute names, no `..`, no
 links, no devices, and no more bytes or files than the limits. Modes and owners are ours.
 """
 
+import gzip
 import shutil
 import tarfile
 import zlib
 from pathlib import Path, PurePosixPath
+from typing import IO, Any, cast
 
 MAX_BYTES = 8 * 1024**3
 MAX_FILES = 20_000
+_MAX_READ = 1024**2  # at once: files come in smaller pieces, only a made-up header asks for more
+_GZIP = b"\x1f\x8b"
 
 
 class ArchiveError(Exception):
-    """The archive is damaged, or holds something that a model has no need of."""
+    """The archive is damaged, or holds something that a model or script has no need of."""
+
+
+class _InPieces:
+    """A file that refuses to be read into memory: tarfile takes a header's word for its size."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+
+    def read(self, size: int) -> bytes:
+        if size > _MAX_READ:
+            raise ArchiveError(f"it has a header of {size} bytes")
+        return self._file.read(size)
+
+    def seek(self, offset: int) -> int:
+        return self._file.seek(offset)
+
+    def tell(self) -> int:
+        return self._file.tell()
 
 
 def unpack(
@@ -36,8 +58,12 @@ def unpack(
     room = min(max_bytes, shutil.disk_usage(into).free * 9 // 10)
     entries = written = 0
     try:
-        with tarfile.open(archive, mode="r|*") as tar:  # a stream: nothing is read twice
-            for member in tar:
+        with (
+            _plain(archive) as file,
+            tarfile.open(fileobj=cast("IO[bytes]", _InPieces(file)), mode="r:") as tar,
+        ):
+            while (member := tar.next()) is not None:
+                tar.members = []  # type: ignore[attr-defined]  # it would keep all, perhaps millions
                 entries += 1
                 written += member.size
                 if entries > max_files:
@@ -47,6 +73,12 @@ def unpack(
                 _write(tar, member, into)
     except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
         raise ArchiveError(f"it cannot be read: {error}") from error
+
+
+def _plain(archive: Path) -> Any:
+    with archive.open("rb") as file:
+        zipped = file.read(len(_GZIP)) == _GZIP
+    return gzip.open(archive) if zipped else archive.open("rb")
 
 
 def _write(tar: tarfile.TarFile, member: tarfile.TarInfo, into: Path) -> None:
@@ -65,5 +97,5 @@ def _write(tar: tarfile.TarFile, member: tarfile.TarInfo, into: Path) -> None:
 def _safe_name(name: str) -> PurePosixPath:
     path = PurePosixPath(name)
     if path.is_absolute() or ".." in path.parts or "\\" in name or "\0" in name:
-        raise ArchiveError(f"{name!r} leads out of the model directory")
+        raise ArchiveError(f"{name!r} leads out of the directory")
     return path

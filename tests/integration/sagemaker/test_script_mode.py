@@ -1,0 +1,104 @@
+"""A script from S3, run as SageMaker's framework images run it."""
+
+import io
+import json
+import sys
+import tarfile
+
+import pytest
+
+from .conftest import log_lines
+from .job_requests import archive, channel
+
+IMAGE = "763104351884.dkr.ecr.eu-west-1.amazonaws.com/pytorch-training:2.8-cpu-py312"
+SCRIPT = """
+import argparse, json, os, sys
+parser = argparse.ArgumentParser()
+parser.add_argument("--epochs", type=int)
+parser.add_argument("--model-dir", default=os.environ["SM_MODEL_DIR"])
+parser.add_argument("--train", default=os.environ["SM_CHANNEL_TRAIN"])
+given = parser.parse_args()
+print("epochs", given.epochs, flush=True)
+if given.epochs == 0:
+    raise RuntimeError("nothing to learn from 0 epochs")
+rows = open(given.train + "/rows").read()
+with open(given.model_dir + "/model.json", "w") as file:
+    json.dump([given.epochs, rows, sys.executable], file)
+"""
+
+
+def packed(entries):
+    data = io.BytesIO()
+    with tarfile.open(fileobj=data, mode="w:gz") as tar:
+        for name, text in entries.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(text)
+            tar.addfile(info, io.BytesIO(text.encode()))
+    return data.getvalue()
+
+
+@pytest.fixture
+def start(cloud, s3, bucket):
+    s3.put_object(Bucket=bucket, Key="train/rows", Body=b"1,2")
+
+    def start(image=IMAGE, epochs=3, source=None, **request):
+        body = packed({"train.py": SCRIPT}) if source is None else source
+        s3.put_object(Bucket=bucket, Key="code/sourcedir.tar.gz", Body=body)
+        given = {
+            "sagemaker_program": "train.py",
+            "sagemaker_submit_directory": f"s3://{bucket}/code/sourcedir.tar.gz",
+            "epochs": epochs,
+        }
+        return cloud.train(
+            image,
+            bucket=bucket,
+            InputDataConfig=[channel("train", f"s3://{bucket}/train")],
+            HyperParameters={name: json.dumps(value) for name, value in given.items()},
+            **request,
+        )
+
+    return start
+
+
+def test_a_framework_image_runs_the_script(cloud, s3, logs, bucket, start):
+    name = start()
+    job = cloud.trained(name)
+    assert job["TrainingJobStatus"] == "Completed", job["FailureReason"]
+    model = archive(s3, bucket, f"models/{name}/output/model.tar.gz")
+    assert json.loads(model["model.json"]) == [3, "1,2", sys.executable]
+    assert "epochs 3" in log_lines(logs, "/aws/sagemaker/TrainingJobs", name)
+
+
+@pytest.mark.parametrize("image", ["sagemaker-xgboost:1.7-1", "company.example/anything:1"])
+def test_a_failing_script_is_told_in_the_toolkits_words(cloud, start, image):
+    job = cloud.trained(start(image, epochs=0))
+    assert job["FailureReason"].startswith(
+        'AlgorithmError: ExecuteUserScriptError:\nExitCode 1\nErrorMessage "raise RuntimeError('
+    )
+    assert "RuntimeError: nothing to learn from 0 epochs" in job["FailureReason"]
+    assert job["FailureReason"].endswith(' -- train.py --epochs 0", exit code: 1')
+
+
+def test_an_image_may_stand_for_a_python_of_yours(cloud, s3, bucket, start, tmp_path):
+    mine = tmp_path / "mine" / "python3"
+    mine.parent.mkdir()
+    mine.write_text(f'#!/bin/sh\nMINE=yes exec {sys.executable} "$@"\n')
+    mine.chmod(0o755)
+    (cloud.root / "images.json").write_text(json.dumps({"company/torch": [str(mine)]}))
+    tell = "import os; open(os.environ['SM_MODEL_DIR'] + '/said', 'w').write(os.environ['MINE'])"
+
+    name = start("company/torch:2", source=packed({"train.py": tell}))
+
+    assert cloud.trained(name)["TrainingJobStatus"] == "Completed"
+    assert archive(s3, bucket, f"models/{name}/output/model.tar.gz") == {"said": "yes"}
+
+
+@pytest.mark.parametrize(
+    ("source", "reason"),
+    [
+        (packed({"train.py": "", "../evil": "x"}), "'../evil' leads out of the directory"),
+        (b"no archive", "was not unpacked: it cannot be read"),
+    ],
+)
+def test_a_source_archive_that_is_not_safe_fails_the_job(cloud, start, source, reason):
+    assert reason in cloud.trained(start(source=source))["FailureReason"]
