@@ -18,6 +18,7 @@ from tidemill.adapters.registry import Registry
 from tidemill.adapters.stores import Stores
 from tidemill.spec.compile import compile_spec
 from tidemill.spec.compiled import Spec
+from tidemill_local.faults import RemoteFaults
 
 ROOT = Path(__file__).parent.parent
 STACK = "tidemill"
@@ -42,6 +43,7 @@ class Deployed:
             ledger_table=self.outputs["LedgerTable"],
         )
         self.registry = Registry(cloud.client("sagemaker"))
+        self.faults = RemoteFaults(cloud.endpoint)
         self.lake = self.outputs["LakeBucket"]
 
     def _deploy(self) -> None:
@@ -192,25 +194,29 @@ class Deployed:
         self, ref: str, version: int, name: str, *, approved: bool = False
     ) -> dict[str, Any]:
         """Start the rollout machine by hand under a known name, and return how it ended."""
-        project, model = ref.split("/")
         package = self.registry.version(aws_name(ref), version)["package"]
-        request = {
-            "project": project,
-            "model": model,
-            "version": version,
-            "package": package,
-            "why": "a test",
-        }
         # The approval's own rollout would race with this one: nobody hears of it.
         with self._unheard("ModelApprovalStatus") if approved else nullcontext():
             if approved:
                 self.registry.approve(package, "Approved", "a test approves")
-            execution = self.cloud.client("stepfunctions").start_execution(
-                stateMachineArn=self.outputs["RolloutArn"],
-                name=f"{model}-{name}",
-                input=json.dumps(request),
-            )
-            return finished(self.cloud, execution["executionArn"], TURN_SECONDS)
+            return finished(self.cloud, self.begin_rollout(ref, version, name), TURN_SECONDS)
+
+    def begin_rollout(self, ref: str, version: int, name: str) -> str:
+        """Start the rollout machine by hand, and return the execution's ARN."""
+        project, model = ref.split("/")
+        request = {
+            "project": project,
+            "model": model,
+            "version": version,
+            "package": self.registry.version(aws_name(ref), version)["package"],
+            "why": "a test",
+        }
+        execution = self.cloud.client("stepfunctions").start_execution(
+            stateMachineArn=self.outputs["RolloutArn"],
+            name=f"{model}-{name}",
+            input=json.dumps(request),
+        )
+        return str(execution["executionArn"])
 
     @contextmanager
     def _unheard(self, word: str) -> Iterator[None]:

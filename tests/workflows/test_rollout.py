@@ -7,7 +7,8 @@ import tarfile
 
 import pytest
 
-from deployed import table
+from deployed import TURN_SECONDS, aws_name, table
+from local_cloud import wait_until
 
 pytestmark = pytest.mark.e2e
 
@@ -158,6 +159,36 @@ def test_smoke_fails_later(stack, serving):
     assert "AwaitRollback" in stack.states(stack.rollout_execution(failed))
     assert stack.endpoint(serving)["EndpointConfigName"] == before
     assert stack.endpoint(serving)["EndpointStatus"] == "InService"
+
+
+def test_update_on_bad_days(stack, serving):
+    """SageMaker rolls back without a word; then it throttles, and nobody hears of its events."""
+    endpoint = aws_name(serving)
+    with stack.faults.during("silent-rollback", name=endpoint):
+        approve(stack, serving, 2)
+        undone = stack.entry(serving, "rollout", count=2)
+    assert undone["verdict"] == "roll back"
+    assert stack.stores.champions.find(serving)["version"] == 1
+
+    unheard = {"event": "SageMaker Endpoint State Change", "name": endpoint}
+    throttled = {"operation": "*Endpoint*", "name": f"{endpoint}*", "probability": 0.3, "seed": 4}
+    with (
+        stack.faults.during("drop-event", **unheard) as dropped,
+        stack.faults.during("throttle", **throttled) as throttle,
+    ):
+        execution = stack.begin_rollout(serving, 2, "bad-day")
+        describe = stack.cloud.client("stepfunctions").describe_execution
+
+        def over():
+            stack.invoke("SweepFunctionName", {})
+            return describe(executionArn=execution)["status"] != "RUNNING"
+
+        wait_until(over, TURN_SECONDS, lambda: stack.story(serving))
+        assert stack.faults.get(dropped.id).struck
+        assert stack.faults.get(throttle.id).struck
+
+    assert describe(executionArn=execution)["status"] == "SUCCEEDED"
+    assert stack.stores.champions.find(serving)["version"] == 2
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,9 @@ from tidemill_local.sagemaker.events import announce
 from tidemill_local.sagemaker.operations import operation
 from tidemill_local.sagemaker.store import DuplicateRecordError
 
-_GROUP = "ModelPackageGroup"
-_PACKAGE = "ModelPackage"
+GROUP = "ModelPackageGroup"
+PACKAGE = "ModelPackage"
+_UPDATED_BY = "_UpdatedBy"  # the ClientToken of the last update that had one
 _MOST_PROPERTIES = 50  # of CustomerMetadataProperties, by the API
 
 
@@ -28,7 +29,7 @@ def create_model_package_group(context: Context, request: dict[str, Any]) -> dic
         "LastVersion": 0,
     }
     try:
-        context.store.insert(_GROUP, name, body, request.get("Tags", []))
+        context.store.insert(GROUP, name, body, request.get("Tags", []))
     except DuplicateRecordError as error:
         raise ValidationError(f"Model Package Group already exists: {arn}") from error
     return {"ModelPackageGroupArn": arn}
@@ -45,7 +46,7 @@ def list_model_package_groups(context: Context, request: dict[str, Any]) -> dict
     """Return a page of summaries."""
     return paging.page(
         request,
-        context.store.rows(_GROUP),
+        context.store.rows(GROUP),
         answer="ModelPackageGroupSummaryList",
         name="ModelPackageGroupName",
     )
@@ -55,12 +56,12 @@ def list_model_package_groups(context: Context, request: dict[str, Any]) -> dict
 def delete_model_package_group(context: Context, request: dict[str, Any]) -> dict[str, Any]:
     """Remove a group that has no versions left."""
     name = _group(context, request["ModelPackageGroupName"])["ModelPackageGroupName"]
-    if any(body.get("ModelPackageGroupName") == name for body in context.store.rows(_PACKAGE)):
+    if any(body.get("ModelPackageGroupName") == name for body in context.store.rows(PACKAGE)):
         raise ConflictError(
             f"Model Package Group {name} cannot be deleted because it still contains Model "
             "Packages; delete them first"
         )
-    context.store.delete(_GROUP, name)
+    context.store.delete(GROUP, name)
     return {}
 
 
@@ -98,10 +99,10 @@ def create_model_package(context: Context, request: dict[str, Any]) -> dict[str,
         raise ValidationError("Either ModelPackageGroupName or ModelPackageName must be given")
     name = name_in(body["ModelPackageArn"])
     try:
-        body = context.store.insert(_PACKAGE, name, body, request.get("Tags", []))
+        body = context.store.insert(PACKAGE, name, body, request.get("Tags", []))
     except DuplicateRecordError as error:
         raise ValidationError(f"Model Package already exists: {body['ModelPackageArn']}") from error
-    announce(context, _PACKAGE, body)
+    announce(context, PACKAGE, body)
     return {"ModelPackageArn": body["ModelPackageArn"]}
 
 
@@ -116,7 +117,7 @@ def list_model_packages(context: Context, request: dict[str, Any]) -> dict[str, 
     """Return a page of summaries: of one group's versions, or by ModelPackageType."""
     group = request.get("ModelPackageGroupName")
     wanted = request.get("ModelPackageType", "Unversioned" if group is None else "Both")
-    rows = context.store.rows(_PACKAGE)
+    rows = context.store.rows(PACKAGE)
     if group is not None:
         name = _group(context, group)["ModelPackageGroupName"]
         rows = [row for row in rows if row.get("ModelPackageGroupName") == name]
@@ -139,24 +140,30 @@ def update_model_package(context: Context, request: dict[str, Any]) -> dict[str,
     Change approval, description or metadata, and announce the package as it is now.
 
     The event goes out whatever was changed, with the status the package has by then;
-    `UpdatedModelPackageFields` names the fields whose values are new.
+    `UpdatedModelPackageFields` names the fields whose values are new. A repeated ClientToken
+    changes nothing more.
     """
     name = name_in(_package(context, request["ModelPackageArn"])["ModelPackageArn"])
     updated: list[str] = []
+    token = request.get("ClientToken")
+    if token is not None and _package(context, name).get(_UPDATED_BY) == token:
+        return {"ModelPackageArn": request["ModelPackageArn"]}
 
     def change(body: dict[str, Any]) -> None:
         before = dict(body)
         for field in request.keys() & _UPDATES.keys():
             _UPDATES[field](body, request[field])
         updated.extend(field for field in sorted(body) if body[field] != before.get(field))
+        if token is not None:
+            body[_UPDATED_BY] = token
         if len(body.get("CustomerMetadataProperties", {})) > _MOST_PROPERTIES:
             raise ValidationError(
                 f"a model package can have {_MOST_PROPERTIES} CustomerMetadataProperties; "
                 "remove some with CustomerMetadataPropertiesToRemove"
             )
 
-    body = context.store.edit(_PACKAGE, name, change)
-    announce(context, _PACKAGE, body, {"UpdatedModelPackageFields": updated})
+    body = context.store.edit(PACKAGE, name, change)
+    announce(context, PACKAGE, body, {"UpdatedModelPackageFields": updated})
     return {"ModelPackageArn": body["ModelPackageArn"]}
 
 
@@ -164,7 +171,7 @@ def update_model_package(context: Context, request: dict[str, Any]) -> dict[str,
 def delete_model_package(context: Context, request: dict[str, Any]) -> dict[str, Any]:
     """Remove a package; its version number is not given out again."""
     body = _package(context, request["ModelPackageName"])
-    context.store.delete(_PACKAGE, name_in(body["ModelPackageArn"]))
+    context.store.delete(PACKAGE, name_in(body["ModelPackageArn"]))
     return {}
 
 
@@ -212,7 +219,7 @@ _UPDATES: dict[str, Callable[[dict[str, Any], Any], None]] = {
 
 def _group(context: Context, name_or_arn: str) -> dict[str, Any]:
     name = name_in(name_or_arn)
-    body = context.store.get(_GROUP, name)
+    body = context.store.get(GROUP, name)
     if body is None:
         arn = arn_of(context, "model-package-group", name)
         raise ValidationError(f"ModelPackageGroup {arn} does not exist.")
@@ -221,7 +228,7 @@ def _group(context: Context, name_or_arn: str) -> dict[str, Any]:
 
 def _package(context: Context, name_or_arn: str) -> dict[str, Any]:
     name = name_in(name_or_arn)
-    body = context.store.get(_PACKAGE, name)
+    body = context.store.get(PACKAGE, name)
     if body is None:
         arn = arn_of(context, "model-package", name)
         raise ValidationError(f"ModelPackage {arn} does not exist.")
@@ -240,7 +247,7 @@ def _versioned(context: Context, body: dict[str, Any]) -> dict[str, Any]:
     def count(record: dict[str, Any]) -> None:
         record["LastVersion"] += 1
 
-    version = context.store.edit(_GROUP, group, count)["LastVersion"]
+    version = context.store.edit(GROUP, group, count)["LastVersion"]
     return (
         {"ModelApprovalStatus": "PendingManualApproval"}
         | body
@@ -256,7 +263,7 @@ def _by_token(context: Context, request: dict[str, Any]) -> dict[str, Any] | Non
     token = request.get("ClientToken")
     if token is None:
         return None
-    rows = context.store.rows(_PACKAGE)
+    rows = context.store.rows(PACKAGE)
     return next((row for row in rows if row.get("ClientToken") == token), None)
 
 

@@ -25,6 +25,7 @@ _MODULES = (
     "training",
     "transform",
     "registry",
+    "registry_access",
     "tags",
     "hosting",
     "endpoints",

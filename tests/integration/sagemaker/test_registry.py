@@ -266,6 +266,79 @@ def test_a_group_is_deleted_only_when_empty(registry):
         registry.sagemaker.describe_model_package_group(ModelPackageGroupName=GROUP)
 
 
+def test_a_stage_of_life_is_told_and_kept(registry):
+    staged = {"Stage": "Development", "StageStatus": "InProgress", "StageDescription": "new"}
+    arn = register(registry, ModelLifeCycle=staged)
+    production = {"Stage": "Production", "StageStatus": "PendingApproval"}
+
+    registry.sagemaker.update_model_package(ModelPackageArn=arn, ModelLifeCycle=production)
+
+    (listed,) = registry.sagemaker.list_model_packages(ModelPackageGroupName=GROUP)[
+        "ModelPackageSummaryList"
+    ]
+    assert listed["ModelLifeCycle"] == production
+    first, last = registry.details("Model Package")
+    assert first["ModelLifeCycle"] == staged
+    assert (last["ModelLifeCycle"], last["UpdatedModelPackageFields"]) == (
+        production,
+        ["ModelLifeCycle"],
+    )
+
+
+def test_an_update_that_is_repeated_with_its_token_is_done_once(registry):
+    arn = register(registry)
+    extra = {"Name": "edge", "Containers": [{"Image": IMAGE}]}
+    for _ in range(2):
+        registry.sagemaker.update_model_package(
+            ModelPackageArn=arn, AdditionalInferenceSpecificationsToAdd=[extra], ClientToken="u-1"
+        )
+
+    version = registry.sagemaker.describe_model_package(ModelPackageName=arn)
+    assert version["AdditionalInferenceSpecifications"] == [extra]
+    assert len(registry.details("Model Package")) == 2
+
+
+def test_many_packages_are_described_at_once_and_the_missing_are_named(registry):
+    arn = register(registry, ModelApprovalStatus="Approved")
+    bare = register(registry, InferenceSpecification={"Containers": [{"Image": IMAGE}]})
+    alone = registry.sagemaker.create_model_package(ModelPackageName="alone")["ModelPackageArn"]
+    gone = arn.replace("/1", "/77")
+
+    answer = registry.sagemaker.batch_describe_model_package(
+        ModelPackageArnList=[arn, bare, alone, gone]
+    )
+
+    assert set(answer["ModelPackageSummaries"]) == {arn, bare}
+    summary = answer["ModelPackageSummaries"][arn]
+    assert (summary["ModelPackageVersion"], summary["ModelApprovalStatus"]) == (1, "Approved")
+    errors = answer["BatchDescribeModelPackageErrorMap"]
+    assert set(errors) == {alone, gone}
+    assert errors[gone]["ErrorResponse"] == f"ModelPackage {gone} does not exist."
+
+
+def test_a_group_s_policy_is_put_got_and_deleted(registry):
+    policy = '{"Version": "2012-10-17", "Statement": [{"Effect": "Allow"}]}'
+    client = registry.sagemaker
+    with pytest.raises(ClientError, match="Cannot find resource policy for: arn:aws:sagemaker"):
+        client.get_model_package_group_policy(ModelPackageGroupName=GROUP)
+
+    arn = client.put_model_package_group_policy(ModelPackageGroupName=GROUP, ResourcePolicy=policy)
+    found = client.get_model_package_group_policy(ModelPackageGroupName=GROUP)
+    client.delete_model_package_group_policy(ModelPackageGroupName=GROUP)
+
+    assert arn["ModelPackageGroupArn"].endswith(f":model-package-group/{GROUP}")
+    assert found["ResourcePolicy"] == policy
+    with pytest.raises(ClientError, match="Cannot find resource policy"):
+        client.delete_model_package_group_policy(ModelPackageGroupName=GROUP)
+    with pytest.raises(ClientError, match="Cannot find Model Package Group: arn:aws:sagemaker"):
+        client.get_model_package_group_policy(ModelPackageGroupName="nobody")
+    for broken in ("no JSON", "[]", "{}"):
+        with pytest.raises(ClientError, match="ResourcePolicy"):
+            client.put_model_package_group_policy(
+                ModelPackageGroupName=GROUP, ResourcePolicy=broken
+            )
+
+
 @pytest.mark.parametrize(
     ("operation", "request_part"),
     [
