@@ -8,6 +8,11 @@ from typing import Any
 from tidemill_local.sagemaker.errors import ValidationError
 
 _DEFAULT_PAGE = 10
+_MOMENTS = {  # the bounds' names in requests
+    "CreationTime": "CreationTime",
+    "LastModifiedTime": "LastModifiedTime",
+    "Created": "CreationTime",
+}
 _Position = tuple[Any, str]
 
 
@@ -25,7 +30,8 @@ def page(
 
     Args:
         request: May hold NameContains, StatusEquals, CreationTimeAfter and -Before,
-            LastModifiedTimeAfter and -Before, SortBy, SortOrder, MaxResults, NextToken.
+            LastModifiedTimeAfter and -Before, CreatedAfter and -Before, SortBy, SortOrder,
+            MaxResults, NextToken.
         rows: Bodies of records; the answer's shape picks the summary's fields out of them.
         answer: The answer's member that holds the list.
         name: The field with a record's name; `SortBy: Name` and ties go by it.
@@ -69,11 +75,11 @@ def _wanted(row: dict[str, Any], request: dict[str, Any], name: str, status: str
         return False
     if "StatusEquals" in request and status and row.get(status) != request["StatusEquals"]:
         return False
-    for field in ("CreationTime", "LastModifiedTime"):
+    for word, field in _MOMENTS.items():
         moment = row.get(field, row["CreationTime"])
-        if moment <= request.get(f"{field}After", float("-inf")):
+        if moment <= request.get(f"{word}After", float("-inf")):
             return False
-        if moment >= request.get(f"{field}Before", float("inf")):
+        if moment >= request.get(f"{word}Before", float("inf")):
             return False
     return True
 

@@ -144,6 +144,12 @@ class Store:
             if arn is not None:
                 self._write_tags(arn, {})
 
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Make the writes of a block one: all of them are kept, or none when it raises."""
+        with self._writing():
+            yield
+
     def rows(self, kind: str) -> list[Body]:
         """Return every body of a kind, oldest first."""
         with self._changed:
