@@ -7,8 +7,9 @@ the steps say about each other is true. The sentence of every error names the st
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from tidemill_local.sagemaker.pipeline_expressions import (
@@ -16,72 +17,35 @@ from tidemill_local.sagemaker.pipeline_expressions import (
     check_condition,
     references,
 )
+from tidemill_local.sagemaker.pipeline_kinds import KINDS
+from tidemill_local.sagemaker.pipeline_outputs import MOST_OUTPUTS, OUTPUT_TYPES, Output
+from tidemill_local.sagemaker.pipeline_policies import (
+    CacheConfig,
+    PolicyError,
+    RetryPolicy,
+    read_cache,
+    read_retries,
+)
 
 VERSION = "2020-12-01"
 _STEP_NAME = re.compile(r"[A-Za-z0-9\-_]{1,64}")
 _PARAMETER_NAME = re.compile(r"[A-Za-z0-9\-_]{1,64}")
 _STEP_FIELDS = frozenset(
     {"Name", "Type", "Arguments", "DependsOn", "DisplayName", "Description"}
-    | {"CacheConfig", "RetryPolicies", "PropertyFiles"}
+    | {"CacheConfig", "RetryPolicies", "PropertyFiles", "OutputParameters"}
+    | {kind.target for kind in KINDS.values() if kind.target}
 )
-_RETRYABLE = frozenset(
-    {"Step.SERVICE_FAULT", "Step.THROTTLING"}
-    | {f"SageMaker.{name}" for name in ("JOB_INTERNAL_ERROR", "CAPACITY_ERROR", "RESOURCE_LIMIT")}
-)
+_OUTPUT_FIELDS = frozenset({"OutputName", "OutputType"})
 _PARAMETER_TYPES: dict[str, tuple[type, ...]] = {
     "String": (str,),
     "Integer": (int,),
     "Float": (float, int),
     "Boolean": (bool,),
 }
-_MAX_INTERVAL_SECONDS = 43_200
 
 
 class DefinitionError(ValueError):
     """A definition cannot be accepted; the sentence names the step or parameter."""
-
-
-@dataclass(frozen=True)
-class StepKind:
-    """Which operations make and describe what a step of this type runs."""
-
-    create: str = ""
-    describe: str = ""
-    stop: str = ""
-    name: str = ""  # the argument that names the job, filled in by the service
-    status: str = ""
-    metadata: str = ""  # its key in a step's Metadata
-    arn: str = ""
-
-
-KINDS = {
-    "Training": StepKind(
-        create="CreateTrainingJob",
-        describe="DescribeTrainingJob",
-        stop="StopTrainingJob",
-        name="TrainingJobName",
-        status="TrainingJobStatus",
-        metadata="TrainingJob",
-        arn="TrainingJobArn",
-    ),
-    "Processing": StepKind(
-        create="CreateProcessingJob",
-        describe="DescribeProcessingJob",
-        stop="StopProcessingJob",
-        name="ProcessingJobName",
-        status="ProcessingJobStatus",
-        metadata="ProcessingJob",
-        arn="ProcessingJobArn",
-    ),
-    "RegisterModel": StepKind(
-        create="CreateModelPackage",
-        describe="DescribeModelPackage",
-        metadata="RegisterModel",
-        arn="ModelPackageArn",
-    ),
-    "Condition": StepKind(metadata="Condition"),
-    "Fail": StepKind(metadata="Fail"),
-}
 
 
 @dataclass(frozen=True)
@@ -124,17 +88,6 @@ class Parameter:
 
 
 @dataclass(frozen=True)
-class RetryPolicy:
-    """When a step that failed is tried again; intervals are seconds."""
-
-    exceptions: frozenset[str]
-    interval: float
-    backoff: float
-    attempts: int | None  # one of the two bounds is always set
-    expires: float | None  # seconds since the first attempt
-
-
-@dataclass(frozen=True)
 class PropertyFile:
     """A JSON file in one of a processing step's outputs."""
 
@@ -153,14 +106,22 @@ class Branch:
 
 @dataclass(frozen=True)
 class Step:
-    """One step; `needs` are all steps it waits for, explicit or by reference."""
+    """
+    One step.
+
+    `needs` are all steps it waits for, explicit or by reference; `target` is the function or queue
+    of a Lambda or Callback step, text or an expression.
+    """
 
     name: str
     type: str
     arguments: dict[str, Any]
     needs: frozenset[str]
+    target: Any = None
+    outputs: tuple[Output, ...] = ()
     property_files: tuple[PropertyFile, ...] = ()
     retries: tuple[RetryPolicy, ...] = ()
+    cache: CacheConfig | None = None
     branch: Branch | None = None
     display_name: str = ""
     description: str = ""
@@ -172,6 +133,7 @@ class Definition:
 
     parameters: tuple[Parameter, ...]
     steps: tuple[Step, ...]
+    experiment: dict[str, Any] = field(default_factory=dict)  # PipelineExperimentConfig
 
     def values(self, given: dict[str, str]) -> dict[str, str | int | float | bool]:
         """
@@ -205,15 +167,22 @@ def read_definition(text: str) -> Definition:
         document = json.loads(text)
     except json.JSONDecodeError as error:
         raise DefinitionError(f"The definition is not JSON: {error}.") from None
+    except RecursionError:
+        raise DefinitionError("The definition is nested too deeply.") from None
     if not isinstance(document, dict) or document.get("Version") != VERSION:
         raise DefinitionError(f'The definition needs "Version": "{VERSION}".')
+    if document.get("MlflowConfig") is not None:
+        raise DefinitionError("MlflowConfig is not supported by the local SageMaker; leave it out.")
     parameters = tuple(_parameter(item) for item in _list(document, "Parameters", "The definition"))
     _unique("parameter", [parameter.name for parameter in parameters])
     steps = tuple(_steps(_list(document, "Steps", "The definition"), None))
     if not steps:
         raise DefinitionError("The definition has no steps.")
     _unique("step", [step.name for step in steps])
-    return Definition(parameters, steps)
+    experiment = document.get("PipelineExperimentConfig") or {}
+    if not isinstance(experiment, dict) or set(experiment) - {"ExperimentName", "TrialName"}:
+        raise DefinitionError("PipelineExperimentConfig holds an ExperimentName and a TrialName.")
+    return Definition(parameters, steps, experiment)
 
 
 def _list(document: dict[str, Any], key: str, owner: str) -> list[Any]:
@@ -224,7 +193,7 @@ def _list(document: dict[str, Any], key: str, owner: str) -> list[Any]:
 
 
 def _unique(kind: str, names: list[str]) -> None:
-    twice = sorted({name for name in names if names.count(name) > 1})
+    twice = sorted(name for name, count in Counter(names).items() if count > 1)
     if twice:
         raise DefinitionError(f"Every {kind} needs a name of its own; twice: {', '.join(twice)}.")
 
@@ -263,7 +232,7 @@ def _steps(items: list[Any], branch: Branch | None) -> Iterator[Step]:
             raise DefinitionError(f"Step name {name!r} must match {_STEP_NAME.pattern}.")
         try:
             yield _step(item, name, branch)
-        except ExpressionError as error:
+        except (ExpressionError, PolicyError) as error:
             raise DefinitionError(f"Step [{name}]: {error}.") from None
         if item["Type"] == "Condition":
             arms = item["Arguments"]
@@ -274,7 +243,7 @@ def _steps(items: list[Any], branch: Branch | None) -> Iterator[Step]:
 
 def _step(item: dict[str, Any], name: str, branch: Branch | None) -> Step:
     kind, arguments = item.get("Type"), item.get("Arguments")
-    if kind not in KINDS:
+    if not isinstance(kind, str) or kind not in KINDS:
         raise DefinitionError(
             f"Step [{name}]: step type {kind!r} is not run by the local SageMaker; "
             f"it runs {', '.join(KINDS)}."
@@ -282,6 +251,9 @@ def _step(item: dict[str, Any], name: str, branch: Branch | None) -> Step:
     unknown = sorted(set(item) - _STEP_FIELDS)
     if unknown:
         raise DefinitionError(f"Step [{name}]: unknown fields {', '.join(unknown)}.")
+    _check_fields(item, name)
+    if arguments is None and KINDS[kind].target:
+        arguments = {}
     if not isinstance(arguments, dict):
         raise DefinitionError(f"Step [{name}]: Arguments must be an object.")
     own = {key: value for key, value in arguments.items() if key not in {"IfSteps", "ElseSteps"}}
@@ -289,19 +261,57 @@ def _step(item: dict[str, Any], name: str, branch: Branch | None) -> Step:
         own = _conditions(name, arguments)
     elif kind == "Fail" and "ErrorMessage" not in own:
         raise DefinitionError(f"Step [{name}]: Arguments need an ErrorMessage.")
-    needs = {reference.name for reference in references(own) if reference.kind == "Steps"}
+    target = item.get(KINDS[kind].target)
+    needs = {found.name for found in references([own, target]) if found.kind == "Steps"}
     needs |= set(_dependencies(item, name)) | ({branch.condition} if branch else set())
     return Step(
         name=name,
         type=kind,
         arguments=own,
         needs=frozenset(needs),
+        target=target,
+        outputs=tuple(_outputs(item, name)),
         property_files=tuple(_property_files(item, name)),
-        retries=tuple(_retries(item, name)),
+        retries=tuple(read_retries(_list(item, "RetryPolicies", f"Step [{name}]"))),
+        cache=read_cache(item.get("CacheConfig")),
         branch=branch,
         display_name=str(item.get("DisplayName") or name),
         description=str(item.get("Description") or ""),
     )
+
+
+def _check_fields(item: dict[str, Any], name: str) -> None:
+    """Refuse what a step of this type cannot have."""
+    kind = KINDS[item["Type"]]
+    if kind.target and not item.get(kind.target):
+        raise DefinitionError(f"Step [{name}]: a {item['Type']} step needs {kind.target}.")
+    allowed = {
+        "RetryPolicies": kind.retries,
+        "CacheConfig": bool(kind.cache_key),
+        "OutputParameters": bool(kind.target),
+        **{other.target: other is kind for other in KINDS.values() if other.target},
+    }
+    for key, may in allowed.items():
+        if not may and item.get(key) is not None:
+            raise DefinitionError(f"Step [{name}]: a {item['Type']} step takes no {key}.")
+
+
+def _outputs(item: dict[str, Any], name: str) -> Iterator[Output]:
+    entries = _list(item, "OutputParameters", f"Step [{name}]")
+    if len(entries) > MOST_OUTPUTS:
+        raise DefinitionError(f"Step [{name}]: at most {MOST_OUTPUTS} OutputParameters.")
+    for entry in entries:
+        match entry:
+            case {"OutputName": str() as output, "OutputType": str() as kind} if (
+                kind in OUTPUT_TYPES and set(entry) == _OUTPUT_FIELDS
+            ):
+                yield Output(output, kind)
+            case _:
+                raise DefinitionError(
+                    f"Step [{name}]: OutputParameters need an OutputName, and an OutputType out of "
+                    f"{', '.join(OUTPUT_TYPES)}."
+                )
+    _unique(f"output of step [{name}]", [entry["OutputName"] for entry in entries])
 
 
 def _conditions(name: str, arguments: dict[str, Any]) -> dict[str, Any]:
@@ -337,33 +347,3 @@ def _property_files(item: dict[str, Any], name: str) -> Iterator[PropertyFile]:
                     f"Step [{name}]: PropertyFiles belong to Processing steps and need "
                     "PropertyFileName, OutputName and FilePath."
                 )
-
-
-def _retries(item: dict[str, Any], name: str) -> Iterator[RetryPolicy]:
-    for entry in _list(item, "RetryPolicies", f"Step [{name}]"):
-        kinds = entry.get("ExceptionType", []) if isinstance(entry, dict) else []
-        exceptions = frozenset([kinds] if isinstance(kinds, str) else kinds)
-        unknown = sorted(map(str, exceptions - _RETRYABLE))
-        if unknown or not exceptions:
-            raise DefinitionError(
-                f"Step [{name}]: RetryPolicies need an ExceptionType out of "
-                f"{', '.join(sorted(_RETRYABLE))}; unknown: {', '.join(unknown) or 'none given'}."
-            )
-        attempts, minutes = entry.get("MaxAttempts"), entry.get("ExpireAfterMin")
-        interval = entry.get("IntervalSeconds", 1)
-        numbers = [value for value in (attempts, minutes) if value is not None]
-        if len(numbers) != 1 or not all(isinstance(value, int) and value > 0 for value in numbers):
-            raise DefinitionError(
-                f"Step [{name}]: a retry policy needs either MaxAttempts or ExpireAfterMin."
-            )
-        if not isinstance(interval, int) or not 1 <= interval <= _MAX_INTERVAL_SECONDS:
-            raise DefinitionError(
-                f"Step [{name}]: IntervalSeconds is 1 to {_MAX_INTERVAL_SECONDS}, not {interval!r}."
-            )
-        yield RetryPolicy(
-            exceptions=exceptions,
-            interval=float(interval),
-            backoff=float(entry.get("BackoffRate", 2.0)),
-            attempts=attempts,
-            expires=None if minutes is None else 60.0 * minutes,
-        )

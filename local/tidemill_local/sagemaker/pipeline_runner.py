@@ -1,122 +1,71 @@
 """
-How a pipeline execution runs: its graph, a thread per step under way, its record and its events.
+How a pipeline execution runs: its graph, and a thread per step under way.
 
 Steps whose needs are met run at once, up to the execution's parallelism. When a step fails, those
-under way finish, nothing else starts, and the execution is Failed, as on SageMaker.
+under way finish, nothing else starts, and the execution is Failed, as on SageMaker. The record in
+the store is the truth: an execution goes on from it after a crash, and when it is retried.
 """
 
 import logging
 import threading
 import time
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from datetime import UTC, datetime
 from typing import Any
 
+from tidemill_local.sagemaker import pipeline_jobs, pipeline_messages
 from tidemill_local.sagemaker.context import Context
 from tidemill_local.sagemaker.operations import on_start, on_stop
 from tidemill_local.sagemaker.pipeline_definition import Definition, Step, read_definition
+from tidemill_local.sagemaker.pipeline_expressions import ExpressionError
+from tidemill_local.sagemaker.pipeline_record import (
+    CACHE_KEY,
+    DEFINITION,
+    ENDED_STEP,
+    LIVE,
+    PARAMETERS,
+    PROPERTIES,
+    SELECTED,
+    STEPS,
+    TYPE,
+    execution_variables,
+    move_execution,
+    write_step,
+)
+from tidemill_local.sagemaker.pipeline_reuse import cache_key, find_earlier
 from tidemill_local.sagemaker.pipeline_steps import (
+    LOOK_SECONDS,
     AbandonedError,
+    Action,
+    Properties,
     StepError,
     StepRun,
     StepStoppedError,
-    execution_variables,
 )
 
 logger = logging.getLogger(__name__)
 
-# Fields of an execution's record that the API does not know.
-DEFINITION = "_Definition"
-PARAMETERS = "_Parameters"
-STEPS = "_Steps"
-
-_PARALLEL = 50  # SageMaker's own limit when none is given
+MOST_PARALLEL = 50  # SageMaker's own limit when none is given
 _JOIN_SECONDS = 60.0
 _REASON_LIMIT = 1024
 STEP_FAILURE = "Step failure: One or multiple steps failed."
-INTERRUPTED = "The local SageMaker was stopped while this pipeline ran. Start the pipeline again."
+_ACTIONS: dict[str, Action] = {
+    "Callback": pipeline_messages.await_callback,
+    "Condition": pipeline_jobs.decide,
+    "Fail": pipeline_jobs.fail,
+    "Lambda": pipeline_messages.invoke_function,
+    "Model": pipeline_jobs.make_model,
+    "RegisterModel": pipeline_jobs.register_model,
+}
 
 
-def announce_execution(context: Context, body: dict[str, Any], previous: str | None) -> None:
-    """Emit the execution's status change."""
-    status = body["PipelineExecutionStatus"]
-    detail = {
-        "pipelineArn": body["PipelineArn"],
-        "pipelineExecutionArn": body["PipelineExecutionArn"],
-        "pipelineExecutionDisplayName": body["PipelineExecutionDisplayName"],
-        "pipelineExecutionDescription": body.get("PipelineExecutionDescription"),
-        "currentPipelineExecutionStatus": status,
-        "previousPipelineExecutionStatus": previous,
-        "executionStartTime": iso(body["CreationTime"]),
-        "executionEndTime": None
-        if status in {"Executing", "Stopping"}
-        else iso(body["LastModifiedTime"]),
-    }
-    context.emit(
-        "SageMaker Model Building Pipeline Execution Status Change",
-        _present(detail),
-        [body["PipelineArn"], body["PipelineExecutionArn"]],
-    )
-
-
-def announce_step(
-    context: Context, body: dict[str, Any], step: dict[str, Any], previous: str | None
-) -> None:
-    """Emit a step's status change; *step* is its entry in the execution's record."""
-    metadata = {
-        name[:1].lower() + name[1:]: {key[:1].lower() + key[1:]: value for key, value in of.items()}
-        for name, of in step.get("Metadata", {}).items()
-    }
-    ended = step.get("EndTime")
-    detail = {
-        "pipelineArn": body["PipelineArn"],
-        "pipelineExecutionArn": body["PipelineExecutionArn"],
-        "stepName": step["StepName"],
-        "stepType": step["_Type"],
-        "currentStepStatus": step["StepStatus"],
-        "previousStepStatus": previous,
-        "stepStartTime": iso(step["StartTime"]),
-        "stepEndTime": None if ended is None else iso(ended),
-        "metadata": metadata,
-        "failureReason": step.get("FailureReason"),
-    }
-    context.emit(
-        "SageMaker Model Building Pipeline Execution Step Status Change",
-        _present(detail),
-        [body["PipelineArn"], body["PipelineExecutionArn"]],
-    )
-
-
-def move_execution(
-    context: Context, arn: str, status: str, *, allowed: frozenset[str], reason: str | None = None
-) -> bool:
-    """Change an execution's status if it is one of *allowed*, and announce it; say whether."""
-    previous: list[str] = []
-
-    def change(body: dict[str, Any]) -> None:
-        if body["PipelineExecutionStatus"] in allowed:
-            previous.append(body["PipelineExecutionStatus"])
-            body["PipelineExecutionStatus"] = status
-            body["FailureReason"] = reason
-
-    body = context.store.edit("PipelineExecution", arn, change)
-    if not previous:
-        return False
-    announce_execution(context, body, previous[0])
-    return True
-
-
-def iso(moment: float) -> str:
-    """Return epoch seconds as these events write times."""
-    return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def _present(detail: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in detail.items() if value is not None}
+def parallelism(body: dict[str, Any]) -> int:
+    """Return how many steps of an execution may run at once."""
+    given = body.get("ParallelismConfiguration", {}).get("MaxParallelExecutionSteps", MOST_PARALLEL)
+    return int(min(given, MOST_PARALLEL))
 
 
 class Execution:
-    """One execution under way; the record in the store is the truth."""
+    """One execution under way."""
 
     def __init__(self, context: Context, arn: str) -> None:
         self._context = context
@@ -124,28 +73,37 @@ class Execution:
         self.stopping = threading.Event()
         self.abandoned = threading.Event()
         body = context.store.get("PipelineExecution", arn) or {}
+        self._pipeline_arn = body["PipelineArn"]
         self._definition: Definition = read_definition(body[DEFINITION])
         self._parameters = body[PARAMETERS]
         self._variables = execution_variables(body)
-        self._parallel = body.get("ParallelismConfiguration", {}).get(
-            "MaxParallelExecutionSteps", _PARALLEL
-        )
-        self._finished: dict[str, dict[str, Any]] = {}  # properties of what succeeded
+        self._selected = body.get(SELECTED)
+        self.parallel = parallelism(body)
+        self._entries = {entry["StepName"]: entry for entry in body[STEPS]}
+        statuses = {entry["StepStatus"] for entry in self._entries.values()}
+        self._finished: dict[str, Properties] = {
+            name: entry.get(PROPERTIES, {})
+            for name, entry in self._entries.items()
+            if entry["StepStatus"] == "Succeeded"
+        }
         self._skipped: set[str] = set()
-        self._failed = False
+        self._failed = "Failed" in statuses
+        if body["PipelineExecutionStatus"] == "Stopping":
+            self.stopping.set()
 
     def run(self) -> None:
         """Run the graph to its end and record how it ended."""
-        waiting = {step.name: step for step in self._definition.steps}
-        running: dict[Future[dict[str, Any]], Step] = {}
-        with ThreadPoolExecutor(self._parallel, thread_name_prefix="step") as pool:
+        waiting = {step.name: step for step in self._definition.steps if self._is_open(step.name)}
+        running: dict[Future[Properties], Step] = {}
+        with ThreadPoolExecutor(MOST_PARALLEL, thread_name_prefix="step") as pool:
             while True:
-                for step in self._ready(waiting, self._parallel - len(running)):
+                for step in self._ready(waiting, self.parallel - len(running)):
                     del waiting[step.name]
                     running[pool.submit(self._run_step, step)] = step
                 if not running:
                     break
-                done, _ = wait(running, return_when=FIRST_COMPLETED)
+                # Looks up now and then: the parallelism may have been changed.
+                done, _ = wait(running, timeout=LOOK_SECONDS, return_when=FIRST_COMPLETED)
                 for future in done:
                     self._settle(running.pop(future), future)
         if self.abandoned.is_set():
@@ -156,13 +114,21 @@ class Execution:
             end, reason = "Stopped", None
         else:
             end, reason = "Succeeded", None
-        live = frozenset({"Executing", "Stopping"})
-        move_execution(self._context, self._arn, end, allowed=live, reason=reason)
+        move_execution(self._context, self._arn, end, allowed=LIVE, reason=reason)
+
+    def _is_open(self, name: str) -> bool:
+        if name in self._entries and self._entries[name]["StepStatus"] in ENDED_STEP:
+            return False
+        return self._selected is None or name in self._selected
 
     def _ready(self, waiting: dict[str, Step], room: int) -> list[Step]:
         """Return what may start now, and mark what the conditions have ruled out."""
-        if self._failed or self.stopping.is_set() or self.abandoned.is_set():
+        if self.abandoned.is_set():
             return []
+        # What an earlier service had begun comes to its end, whatever else has happened.
+        begun = [step for step in waiting.values() if step.name in self._entries]
+        if self._failed or self.stopping.is_set():
+            return begun
         ruled_out = True
         while ruled_out:  # a step that needs a skipped one is skipped too
             ruled_out = False
@@ -172,7 +138,8 @@ class Execution:
                     del waiting[step.name]
                     ruled_out = True
         ready = [step for step in waiting.values() if step.needs <= self._finished.keys()]
-        return ready[:room]
+        ready.sort(key=lambda step: step.name not in self._entries)
+        return ready[: max(room, len(begun))]
 
     def _is_skipped(self, step: Step) -> bool:
         if step.needs & self._skipped:
@@ -182,38 +149,43 @@ class Execution:
         outcome = self._finished[step.branch.condition]["Outcome"] == "True"
         return outcome is not step.branch.outcome
 
-    def _settle(self, step: Step, future: Future[dict[str, Any]]) -> None:
+    def _settle(self, step: Step, future: Future[Properties]) -> None:
         error = future.exception()
         if error is None:
             self._finished[step.name] = future.result()
         elif not isinstance(error, StepStoppedError | AbandonedError):
             self._failed = True
 
-    def _run_step(self, step: Step) -> dict[str, Any]:
+    def _run_step(self, step: Step) -> Properties:
         """Run one step in its thread, from the first event to the last."""
-        entry: dict[str, Any] = {
-            "StepName": step.name,
-            "StepDisplayName": step.display_name,
-            "StepDescription": step.description,
-            "StartTime": time.time(),
-            "StepStatus": "Starting",
-            "AttemptCount": 1,
-            "_Type": step.type,
-        }
-        self._write(entry, previous=None)
+        entry = self._entries.pop(step.name, None)
+        if entry is None:
+            entry = {
+                "StepName": step.name,
+                "StepDisplayName": step.display_name,
+                "StepDescription": step.description,
+                "StartTime": time.time(),
+                "StepStatus": "Starting",
+                "AttemptCount": 1,
+                TYPE: step.type,
+            }
+            write_step(self._context, self._arn, entry, previous=None)
         run = StepRun(
             context=self._context,
             step=step,
+            entry=entry,
             parameters=self._parameters,
             variables=self._variables,
             finished=dict(self._finished),
             property_files={s.name: s.property_files for s in self._definition.steps},
             stopping=self.stopping,
             abandoned=self.abandoned,
-            progress=lambda **changes: self._move(entry, "Executing", **changes),
+            move=lambda status, **changes: self._move(entry, status, **changes),
         )
         try:
-            properties = run.run()
+            properties = self._earlier(run)
+            if properties is None:
+                properties = run.run(_ACTIONS.get(step.type, pipeline_jobs.run_job))
         except AbandonedError:
             raise
         except StepStoppedError:
@@ -226,7 +198,27 @@ class Execution:
             logger.exception("step %s of %s", step.name, self._arn)
             self._fail(entry, f"InternalServerError: the local SageMaker erred: {error!r}", {})
             raise
-        self._move(entry, "Succeeded", EndTime=time.time())
+        self._move(entry, "Succeeded", EndTime=time.time(), **{PROPERTIES: properties})
+        return properties
+
+    def _earlier(self, run: StepRun) -> Properties | None:
+        """Take the result of an earlier run that may stand for this one, if there is one."""
+        if CACHE_KEY in run.entry:
+            return None
+        try:
+            key = cache_key(run.step, run.scope())
+        except ExpressionError:
+            return None  # the step itself will say what is wrong
+        if key is None:
+            return None
+        hit = find_earlier(self._context, self._pipeline_arn, run.step, key)
+        if hit is None:
+            run.entry[CACHE_KEY] = key  # goes into the record with the step's next change
+            return None
+        arn, entry = hit
+        run.entry["CacheHitResult"] = {"SourcePipelineExecutionArn": arn}
+        run.entry["Metadata"] = entry.get("Metadata", {})
+        properties: Properties = entry[PROPERTIES]
         return properties
 
     def _fail(self, entry: dict[str, Any], reason: str, metadata: dict[str, Any]) -> None:
@@ -241,18 +233,9 @@ class Execution:
     def _move(self, entry: dict[str, Any], status: str, **changes: Any) -> None:
         previous = entry["StepStatus"]
         entry.update(changes, StepStatus=status)
-        self._write(entry, previous)
-
-    def _write(self, entry: dict[str, Any], previous: str | None) -> None:
-        """Put a step's entry into the record; announce it if its status has changed."""
-
-        def change(body: dict[str, Any]) -> None:
-            others = [step for step in body[STEPS] if step["StepName"] != entry["StepName"]]
-            body[STEPS] = [*others, entry]
-
-        body = self._context.store.edit("PipelineExecution", self._arn, change)
-        if entry["StepStatus"] != previous:
-            announce_step(self._context, body, entry, previous)
+        for field in [name for name, value in changes.items() if value is None]:
+            del entry[field]
+        write_step(self._context, self._arn, entry, previous)
 
 
 class PipelineRunner:
@@ -265,7 +248,7 @@ class PipelineRunner:
         self.starting = threading.RLock()  # held by whoever adds or removes executions
 
     def start(self, arn: str) -> None:
-        """Run an execution in the background."""
+        """Run an execution in the background, from where its record says it is."""
         execution = Execution(self._context, arn)
         thread = threading.Thread(
             target=self._run, args=(arn, execution), name="pipeline", daemon=True
@@ -276,13 +259,18 @@ class PipelineRunner:
 
     def stop(self, arn: str) -> None:
         """Ask an execution to stop its jobs and end."""
-        with self._lock:
-            found = self._executions.get(arn)
-        if found is not None:
-            found[0].stopping.set()
+        execution = self._underway(arn)
+        if execution is not None:
+            execution.stopping.set()
+
+    def change_parallelism(self, arn: str, body: dict[str, Any]) -> None:
+        """Let an execution run as many steps at once as its record now says."""
+        execution = self._underway(arn)
+        if execution is not None:
+            execution.parallel = parallelism(body)
 
     def close(self) -> None:
-        """Leave every execution as its record stands; the next start says they were interrupted."""
+        """Leave every execution as its record stands; the next start goes on from there."""
         with self._lock:
             running = list(self._executions.values())
         for execution, _ in running:
@@ -291,44 +279,41 @@ class PipelineRunner:
             thread.join(_JOIN_SECONDS)
 
     def recover(self) -> None:
-        """Fail what an earlier service left under way, and the steps it was at."""
+        """Go on with what an earlier service left under way."""
         for body in self._context.store.rows("PipelineExecution"):
-            if body["PipelineExecutionStatus"] in {"Executing", "Stopping"}:
-                self._interrupt(body)
+            if body["PipelineExecutionStatus"] not in LIVE:
+                continue
+            arn = body["PipelineExecutionArn"]
+            try:
+                self.start(arn)
+            except Exception as error:  # one record that cannot be read must not end the service
+                logger.exception("pipeline execution %s", arn)
+                reason = f"The execution cannot go on: {error!r}"[:_REASON_LIMIT]
+                move_execution(self._context, arn, "Failed", allowed=LIVE, reason=reason)
 
-    def _interrupt(self, body: dict[str, Any]) -> None:
-        arn, now = body["PipelineExecutionArn"], time.time()
-        open_steps = {
-            step["StepName"]: step["StepStatus"]
-            for step in body[STEPS]
-            if step["StepStatus"] in {"Starting", "Executing", "Stopping"}
-        }
-
-        def change(record: dict[str, Any]) -> None:
-            for step in record[STEPS]:
-                if step["StepName"] in open_steps:
-                    step.update(StepStatus="Failed", FailureReason=INTERRUPTED, EndTime=now)
-
-        record = self._context.store.edit("PipelineExecution", arn, change)
-        for step in record[STEPS]:
-            if step["StepName"] in open_steps:
-                announce_step(self._context, record, step, open_steps[step["StepName"]])
-        live = frozenset({"Executing", "Stopping"})
-        move_execution(self._context, arn, "Failed", allowed=live, reason=INTERRUPTED)
+    def _underway(self, arn: str) -> Execution | None:
+        with self._lock:
+            found = self._executions.get(arn)
+        return None if found is None else found[0]
 
     def _run(self, arn: str, execution: Execution) -> None:
         try:
             execution.run()
-        except Exception:  # the thread ends here; the next start fails the execution
+        except Exception:  # the thread ends here; the next start goes on with the execution
             logger.exception("pipeline execution %s", arn)
         finally:
             with self._lock:
-                self._executions.pop(arn, None)
+                if self._executions.get(arn, (None, None))[0] is execution:
+                    del self._executions[arn]
 
 
 @on_start
 def recover_executions(context: Context) -> None:
-    """Fail the executions that an earlier service left under way."""
+    """
+    Go on with the executions that an earlier service left under way.
+
+    Jobs that ended with it have failed by now, and so do their steps. A callback still waits.
+    """
     context.part(PipelineRunner).recover()
 
 

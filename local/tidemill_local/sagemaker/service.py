@@ -34,6 +34,8 @@ _MODULES = (
     "endpoints",
     "runtime",
     "pipelines",
+    "pipeline_executions",
+    "pipeline_callbacks",
     "monitoring",
     "monitoring_schedules",
     "data_quality",

@@ -1,16 +1,23 @@
 """
-S3 and CloudWatch Logs behind a port: moto's backends without moto's own server.
+S3, SQS and CloudWatch Logs behind a port: moto's backends without moto's own server.
 
-That one would need Flask, which nothing else here does.
+That one would need Flask, which nothing else here does. Lambda functions are Python functions that
+a test puts into `FUNCTIONS`.
 """
 
+import json
 import threading
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import unquote
 
 from botocore.awsrequest import AWSPreparedRequest
 from botocore.compat import HTTPHeaders
 
 REGION = "us-east-1"
+#: By name: takes the event, returns the answer; what it raises is the function's error.
+FUNCTIONS: dict[str, Callable] = {}
+TARGETS = {"AmazonSQS": "sqs", "Logs_20140328": "logs"}
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -19,7 +26,10 @@ class Handler(BaseHTTPRequestHandler):
 
     def answer(self):
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        service = "logs" if "X-Amz-Target" in self.headers else "s3"
+        if self.path.startswith("/2015-03-31/functions/"):
+            self.invoke(unquote(self.path.split("/")[3]).rpartition(":")[2], body)
+            return
+        service = TARGETS.get(self.headers.get("X-Amz-Target", "").partition(".")[0], "s3")
         host = f"{service}.{REGION}.amazonaws.com"
         headers = HTTPHeaders()
         for name, value in self.headers.items():
@@ -39,6 +49,24 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(payload)
+
+    def invoke(self, name, body):
+        status, failed = 200, {}
+        try:
+            answer = FUNCTIONS[name](json.loads(body))
+        except KeyError:
+            status, failed = 404, {"x-amzn-ErrorType": "ResourceNotFoundException"}
+            answer = {"Message": f"Function not found: {name}"}
+        except Exception as error:  # noqa: BLE001 - as Lambda tells what a function raises
+            failed = {"X-Amz-Function-Error": "Unhandled"}
+            answer = {"errorType": type(error).__name__, "errorMessage": str(error)}
+        payload = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
+        self.send_response(status)
+        for header, value in failed.items():
+            self.send_header(header, value)
+        self.send_header("Content-Length", str(len(payload)))
+        self.end_headers()
+        self.wfile.write(payload)
 
     def handle_expect_100(self):
         carry_on = super().handle_expect_100()

@@ -163,6 +163,8 @@ def _text(shape: Shape, low: int, most: float | None) -> st.SearchStrategy[str]:
     high = 40 if most is None else int(most)
     if enum:
         return st.sampled_from(enum)
+    if pattern and (characters := re.fullmatch(r"(\[[^\]]+\])[+*]", pattern)):
+        pattern = f"{characters[1]}{{{low},{max(low, min(high, 40))}}}"
     if pattern and (drawn := _of_pattern(pattern)) is not None:
         return drawn.filter(lambda text: low <= len(text) <= high)
     return st.text(_PLAIN, min_size=low, max_size=max(low, min(high, 40)))

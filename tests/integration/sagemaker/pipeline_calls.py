@@ -39,7 +39,7 @@ class Pipelines:
 
     def __init__(self, cloud, bucket):
         self.cloud = cloud
-        self.sagemaker = cloud.sagemaker
+        self.sagemaker = getattr(cloud, "sagemaker", None)  # without one, definitions only
         self.bucket = bucket
 
     def training(self, name="Train", image=None, **fields):
@@ -136,6 +136,36 @@ class Pipelines:
             }
         ]
         return step
+
+    def function(self, name, arn, outputs=None, arguments=None, **fields):
+        return {
+            "Name": name,
+            "Type": "Lambda",
+            "FunctionArn": arn,
+            "Arguments": arguments or {},
+            "OutputParameters": [
+                {"OutputName": output, "OutputType": kind}
+                for output, kind in (outputs or {}).items()
+            ],
+            **fields,
+        }
+
+    def callback(self, name, url, outputs=None, arguments=None, **fields):
+        step = self.function(name, None, outputs, arguments, **fields)
+        del step["FunctionArn"]
+        return step | {"Type": "Callback", "SqsQueueUrl": url}
+
+    def condition(self, name, *conditions, yes=(), no=(), **fields):
+        return {
+            "Name": name,
+            "Type": "Condition",
+            "Arguments": {
+                "Conditions": list(conditions),
+                "IfSteps": list(yes),
+                "ElseSteps": list(no),
+            },
+            **fields,
+        }
 
     def gate(self):
         metric = {

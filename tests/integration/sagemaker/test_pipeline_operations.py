@@ -205,11 +205,11 @@ def test_definition_comes_from_s3(pipelines, s3):
 
 
 def test_definition_that_cannot_run_is_refused_at_once(pipelines):
-    step = pipelines.training() | {"Type": "Tuning"}
+    step = pipelines.training() | {"Type": "QualityCheck"}
 
     refused(
         pipelines.sagemaker.create_pipeline,
-        "Unable to parse pipeline definition. Step [Train]: step type 'Tuning'",
+        "Unable to parse pipeline definition. Step [Train]: step type 'QualityCheck'",
         PipelineName="p",
         PipelineDefinition=pipelines.definition(step),
         RoleArn=ROLE,
@@ -218,13 +218,12 @@ def test_definition_that_cannot_run_is_refused_at_once(pipelines):
 
 def test_features_that_are_not_offered_are_named(pipelines):
     name = pipelines.create(pipelines.training())
-    selected = {"SelectedSteps": [{"StepName": "Train"}]}
 
     refused(
         pipelines.sagemaker.start_pipeline_execution,
-        "SelectiveExecutionConfig is not supported",
+        "MlflowExperimentName is not supported",
         PipelineName=name,
-        SelectiveExecutionConfig=selected,
+        MlflowExperimentName="mine",
     )
 
 

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from tidemill_local.sagemaker import operations, pipeline_runner
+from tidemill_local.sagemaker import operations
 from tidemill_local.sagemaker.errors import ServiceError
 
 from .conftest import ACCOUNT
@@ -147,15 +147,13 @@ def test_exit_message_of_a_processing_job_is_told(pipelines):
 
 def test_job_that_cannot_be_created_fails_its_step(pipelines):
     step = pipelines.training()
-    step["Arguments"]["ResourceConfig"] = RESOURCES | {
-        "VolumeSizeInGB": {"Get": "Parameters.RunId"}
-    }
+    step["Arguments"]["ResourceConfig"] = RESOURCES | {"InstanceType": {"Get": "Parameters.RunId"}}
     arn = pipelines.start(pipelines.create(step))
     pipelines.ended(arn)
 
     reason = pipelines.steps(arn)["Train"]["FailureReason"]
     assert reason.startswith("ClientError: Failed to invoke sagemaker:CreateTrainingJob.")
-    assert "VolumeSizeInGB" in reason
+    assert "instanceType" in reason
 
 
 @pytest.mark.parametrize(
@@ -337,27 +335,3 @@ def test_error_that_no_policy_names_is_not_tried_again(pipelines):
 
     assert pipelines.ended(arn)["PipelineExecutionStatus"] == "Failed"
     assert pipelines.steps(arn)["Train"]["AttemptCount"] == 1
-
-
-def test_execution_interrupted_by_a_restart_fails_with_a_cause(make_cloud, bucket):
-    cloud = make_cloud()
-    pipelines = Pipelines(cloud, bucket)
-    name = pipelines.create(pipelines.training(image=cloud.image(SLEEP)), pipelines.evaluation())
-    arn = pipelines.start(name)
-    pipelines.running(arn, "Train")
-    cloud.stop()
-
-    later = Pipelines(make_cloud(), bucket)
-
-    described = later.sagemaker.describe_pipeline_execution(PipelineExecutionArn=arn)
-    assert described["PipelineExecutionStatus"] == "Failed"
-    assert described["FailureReason"] == pipeline_runner.INTERRUPTED
-    train = later.steps(arn)["Train"]
-    assert train["StepStatus"] == "Failed"
-    assert train["FailureReason"] == pipeline_runner.INTERRUPTED
-    (event,) = later.events(PIPELINE_EVENT, arn)
-    assert event["currentPipelineExecutionStatus"] == "Failed"
-    (step_event,) = later.events(STEP_EVENT, arn)
-    assert step_event["currentStepStatus"] == "Failed"
-    again = later.start(later.create(later.training()))
-    assert later.ended(again)["PipelineExecutionStatus"] == "Succeeded"

@@ -220,10 +220,13 @@ CONDITION = ("Steps", 2, "Arguments", "Conditions", 0)
         (put("Parameters", 1, "Name", value="a b"), "must match"),
         (put("Steps", 0, "Name", value="a b"), "must match"),
         (put("Steps", 0, "Name", value="Evaluate"), "twice: Evaluate"),
-        (put("Steps", 0, "Type", value="Tuning"), r"\[Train\].*'Tuning'.*Training, Processing"),
+        (put("Steps", 0, "Type", value="EMR"), r"\[Train\].*'EMR'.*Training, Processing"),
         (put("Steps", 0, "Surprise", value=1), r"\[Train\].*Surprise"),
         (put("Steps", 0, "Arguments", value=[]), r"\[Train\].*object"),
-        (put("Steps", 0, "Arguments", "Surprise", value=1), "CreateTrainingJob has no argument"),
+        (
+            put("Steps", 0, "Arguments", "Surprise", value=1),
+            r"member 'Surprise'.*\[Train\]",
+        ),
         (drop("Steps", 0, "Arguments", "RoleArn"), r"\[Train\].*needs RoleArn"),
         (put("Steps", 0, "DependsOn", value=["Nobody"]), r"\[Nobody\], not defined"),
         (put("Steps", 0, "DependsOn", value="Gate"), "must be a list"),
@@ -253,9 +256,14 @@ CONDITION = ("Steps", 2, "Arguments", "Conditions", 0)
         ),
         (put("Steps", 1, "PropertyFiles", 0, "OutputName", value="x"), "no output 'x'"),
         (put("Steps", 0, "PropertyFiles", value=[{}]), r"\[Train\].*Processing steps"),
-        (put("Steps", 0, "RetryPolicies", value=[{"ExceptionType": "Odd"}]), "unknown: Odd"),
+        (put("Steps", 0, "RetryPolicies", value=[{"ExceptionType": "Odd"}]), "not 'Odd'"),
         (
-            put("Steps", 0, "RetryPolicies", value=[{"ExceptionType": "Step.THROTTLING"}]),
+            put(
+                "Steps",
+                0,
+                "RetryPolicies",
+                value=[{"ExceptionType": "Step.THROTTLING", "MaxAttempts": 1, "ExpireAfterMin": 2}],
+            ),
             "either MaxAttempts or ExpireAfterMin",
         ),
         (

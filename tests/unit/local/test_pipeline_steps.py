@@ -4,7 +4,8 @@ import re
 
 import pytest
 
-from tidemill_local.sagemaker.pipeline_steps import execution_variables, job_name, keyed
+from tidemill_local.sagemaker.pipeline_jobs import job_name, keyed
+from tidemill_local.sagemaker.pipeline_record import execution_variables
 
 
 @pytest.mark.parametrize(

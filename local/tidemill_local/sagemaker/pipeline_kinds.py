@@ -1,0 +1,89 @@
+"""The types of pipeline steps that run here, and what SageMaker knows of each."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class StepKind:
+    """
+    A step's type: the operations behind it, and what its definition may hold.
+
+    Attributes:
+        create: The operation whose request is the step's Arguments; empty for other steps.
+        describe: Whose answer the step's properties are.
+        stop: The operation that stops its job.
+        name: The argument that names what is made; the service fills it in.
+        longest_name: Characters of that name.
+        status: The member of the description that says how the job is.
+        metadata: The key in a step's Metadata.
+        arn: The member of the answer with the ARN.
+        target: The step's own field that says where it turns to, such as FunctionArn.
+        retries: Whether RetryPolicies are allowed.
+        cache_key: The arguments that decide whether an earlier result may be taken, dotted;
+            "" means all of them, and none that results are not kept. These are SageMaker's own.
+    """
+
+    create: str = ""
+    describe: str = ""
+    stop: str = ""
+    name: str = ""
+    longest_name: int = 63
+    status: str = ""
+    metadata: str = ""
+    arn: str = ""
+    target: str = ""
+    retries: bool = False
+    cache_key: tuple[str, ...] = ()
+
+
+KINDS = {
+    "Training": StepKind(
+        create="CreateTrainingJob",
+        describe="DescribeTrainingJob",
+        stop="StopTrainingJob",
+        name="TrainingJobName",
+        status="TrainingJobStatus",
+        metadata="TrainingJob",
+        arn="TrainingJobArn",
+        retries=True,
+        cache_key=(
+            "AlgorithmSpecification",
+            "CheckpointConfig",
+            "DebugHookConfig",
+            "DebugRuleConfigurations",
+            "Environment",
+            "HyperParameters",
+            "InputDataConfig",
+        ),
+    ),
+    "Processing": StepKind(
+        create="CreateProcessingJob",
+        describe="DescribeProcessingJob",
+        stop="StopProcessingJob",
+        name="ProcessingJobName",
+        status="ProcessingJobStatus",
+        metadata="ProcessingJob",
+        arn="ProcessingJobArn",
+        retries=True,
+        cache_key=("AppSpecification", "Environment", "ProcessingInputs"),
+    ),
+    "Model": StepKind(
+        create="CreateModel",
+        describe="DescribeModel",
+        name="ModelName",
+        metadata="Model",
+        arn="ModelArn",
+        retries=True,
+    ),
+    "RegisterModel": StepKind(
+        create="CreateModelPackage",
+        describe="DescribeModelPackage",
+        metadata="RegisterModel",
+        arn="ModelPackageArn",
+        retries=True,
+    ),
+    "Lambda": StepKind(metadata="Lambda", target="FunctionArn", cache_key=("",)),
+    "Callback": StepKind(metadata="Callback", target="SqsQueueUrl", cache_key=("",)),
+    "Condition": StepKind(metadata="Condition"),
+    "Fail": StepKind(metadata="Fail"),
+}

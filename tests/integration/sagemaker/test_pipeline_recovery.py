@@ -1,0 +1,204 @@
+"""A service that is killed while pipelines run: the next one goes on, or says why it cannot."""
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import textwrap
+from contextlib import closing
+from dataclasses import replace
+
+import pytest
+
+from tidemill_local.sagemaker.operations import call
+from tidemill_local.sagemaker.pipeline_messages import Neighbours
+from tidemill_local.sagemaker.pipeline_record import LIVE, STEPS
+from tidemill_local.sagemaker.pipeline_runner import (
+    STEP_FAILURE,
+    close_executions,
+    recover_executions,
+)
+from tidemill_local.sagemaker.pipeline_steps import INTERRUPTED
+from tidemill_local.sagemaker.store import Store
+
+from .conftest import ACCOUNT, REGION, client_of, eventually
+from .fake_aws import FUNCTIONS
+from .pipeline_calls import PIPELINE_EVENT, STEP_EVENT, Pipelines
+
+SLOW_AT_FIRST = """
+    import pathlib, time
+    time.sleep(0 if pathlib.Path("{}").exists() else 60)
+"""
+# A service of its own process, with one execution that waits for a callback's answer.
+SERVICE = """
+import json, pathlib, sys, time
+from tidemill_local.sagemaker.service import Service
+root, url, definition, account, region = sys.argv[1:]
+service = Service(root=pathlib.Path(root), endpoint_url=url, account=account, region=region,
+                  emit=lambda *event: None)
+service.start()
+def ask(operation, **request):
+    status, _, answer = service.handle(operation, json.dumps(request).encode())
+    assert status == 200, answer
+    return json.loads(answer)
+ask("CreatePipeline", PipelineName="p", PipelineDefinition=definition, ClientRequestToken="t" * 32,
+    RoleArn=f"arn:aws:iam::{account}:role/jobs")
+arn = ask("StartPipelineExecution", PipelineName="p", ClientRequestToken="t" * 32)
+arn = arn["PipelineExecutionArn"]
+while True:
+    steps = ask("ListPipelineExecutionSteps", PipelineExecutionArn=arn)["PipelineExecutionSteps"]
+    for step in steps:
+        if "Metadata" in step and step["StepName"] == "Ask":
+            print(arn, step["Metadata"]["Callback"]["CallbackToken"], flush=True)
+            time.sleep(600)
+    time.sleep(0.02)
+"""
+
+
+@pytest.fixture
+def queue(aws):
+    sqs = client_of("sqs", aws)
+    yield sqs.create_queue(QueueName="recovery")["QueueUrl"]
+    sqs.close()
+
+
+@pytest.fixture
+def calls():
+    """The events that the function `recovery` has been invoked with."""
+    found = []
+    FUNCTIONS["recovery"] = lambda event: found.append(event) or {"n": 1}
+    yield found
+    del FUNCTIONS["recovery"]
+
+
+ANSWER = {"Get": "Steps.Ask.OutputParameters['n']"}
+FUNCTION = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:recovery"
+
+
+def test_job_that_died_with_the_service_fails_its_step_and_can_be_retried(make_cloud, bucket):
+    cloud = make_cloud()
+    pipelines = Pipelines(cloud, bucket)
+    first = pipelines.processing("First", cloud.image("pass"))
+    marker = cloud.root / "second-time"
+    image = cloud.image(SLOW_AT_FIRST.format(marker))
+    slow = pipelines.processing("Slow", image, DependsOn=["First"])
+    arn = pipelines.start(pipelines.create(first, slow))
+    pipelines.running(arn, "Slow")
+    cloud.stop()
+
+    later = Pipelines(make_cloud(), bucket)
+
+    described = later.ended(arn)
+    assert described["PipelineExecutionStatus"] == "Failed"
+    assert described["FailureReason"] == STEP_FAILURE
+    steps = later.steps(arn)
+    assert steps["First"]["StepStatus"] == "Succeeded"
+    assert "the local cloud stopped while this job ran" in steps["Slow"]["FailureReason"]
+    (event,) = later.events(PIPELINE_EVENT, arn)
+    assert event["currentPipelineExecutionStatus"] == "Failed"
+    (step_event,) = later.events(STEP_EVENT, arn)
+    assert (step_event["stepName"], step_event["currentStepStatus"]) == ("Slow", "Failed")
+    marker.touch()
+    later.sagemaker.retry_pipeline_execution(PipelineExecutionArn=arn)
+    assert later.ended(arn)["PipelineExecutionStatus"] == "Succeeded"
+    again = later.steps(arn)
+    assert again["First"] == steps["First"]
+    assert again["Slow"]["Metadata"] != steps["Slow"]["Metadata"]
+
+
+def test_callback_outlives_kill_9(make_cloud, aws, queue, calls, tmp_path):
+    root = tmp_path / "state"
+    shaping = Pipelines(None, "")
+    ask = shaping.callback("Ask", queue, {"n": "Integer"})
+    tell = shaping.function("Tell", FUNCTION, arguments={"n": ANSWER})
+    arguments = [str(root), aws, shaping.definition(ask, tell), ACCOUNT, REGION]
+    service = subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(SERVICE), *arguments],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        arn, token = service.stdout.readline().split()
+    finally:
+        os.kill(service.pid, signal.SIGKILL)
+        service.wait()
+        service.stdout.close()
+
+    later = Pipelines(make_cloud(root=root), "")
+
+    status = later.sagemaker.describe_pipeline_execution(PipelineExecutionArn=arn)
+    assert status["PipelineExecutionStatus"] == "Executing"
+    later.sagemaker.send_pipeline_execution_step_success(
+        CallbackToken=token, OutputParameters=[{"Name": "n", "Value": "3"}]
+    )
+    assert later.ended(arn)["PipelineExecutionStatus"] == "Succeeded"
+    assert calls == [{"n": 3}]
+
+
+def test_killed_between_any_two_writes_an_execution_comes_to_its_end(
+    make_cloud, queue, calls, tmp_path, monkeypatch
+):
+    snapshots = []
+
+    def keeping(write):
+        def kept(store, kind, *rest, **named):
+            answer = write(store, kind, *rest, **named)
+            if kind in {"PipelineExecution", "PipelineCallback"}:
+                place = tmp_path / f"killed-{len(snapshots)}.sqlite"
+                with closing(sqlite3.connect(place)) as copy:
+                    store._db.backup(copy)
+                snapshots.append(place)
+            return answer
+
+        return kept
+
+    pipelines = Pipelines(make_cloud(), "")
+    context = pipelines.cloud.service.context
+    asked = {"Type": "Equals", "LeftValue": ANSWER, "RightValue": 3}
+    tell = pipelines.function("Tell", FUNCTION, {"n": "Integer"})
+    name = pipelines.create(
+        pipelines.callback("Ask", queue, {"n": "Integer"}),
+        pipelines.condition("Gate", asked, yes=[tell]),
+    )
+    with monkeypatch.context() as patched:
+        patched.setattr(Store, "insert", keeping(Store.insert))
+        patched.setattr(Store, "edit", keeping(Store.edit))
+        arn = pipelines.start(name)
+        assert ended(context, arn)["PipelineExecutionStatus"] == "Succeeded"
+    assert calls == [{}]
+    ends = []
+    for place in snapshots:
+        calls.clear()
+        parts = {Neighbours: context.part(Neighbours)}
+        later = replace(context, store=Store(place), _parts=parts)
+        recover_executions(later)
+        body = ended(later, arn)
+        close_executions(later)
+        later.store.close()
+        ends.append(body["PipelineExecutionStatus"])
+        (told,) = [step for step in body[STEPS] if step["StepName"] == "Tell"]
+        if ends[-1] == "Failed":  # the function may have been invoked: nobody does it twice
+            assert told["FailureReason"] == INTERRUPTED
+            assert calls == []
+        else:
+            assert told["StepStatus"] == "Succeeded"
+            assert len(calls) <= 1
+    assert len(ends) >= 12
+    assert ends[0] == ends[-1] == "Succeeded"
+    assert 1 <= ends.count("Failed") <= 3
+
+
+def ended(context, arn):
+    """Answer the callbacks of an execution; return its record once it has ended."""
+
+    def looked():
+        for body in context.store.rows("PipelineCallback"):
+            if body["Status"] == "Waiting":
+                parameters = [{"Name": "n", "Value": "3"}]
+                request = {"CallbackToken": body["CallbackToken"], "OutputParameters": parameters}
+                call(context, "SendPipelineExecutionStepSuccess", request)
+        return context.store.get("PipelineExecution", arn)["PipelineExecutionStatus"] not in LIVE
+
+    eventually(looked, "the execution has ended")
+    return context.store.get("PipelineExecution", arn)
