@@ -33,11 +33,13 @@ _WORDS = {
     "TrainingJob": "Training Job",
     "ProcessingJob": "Processing Job",
     "TransformJob": "Transform Job",
+    "HyperParameterTuningJob": "HyperParameter Tuning Job",
     "ModelPackage": "Model Package",
 }
 _ANSWERS = {
     "TrainingJob": "Response",
     "ProcessingJob": "Response",
     "TransformJob": "Response",
+    "HyperParameterTuningJob": "Response",
     "ModelPackage": "Output",
 }

@@ -93,8 +93,12 @@ def _decode(token: str, sort_field: str) -> _Position:
         field, value, name = json.loads(base64.urlsafe_b64decode(token))
     except (ValueError, TypeError) as error:
         raise _bad_token() from error
-    sorts_by_time = sort_field.endswith("Time")
-    if field != sort_field or isinstance(value, str) == sorts_by_time or not isinstance(name, str):
+    sorts_by_number = sort_field.endswith(("Time", "Value"))
+    if (
+        field != sort_field
+        or isinstance(value, str) == sorts_by_number
+        or not isinstance(name, str)
+    ):
         raise _bad_token()
     return value, name
 

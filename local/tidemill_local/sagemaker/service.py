@@ -23,6 +23,7 @@ Answer = tuple[int, dict[str, str], bytes]
 _MODULES = (
     "processing",
     "training",
+    "tuning",
     "transform",
     "registry",
     "registry_access",

@@ -1,0 +1,426 @@
+"""Tuning jobs: real training jobs, launched with values that a search chose."""
+
+import json
+import uuid
+
+import pytest
+
+from tidemill_local.sagemaker.context import Limits
+
+from .conftest import PATIENCE, ROLE, Cloud, eventually
+from .model_servers import refused
+
+# The better the nearer x is to 3; some hyperparameters make it misbehave.
+TRAIN = """
+    import json, os, pathlib, sys, time
+    base = pathlib.Path(os.environ["SAGEMAKER_BASE_DIR"])
+    given = json.loads((base / "input/config/hyperparameters.json").read_text())
+    if given.get("mode") == "fail":
+        sys.exit("no such mode")
+    if given.get("mode") == "wait":
+        time.sleep(600)
+    if given.get("mode") != "silent":
+        x = float(given.get("x", 0)) + len(given.get("c", ""))
+        print(f"score={-(x - 3) ** 2:.6f};", flush=True)
+    (base / "model" / "given.json").write_text(json.dumps(given))
+"""
+SCORE = {"Name": "score", "Regex": "score=([-0-9.]+);"}
+OBJECTIVE = {"Type": "Maximize", "MetricName": "score"}
+
+
+def numbers(low, high, name="x"):
+    return {"IntegerParameterRanges": [{"Name": name, "MinValue": str(low), "MaxValue": str(high)}]}
+
+
+def choices(**values):
+    ranges = [{"Name": name, "Values": list(given)} for name, given in values.items()]
+    return {"CategoricalParameterRanges": ranges}
+
+
+class Tuning:
+    """Tunes on one cloud, with as few words as possible."""
+
+    def __init__(self, cloud, bucket):
+        self.cloud = cloud
+        self.bucket = bucket
+        self.sagemaker = cloud.sagemaker
+        self.image = cloud.image(TRAIN)
+
+    def definition(self, **changes):
+        algorithm = {"TrainingImage": self.image, "TrainingInputMode": "File"}
+        return {
+            "StaticHyperParameters": {"mode": "train"},
+            "AlgorithmSpecification": algorithm | {"MetricDefinitions": [SCORE]},
+            "RoleArn": ROLE,
+            "OutputDataConfig": {"S3OutputPath": f"s3://{self.bucket}/models"},
+            "ResourceConfig": {
+                "InstanceType": "ml.m5.large",
+                "InstanceCount": 1,
+                "VolumeSizeInGB": 1,
+            },
+            "StoppingCondition": {"MaxRuntimeInSeconds": 60},
+        } | changes
+
+    def start(self, ranges=None, jobs=2, at_once=2, **request):
+        name = request.pop("HyperParameterTuningJobName", f"tune-{uuid.uuid4().hex[:8]}")
+        limits = {"MaxParallelTrainingJobs": at_once} | (
+            {} if jobs is None else {"MaxNumberOfTrainingJobs": jobs}
+        )
+        config = {
+            "Strategy": "Random",
+            "HyperParameterTuningJobObjective": OBJECTIVE,
+            "ResourceLimits": limits,
+            "ParameterRanges": ranges or numbers(1, 5),
+            "RandomSeed": 7,
+        } | request.pop("config", {})
+        if "TrainingJobDefinitions" not in request:
+            request.setdefault("TrainingJobDefinition", self.definition())
+        self.sagemaker.create_hyper_parameter_tuning_job(
+            HyperParameterTuningJobName=name, HyperParameterTuningJobConfig=config, **request
+        )
+        return name
+
+    def ended(self, name):
+        store = self.cloud.service.context.store
+        end = "HyperParameterTuningEndTime"
+        body = store.wait_for("HyperParameterTuningJob", name, lambda b: end in b, PATIENCE)
+        assert end in body, body
+        return self.sagemaker.describe_hyper_parameter_tuning_job(HyperParameterTuningJobName=name)
+
+    def run(self, *args, **request):
+        return self.ended(self.start(*args, **request))
+
+    def jobs(self, name, **request):
+        return self.sagemaker.list_training_jobs_for_hyper_parameter_tuning_job(
+            HyperParameterTuningJobName=name, **request
+        )["TrainingJobSummaries"]
+
+
+@pytest.fixture(scope="module")
+def tuning(aws, s3, tmp_path_factory):
+    bucket = f"lake-{uuid.uuid4().hex[:12]}"
+    s3.create_bucket(Bucket=bucket)
+    limits = Limits(stop_grace_seconds=1.0, jobs=2)
+    cloud = Cloud(tmp_path_factory.mktemp("tuning"), aws, limits).start()
+    yield Tuning(cloud, bucket)
+    cloud.stop()
+    assert not cloud.misfits
+
+
+@pytest.fixture(scope="module")
+def tuned(tuning):
+    """A tuning job that has ended: Bayesian, 5 training jobs, 2 at once."""
+    return tuning.run(
+        numbers(1, 8),
+        jobs=5,
+        config={"Strategy": "Bayesian"},
+        Tags=[{"Key": "team", "Value": "blue"}],
+    )
+
+
+def test_the_best_of_the_training_jobs_is_found(tuning, tuned):
+    name = tuned["HyperParameterTuningJobName"]
+    jobs = tuning.jobs(name)
+
+    assert tuned["HyperParameterTuningJobStatus"] == "Completed", tuned.get("FailureReason")
+    assert len({job["TunedHyperParameters"]["x"] for job in jobs}) == 5
+    assert [job["TrainingJobName"][: len(name) + 5] for job in jobs] == [
+        f"{name}-00{number}-" for number in range(1, 6)
+    ]
+    best = tuned["BestTrainingJob"]
+    nearest = min(abs(int(job["TunedHyperParameters"]["x"]) - 3) for job in jobs)
+    assert best["FinalHyperParameterTuningJobObjectiveMetric"] == {
+        "Type": "Maximize",
+        "MetricName": "score",
+        "Value": pytest.approx(-(nearest**2)),
+    }
+    assert best["ObjectiveStatus"] == "Succeeded"
+    assert tuned["TrainingJobStatusCounters"]["Completed"] == 5
+    assert tuned["ObjectiveStatusCounters"] == {"Succeeded": 5, "Pending": 0, "Failed": 0}
+    details = tuning.cloud.details("HyperParameter Tuning Job", name)
+    assert [detail["HyperParameterTuningJobStatus"] for detail in details] == [
+        "InProgress",
+        "Completed",
+    ]
+    assert details[-1]["BestTrainingJob"]["TrainingJobName"] == best["TrainingJobName"]
+
+
+def test_a_training_job_is_one_of_the_tuning_jobs(tuning, tuned):
+    best = tuned["BestTrainingJob"]
+
+    job = tuning.sagemaker.describe_training_job(TrainingJobName=best["TrainingJobName"])
+
+    assert job["TuningJobArn"] == tuned["HyperParameterTuningJobArn"]
+    assert job["HyperParameters"] == {"mode": "train"} | best["TunedHyperParameters"]
+    tags = tuning.sagemaker.list_tags(ResourceArn=job["TrainingJobArn"])["Tags"]
+    assert tags == [{"Key": "team", "Value": "blue"}]
+
+
+def test_training_jobs_are_listed_by_objective_and_page(tuning, tuned):
+    pages = tuning.sagemaker.get_paginator("list_training_jobs_for_hyper_parameter_tuning_job")
+    listed = pages.paginate(
+        HyperParameterTuningJobName=tuned["HyperParameterTuningJobName"],
+        SortBy="FinalObjectiveMetricValue",
+        SortOrder="Descending",
+        PaginationConfig={"PageSize": 2},
+    )
+
+    found = [job for page in listed for job in page["TrainingJobSummaries"]]
+
+    values = [job["FinalHyperParameterTuningJobObjectiveMetric"]["Value"] for job in found]
+    assert len(values) == 5
+    assert values == sorted(values, reverse=True)
+    assert found[0]["TrainingJobName"] == tuned["BestTrainingJob"]["TrainingJobName"]
+    (summary,) = tuning.sagemaker.list_hyper_parameter_tuning_jobs(
+        NameContains=tuned["HyperParameterTuningJobName"]
+    )["HyperParameterTuningJobSummaries"]
+    assert summary["Strategy"] == "Bayesian"
+    assert summary["ResourceLimits"]["MaxNumberOfTrainingJobs"] == 5
+
+
+def test_a_grid_tries_every_combination_once(tuning):
+    job = tuning.run(choices(c=["a", "bbb"]), jobs=None, config={"Strategy": "Grid"})
+
+    tried = [j["TunedHyperParameters"] for j in tuning.jobs(job["HyperParameterTuningJobName"])]
+    assert tried == [{"c": "a"}, {"c": "bbb"}]
+    assert job["BestTrainingJob"]["TunedHyperParameters"] == {"c": "bbb"}
+
+
+def test_a_warm_start_knows_what_its_parent_found(tuning, tuned):
+    parent = {"HyperParameterTuningJobName": tuned["HyperParameterTuningJobName"]}
+    job = tuning.run(
+        numbers(1, 8),
+        jobs=1,
+        config={"Strategy": "Bayesian"},
+        WarmStartConfig={
+            "ParentHyperParameterTuningJobs": [parent],
+            "WarmStartType": "IdenticalDataAndAlgorithm",
+        },
+    )
+
+    (mine,) = tuning.jobs(job["HyperParameterTuningJobName"])
+    theirs = [
+        each["TunedHyperParameters"]
+        for each in tuning.jobs(name=parent["HyperParameterTuningJobName"])
+    ]
+    assert mine["TunedHyperParameters"] not in theirs
+    assert job["BestTrainingJob"]["TrainingJobName"] == mine["TrainingJobName"]
+    value = "FinalHyperParameterTuningJobObjectiveMetric"
+    best = max([mine, tuned["BestTrainingJob"]], key=lambda found: found[value]["Value"])
+    assert job["OverallBestTrainingJob"]["TrainingJobName"] == best["TrainingJobName"]
+
+
+def test_several_definitions_take_turns_and_are_compared(tuning):
+    def definition(name, low):
+        return tuning.definition(
+            DefinitionName=name, TuningObjective=OBJECTIVE, HyperParameterRanges=numbers(low, low)
+        )
+
+    near, far = definition("near", 3), definition("far", 9)
+    config = {
+        "Strategy": "Random",
+        "ResourceLimits": {"MaxNumberOfTrainingJobs": 2, "MaxParallelTrainingJobs": 2},
+    }
+    name = f"several-{uuid.uuid4().hex[:8]}"
+    tuning.sagemaker.create_hyper_parameter_tuning_job(
+        HyperParameterTuningJobName=name,
+        HyperParameterTuningJobConfig=config,
+        TrainingJobDefinitions=[far, near],
+    )
+
+    job = tuning.ended(name)
+
+    assert job["BestTrainingJob"]["TrainingJobDefinitionName"] == "near"
+    assert [j["TrainingJobDefinitionName"] for j in tuning.jobs(name)] == ["far", "near"]
+
+
+def test_a_target_that_is_reached_ends_it(tuning):
+    job = tuning.run(
+        numbers(3, 3) | choices(c=["", "aaaaaa"]),
+        jobs=2,
+        at_once=1,
+        config={"TuningJobCompletionCriteria": {"TargetObjectiveMetricValue": -36.5}},
+    )
+
+    assert job["HyperParameterTuningJobStatus"] == "Completed"
+    assert len(tuning.jobs(job["HyperParameterTuningJobName"])) == 1
+
+
+@pytest.mark.parametrize(
+    ("mode", "counter", "why"),
+    [
+        ("fail", "NonRetryableError", "No training job succeeded after 2 attempts."),
+        ("silent", "Completed", "No objective metrics found after running 2 training jobs."),
+    ],
+)
+def test_a_tuning_job_fails_with_all_of_its_training_jobs(tuning, mode, counter, why):
+    definition = tuning.definition(StaticHyperParameters={"mode": mode})
+
+    job = tuning.run(jobs=2, TrainingJobDefinition=definition)
+
+    assert job["HyperParameterTuningJobStatus"] == "Failed"
+    assert job["FailureReason"].startswith(why)
+    assert job["TrainingJobStatusCounters"][counter] == 2
+    assert job["ObjectiveStatusCounters"]["Failed"] == 2
+    assert "BestTrainingJob" not in job
+
+
+def test_training_jobs_that_cannot_be_created_fail_it(tuning):
+    source = {"S3DataType": "S3Prefix", "S3Uri": f"s3://{tuning.bucket}/nothing"}
+    channel = {"ChannelName": "train", "DataSource": {"S3DataSource": source}}
+
+    job = tuning.run(TrainingJobDefinition=tuning.definition(InputDataConfig=[channel]))
+
+    assert job["HyperParameterTuningJobStatus"] == "Failed"
+    assert "No S3 objects found under S3 URL" in job["FailureReason"]
+    assert job["TrainingJobStatusCounters"]["InProgress"] == 0
+    assert tuning.jobs(job["HyperParameterTuningJobName"]) == []
+
+
+def test_a_stopped_tuning_job_stops_its_training_jobs(tuning):
+    name = tuning.start(
+        numbers(1, 9),
+        jobs=9,
+        at_once=1,
+        TrainingJobDefinition=tuning.definition(StaticHyperParameters={"mode": "wait"}),
+    )
+    started = "SecondaryStatus"
+    eventually(lambda: tuning.jobs(name), "a training job is launched")
+    (first,) = tuning.jobs(name)
+    store = tuning.cloud.service.context.store
+    store.wait_for(
+        "TrainingJob", first["TrainingJobName"], lambda b: b[started] == "Training", PATIENCE
+    )
+
+    tuning.sagemaker.stop_hyper_parameter_tuning_job(HyperParameterTuningJobName=name)
+
+    job = tuning.ended(name)
+    assert job["HyperParameterTuningJobStatus"] == "Stopped"
+    assert job["TrainingJobStatusCounters"]["Stopped"] == len(tuning.jobs(name)) == 1
+    refused(
+        tuning.sagemaker.stop_hyper_parameter_tuning_job,
+        "The request was rejected because the hyperparameter tuning job is in status Stopped",
+        HyperParameterTuningJobName=name,
+    )
+
+
+def test_a_tuning_job_goes_on_after_a_crash(make_cloud, bucket, tmp_path):
+    limits = Limits(stop_grace_seconds=1.0, jobs=1)
+    first = Tuning(make_cloud(limits, tmp_path / "state"), bucket)
+    flag = tmp_path / "go"
+    image = first.cloud.image(f"""
+        import json, os, pathlib, time
+        base = pathlib.Path(os.environ["SAGEMAKER_BASE_DIR"])
+        (base / "here").touch()
+        while not pathlib.Path({str(flag)!r}).exists():
+            time.sleep(0.02)
+        given = json.loads((base / "input/config/hyperparameters.json").read_text())
+        print("score=" + given["x"] + ";")
+    """)
+    algorithm = {"TrainingImage": image, "TrainingInputMode": "File"}
+    definition = first.definition(AlgorithmSpecification=algorithm | {"MetricDefinitions": [SCORE]})
+    name = first.start(numbers(1, 9), jobs=2, at_once=1, TrainingJobDefinition=definition)
+    running = tmp_path / "state/jobs/training"
+    eventually(lambda: list(running.glob("*/opt/ml/here")), "a training job runs")
+    (before,) = first.jobs(name)
+    first.cloud.service.stop()
+
+    flag.touch()
+    second = Tuning(make_cloud(limits, tmp_path / "state"), bucket)
+    job = second.ended(name)
+
+    assert job["HyperParameterTuningJobStatus"] == "Completed", job.get("FailureReason")
+    assert job["TrainingJobStatusCounters"] == {
+        "Completed": 2,
+        "InProgress": 0,
+        "RetryableError": 1,
+        "NonRetryableError": 0,
+        "Stopped": 0,
+    }
+    jobs = second.jobs(name)
+    again = [j for j in jobs if j["TunedHyperParameters"] == before["TunedHyperParameters"]]
+    assert [j["TrainingJobStatus"] for j in again] == ["Failed", "Completed"]
+
+
+def test_names_are_used_once_and_unknown_ones_are_not_found(tuning, tuned):
+    name = tuned["HyperParameterTuningJobName"]
+    with pytest.raises(tuning.sagemaker.exceptions.ResourceInUse, match="already exists"):
+        tuning.start(HyperParameterTuningJobName=name)
+    for ask in (
+        tuning.sagemaker.describe_hyper_parameter_tuning_job,
+        tuning.sagemaker.stop_hyper_parameter_tuning_job,
+        tuning.sagemaker.list_training_jobs_for_hyper_parameter_tuning_job,
+    ):
+        refused(
+            ask,
+            "Amazon SageMaker can't find a tuning job called nobody. Type another name.",
+            "ResourceNotFound",
+            HyperParameterTuningJobName="nobody",
+        )
+
+
+IMAGE = {"TrainingImage": "any", "TrainingInputMode": "File", "MetricDefinitions": [SCORE]}
+WARM = {
+    "ParentHyperParameterTuningJobs": [{"HyperParameterTuningJobName": "{tuned}"}],
+    "WarmStartType": "IdenticalDataAndAlgorithm",
+}
+
+
+@pytest.mark.parametrize(
+    ("request_", "says"),
+    [
+        ({"config": {"Strategy": "Hyperband"}}, "Hyperband strategy is not supported"),
+        ({"config": {"Strategy": "Grid"}}, "categorical hyperparameters only"),
+        (
+            {"ranges": choices(c=["a", "b", "c"]), "config": {"Strategy": "Grid"}},
+            "equals the number of combinations, 3",
+        ),
+        ({"jobs": 6}, "the provided ranges [5.0] must be equal or greater"),
+        ({"jobs": None}, "needs MaxNumberOfTrainingJobs or MaxRuntimeInSeconds"),
+        ({"ranges": numbers(5, 1)}, "the range of x is empty"),
+        ({"ranges": numbers(1, 2, "mode")}, "static or tuned, not both: mode"),
+        (
+            {
+                "config": {
+                    "HyperParameterTuningJobObjective": OBJECTIVE | {"MetricName": "other"},
+                }
+            },
+            "A metric is required for this hyperparameter tuning job objective",
+        ),
+        (
+            {
+                "config": {
+                    "TuningJobCompletionCriteria": {
+                        "ConvergenceDetected": {"CompleteOnConvergence": "Enabled"}
+                    }
+                }
+            },
+            "ConvergenceDetected is not supported",
+        ),
+        ({"Autotune": {"Mode": "Enabled"}}, "Autotune is not supported"),
+        ({"definition": {"ResourceConfig": None}}, "one of ResourceConfig and"),
+        (
+            {"WarmStartConfig": WARM, "definition": {"AlgorithmSpecification": IMAGE}},
+            "TrainingImage must be the parent tuning job's",
+        ),
+        (
+            {"WarmStartConfig": WARM, "definition": {"StaticHyperParameters": {}}},
+            "static plus tunable hyperparameters must remain the same",
+        ),
+        (
+            {
+                "WarmStartConfig": WARM,
+                "config": {"HyperParameterTuningJobObjective": OBJECTIVE | {"Type": "Minimize"}},
+            },
+            "The objective metric must be the same",
+        ),
+    ],
+)
+def test_what_cannot_be_done_is_refused_at_once(tuning, tuned, request_, says):
+    request = json.loads(
+        json.dumps(request_).replace("{tuned}", tuned["HyperParameterTuningJobName"])
+    )
+    changes = request.pop("definition", {})
+    definition = {k: v for k, v in tuning.definition(**changes).items() if v is not None}
+
+    refused(tuning.start, says, TrainingJobDefinition=definition, **request)
