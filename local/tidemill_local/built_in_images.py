@@ -73,7 +73,11 @@ BUILT_IN = {
             tuple(name for name in _REPORTED if name in (*MAXIMIZED, *MINIMIZED)),
         ),
         *(
-            BuiltInImage(name, script_command(sys.executable), "a script of yours, in this Python")
+            BuiltInImage(
+                name,
+                script_command(sys.executable),
+                "a training or serving script of yours, in this Python",
+            )
             for name in _FRAMEWORKS
         ),
     )

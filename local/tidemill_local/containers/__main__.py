@@ -8,6 +8,7 @@ from tidemill_local.containers.contract import Container, UserError
 _SCRIPTS = "tidemill_local.containers.scripts"
 _PROGRAMS = {
     ("script", "train"): f"{_SCRIPTS}.train",
+    ("script", "serve"): f"{_SCRIPTS}.serve",
     ("xgboost", "train"): "tidemill_local.containers.xgboost.train",
     ("xgboost", "serve"): "tidemill_local.containers.xgboost.serve",
 }

@@ -9,6 +9,7 @@ import pytest
 
 from .conftest import log_lines
 from .job_requests import archive, channel
+from .model_servers import Hosting
 
 IMAGE = "763104351884.dkr.ecr.eu-west-1.amazonaws.com/pytorch-training:2.8-cpu-py312"
 SCRIPT = """
@@ -102,3 +103,30 @@ def test_an_image_may_stand_for_a_python_of_yours(cloud, s3, bucket, start, tmp_
 )
 def test_a_source_archive_that_is_not_safe_fails_the_job(cloud, start, source, reason):
     assert reason in cloud.trained(start(source=source))["FailureReason"]
+
+
+def test_a_serving_script_answers_behind_the_endpoint(cloud, s3, bucket):
+    script = """
+import json, os
+def model_fn(model_dir):
+    return open(os.path.join(model_dir, "factor")).read()
+def predict_fn(data, model):
+    return data * float(model)
+"""
+    body = packed({"factor": "3", "code/inference.py": script})
+    s3.put_object(Bucket=bucket, Key="model.tar.gz", Body=body)
+    cloud.sagemaker.create_model(
+        ModelName="scripted",
+        ExecutionRoleArn="arn:aws:iam::000000000000:role/jobs",
+        PrimaryContainer={
+            "Image": "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-scikit-learn:1.4-2",
+            "ModelDataUrl": f"s3://{bucket}/model.tar.gz",
+            "Environment": {"SAGEMAKER_PROGRAM": "inference.py"},
+        },
+    )
+    hosting = Hosting(cloud, s3, bucket)
+    endpoint = hosting.endpoint(hosting.config("scripted"))
+    answer = hosting.invoke(endpoint, b"[1, 2]", ContentType="application/json")
+    assert (answer["Body"], answer["ContentType"]) == (b"[3.0, 6.0]", "application/json")
+    with pytest.raises(cloud.runtime.exceptions.ModelError, match="not supported"):
+        hosting.invoke(endpoint, b"x", ContentType="image/png")

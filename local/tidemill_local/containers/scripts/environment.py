@@ -12,7 +12,7 @@ import shutil
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import PurePath
 from typing import Any
 
 PROGRAM = "sagemaker_program"
@@ -87,7 +87,7 @@ def arguments(hyperparameters: Mapping[str, Any]) -> list[str]:
     return words
 
 
-def variables(base: Path, documents: Documents, given: Mapping[str, str]) -> dict[str, str]:
+def variables(base: PurePath, documents: Documents, given: Mapping[str, str]) -> dict[str, str]:
     """
     Return the SM_* variables of a training job, with what goes with them.
 

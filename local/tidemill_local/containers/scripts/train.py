@@ -41,7 +41,7 @@ def main(container: Container) -> None:
     if not (code / program).exists() and sources.kind_of(program, code) is not Kind.PACKAGE:
         found = ", ".join(sorted(path.name for path in code.iterdir()))
         raise UserError(f"The source directory has no {program}; it holds: {found}")
-    installed = requirements.install(code, container.base.parent / "site-packages")
+    installed = requirements.install(code, container.base / "site-packages")
     paths = [str(code), *([str(installed)] if installed else [])]
     paths += filter(None, [container.environment.get("PYTHONPATH")])
     command = command_of(program, code, environment.arguments(environment.of_script(every)))

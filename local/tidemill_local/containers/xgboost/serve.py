@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 from tidemill_local.containers import http_server
 from tidemill_local.containers.contract import Container, UserError
 from tidemill_local.containers.http_server import Answer, RefusedError, Request
+from tidemill_local.containers.scripts import serve as scripts
+from tidemill_local.containers.scripts.handlers import Defaults
 from tidemill_local.containers.xgboost import data, selected
 from tidemill_local.containers.xgboost.train import load
 
@@ -29,6 +31,9 @@ def main(container: Container) -> None:
     logging.basicConfig(
         level=logging.INFO, format="[%(asctime)s:%(levelname)s] %(message)s", stream=sys.stdout
     )
+    if container.environment.get("SAGEMAKER_PROGRAM"):
+        scripts.main(container, ScriptDefaults())
+        return
     parameters = {
         "MaxConcurrentTransforms": os.cpu_count() or 1,
         "BatchStrategy": "MULTI_RECORD",
@@ -40,6 +45,19 @@ def main(container: Container) -> None:
         lambda: Predictor(container).answer,
         json.dumps(parameters).encode(),
     )
+
+
+class ScriptDefaults(Defaults):
+    """What XGBoost's image does for a script that serves a Booster."""
+
+    def input_fn(self, body: str | bytes, content_type: str | None) -> Any:
+        """Return a CSV or libsvm body as a DMatrix."""
+        raw = body.encode() if isinstance(body, str) else body
+        return data.request_matrix(raw, content_type, 0)
+
+    def predict_fn(self, data: Any, model: Any) -> Any:
+        """Predict, whatever the columns are called."""
+        return model.predict(data, validate_features=False)
 
 
 class Predictor:
