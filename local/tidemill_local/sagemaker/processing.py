@@ -5,7 +5,7 @@ import time
 from typing import Any
 
 from tidemill_local.images import container_command
-from tidemill_local.sagemaker import jobs, paging
+from tidemill_local.sagemaker import experiments, jobs, paging
 from tidemill_local.sagemaker.arns import arn_of
 from tidemill_local.sagemaker.channels import (
     Upload,
@@ -127,12 +127,13 @@ class ProcessingJob(jobs.Job):
 
 @operation(
     "CreateProcessingJob",
-    idle=("NetworkConfig", "ExperimentConfig"),
+    idle=("NetworkConfig",),
     differs="one instance; inputs from and outputs to S3, in File mode; no DatasetDefinition",
 )
 def create_processing_job(context: Context, request: dict[str, Any]) -> dict[str, Any]:
     """Record a job and queue it."""
     name = request["ProcessingJobName"]
+    experiments.check_config(context, request)
     arn = arn_of(context, "processing-job", name)
     check_instances(request["ProcessingResources"])
     outputs = request.get("ProcessingOutputConfig", {}).get("Outputs", [])

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tidemill_local.sagemaker import clients, operations, protocol
+from tidemill_local.sagemaker import clients, lineage_recorder, operations, protocol
 from tidemill_local.sagemaker.context import Context, Emit, Limits
 from tidemill_local.sagemaker.errors import ServiceError
 from tidemill_local.sagemaker.logs import JobLogs
@@ -30,6 +30,8 @@ _MODULES = (
     "associations",
     "lineage",
     "lineage_query",
+    "experiments",
+    "trial_components",
     "tags",
     "hosting",
     "endpoints",
@@ -79,7 +81,7 @@ class Service:
         session = clients.session(account, region)
         self.context = Context(
             store=Store(root / "sagemaker.sqlite"),
-            emit=_shielded(emit),
+            emit=self._recorded(_shielded(emit)),
             root=root,
             endpoint_url=endpoint_url,
             account=account,
@@ -104,6 +106,19 @@ class Service:
         self.context.logs.close()
         self.context.s3.close()
         self.context.store.close()
+
+    def _recorded(self, emit: Emit) -> Emit:
+        """Track each state change before anybody hears of it."""
+
+        def recorded(detail_type: str, detail: dict[str, Any], resources: list[str]) -> None:
+            try:
+                for arn in resources:
+                    lineage_recorder.record(self.context, arn)
+            except Exception:  # what tracks the work must not break it
+                logger.exception("the lineage of %s is not whole", resources)
+            emit(detail_type, detail, resources)
+
+        return recorded
 
     def handle(self, operation: str, body: bytes) -> Answer:
         """

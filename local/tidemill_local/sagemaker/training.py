@@ -5,7 +5,7 @@ import time
 from typing import Any
 
 from tidemill_local.images import built_in, container_command, search_path
-from tidemill_local.sagemaker import jobs, paging, training_contract
+from tidemill_local.sagemaker import experiments, jobs, paging, training_contract
 from tidemill_local.sagemaker.arns import arn_of
 from tidemill_local.sagemaker.channels import (
     TransferError,
@@ -203,7 +203,6 @@ class TrainingJob(jobs.Job):
         "DebugHookConfig",
         "DebugRuleConfigurations",
         "TensorBoardOutputConfig",
-        "ExperimentConfig",
         "ProfilerConfig",
         "ProfilerRuleConfigurations",
         "RetryStrategy",
@@ -217,6 +216,7 @@ class TrainingJob(jobs.Job):
 def create_training_job(context: Context, request: dict[str, Any]) -> dict[str, Any]:
     """Record a job and queue it; an empty S3Prefix channel is refused at once, as in SageMaker."""
     name = request["TrainingJobName"]
+    experiments.check_config(context, request)
     _check_algorithm(request)
     _check_resources(request)
     checkpoints = request.get("CheckpointConfig", {}).get("LocalPath", CONTAINER_ROOT)

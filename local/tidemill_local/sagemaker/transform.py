@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tidemill_local.sagemaker import jobs, paging
+from tidemill_local.sagemaker import experiments, jobs, paging
 from tidemill_local.sagemaker.arns import arn_of
 from tidemill_local.sagemaker.channels import TransferError, split_uri
 from tidemill_local.sagemaker.context import Context
@@ -25,13 +25,13 @@ _UNPROCESSED = {"InputFilter": "$", "OutputFilter": "$", "JoinSource": "None"}
 @operation(
     "CreateTransformJob",
     refused=("DataCaptureConfig",),
-    idle=("ExperimentConfig",),
     differs="one process, whatever the InstanceCount; SplitType None and Line; S3Prefix and "
     "ManifestFile; MaxPayloadInMB 0 is no limit, without chunked encoding",
 )
 def create_transform_job(context: Context, request: dict[str, Any]) -> dict[str, Any]:
     """Record a job and queue it; its model must exist."""
     name = request["TransformJobName"]
+    experiments.check_config(context, request)
     call(context, "DescribeModel", {"ModelName": request["ModelName"]})
     source = {"CompressionType": "None", "SplitType": "None"} | request["TransformInput"]
     target = {"AssembleWith": "None"} | request["TransformOutput"]

@@ -1,0 +1,280 @@
+"""Experiments: trials and their components, by hand and of jobs; the graph that jobs leave."""
+
+import uuid
+
+import pytest
+
+from tidemill_local.sagemaker import lineage_recorder
+
+from .conftest import FAST, Cloud, eventually
+from .job_requests import channel, put, s3_input, s3_output
+from .model_servers import Hosting
+
+TRAIN = """
+    import os, pathlib
+    print("auc=0.75;")
+    print("auc=0.875;")
+    pathlib.Path(os.environ["SAGEMAKER_BASE_DIR"], "model", "model.txt").write_text("m")
+"""
+
+
+@pytest.fixture(scope="module")
+def cloud(aws, tmp_path_factory):
+    cloud = Cloud(tmp_path_factory.mktemp("experiments"), aws, FAST).start()
+    yield cloud
+    cloud.stop()
+    assert not cloud.misfits
+
+
+@pytest.fixture
+def client(cloud):
+    return cloud.sagemaker
+
+
+@pytest.fixture
+def tag():
+    return f"t{uuid.uuid4().hex[:8]}"
+
+
+def experiment(client, tag, trials=1):
+    client.create_experiment(ExperimentName=tag, Description="what is better")
+    for number in range(trials):
+        client.create_trial(TrialName=f"{tag}-{number}", ExperimentName=tag)
+    return tag
+
+
+def names(answer):
+    (summaries,) = (value for key, value in answer.items() if key.endswith("Summaries"))
+    return [
+        next(
+            value
+            for key, value in sorted(each.items())
+            if key.endswith("Name") and "Display" not in key
+        )
+        for each in summaries
+    ]
+
+
+def code_of(call, **request):
+    with pytest.raises(call.__self__.exceptions.ClientError) as raised:
+        call(**request)
+    return raised.value.response["Error"]["Code"]
+
+
+def test_an_experiment_has_trials_and_they_have_components(client, tag):
+    experiment(client, tag, trials=2)
+    made = client.create_trial_component(
+        TrialComponentName=f"{tag}-Step",
+        Status={"PrimaryStatus": "InProgress"},
+        Parameters={"depth": {"NumberValue": 3.0}, "kind": {"StringValue": "tree"}},
+        InputArtifacts={"data": {"Value": "s3://b/d", "MediaType": "text/csv"}},
+    )
+    for number in (0, 0, 1):
+        client.associate_trial_component(
+            TrialComponentName=f"{tag}-Step", TrialName=f"{tag}-{number}"
+        )
+
+    assert made["TrialComponentArn"].endswith(f":experiment-trial-component/{tag}-step")
+    client.update_trial_component(
+        TrialComponentName=f"{tag}-step",
+        Parameters={"depth": {"NumberValue": 4.0}},
+        ParametersToRemove=["kind"],
+        OutputArtifacts={"model": {"Value": "s3://b/m"}},
+        Status={"PrimaryStatus": "Completed"},
+    )
+    described = client.describe_trial_component(TrialComponentName=made["TrialComponentArn"])
+    assert described["TrialComponentName"] == f"{tag}-Step"
+    assert described["Parameters"] == {"depth": {"NumberValue": 4.0}}
+    assert set(described["InputArtifacts"] | described["OutputArtifacts"]) == {"data", "model"}
+    assert names(client.list_trials(ExperimentName=tag, SortBy="Name", SortOrder="Ascending")) == [
+        f"{tag}-0",
+        f"{tag}-1",
+    ]
+    assert len(names(client.list_trials(TrialComponentName=f"{tag}-Step"))) == 2
+    assert names(client.list_trial_components(ExperimentName=tag)) == [f"{tag}-Step"]
+    assert names(client.list_trial_components(TrialName=f"{tag}-1")) == [f"{tag}-Step"]
+    assert tag in names(client.list_experiments(MaxResults=100))
+    client.update_experiment(ExperimentName=tag, DisplayName="Trees", Description="")
+    assert client.describe_experiment(ExperimentName=tag)["DisplayName"] == "Trees"
+    client.update_trial(TrialName=f"{tag}-0", DisplayName="First")
+    assert client.describe_trial(TrialName=f"{tag}-0")["DisplayName"] == "First"
+
+
+def test_what_has_parts_is_not_deleted(client, tag):
+    experiment(client, tag)
+    client.create_trial_component(TrialComponentName=tag)
+    part = {"TrialComponentName": tag, "TrialName": f"{tag}-0"}
+    client.associate_trial_component(**part)
+
+    assert code_of(client.delete_experiment, ExperimentName=tag) == "ValidationException"
+    assert code_of(client.delete_trial, TrialName=f"{tag}-0") == "ValidationException"
+    assert code_of(client.delete_trial_component, TrialComponentName=tag) == "ValidationException"
+    client.disassociate_trial_component(**part)
+    assert code_of(client.disassociate_trial_component, **part) == "ResourceNotFound"
+    client.delete_trial_component(TrialComponentName=tag)
+    client.delete_trial(TrialName=f"{tag}-0")
+    client.delete_experiment(ExperimentName=tag)
+    assert code_of(client.describe_experiment, ExperimentName=tag) == "ResourceNotFound"
+    assert code_of(client.create_trial, TrialName=tag, ExperimentName=tag) == "ResourceNotFound"
+
+
+def test_names_are_taken_in_any_letter_case(client, tag):
+    experiment(client, tag)
+    taken = {"ExperimentName": tag.upper()}
+    assert code_of(client.create_experiment, **taken) == "ValidationException"
+    with pytest.raises(client.exceptions.ClientError, match="already exists"):
+        client.create_trial(TrialName=f"{tag}-0", ExperimentName=tag)
+
+
+@pytest.fixture
+def trained(cloud, s3, bucket, tag):
+    """A training job of a trial that has completed."""
+    experiment(cloud.sagemaker, tag)
+    put(s3, bucket, data__train__a_csv=b"1,2\n")
+    algorithm = {"MetricDefinitions": [{"Name": "auc", "Regex": "auc=(.*?);"}]}
+    name = cloud.train(
+        cloud.image(TRAIN),
+        bucket=bucket,
+        TrainingJobName=f"{tag}-Train",
+        AlgorithmSpecification=algorithm,
+        HyperParameters={"depth": "3", "kind": "tree"},
+        InputDataConfig=[
+            channel("train", f"s3://{bucket}/data/train/") | {"ContentType": "text/csv"}
+        ],
+        ExperimentConfig={
+            "ExperimentName": tag,
+            "TrialName": f"{tag}-0",
+            "TrialComponentDisplayName": "Training",
+        },
+    )
+    described = cloud.trained(name)
+    assert described["TrainingJobStatus"] == "Completed", described
+    return described
+
+
+def component(client, arn):
+    """Return the component of a job once it has ended."""
+    (found,) = client.list_trial_components(SourceArn=arn)["TrialComponentSummaries"]
+    name = found["TrialComponentName"]
+    eventually(
+        lambda: "EndTime" in client.describe_trial_component(TrialComponentName=name), "its end"
+    )
+    return client.describe_trial_component(TrialComponentName=name)
+
+
+def test_a_training_job_is_a_component_of_its_trial(client, trained, tag):
+    found = component(client, trained["TrainingJobArn"])
+
+    assert found["TrialComponentName"] == f"{tag}-Train-aws-training-job"
+    assert found["DisplayName"] == "Training"
+    assert found["Source"]["SourceType"] == "SageMakerTrainingJob"
+    assert found["Status"] == {"PrimaryStatus": "Completed"}
+    assert found["StartTime"] == trained["TrainingStartTime"]
+    assert found["Parameters"]["depth"] == {"NumberValue": 3.0}
+    assert found["Parameters"]["kind"] == {"StringValue": "tree"}
+    assert found["Parameters"]["SageMaker.InstanceType"] == {"StringValue": "ml.m5.large"}
+    assert found["InputArtifacts"]["train"]["MediaType"] == "text/csv"
+    model = trained["ModelArtifacts"]["S3ModelArtifacts"]
+    assert found["OutputArtifacts"]["SageMaker.ModelArtifact"]["Value"] == model
+    (metric,) = found["Metrics"]
+    assert (metric["MetricName"], metric["Last"]) == ("auc", 0.875)
+    assert names(client.list_trial_components(TrialName=f"{tag}-0")) == [
+        found["TrialComponentName"]
+    ]
+
+
+def artifact(client, uri):
+    (found,) = client.list_artifacts(SourceUri=uri)["ArtifactSummaries"]
+    return found
+
+
+def test_from_the_data_to_the_endpoint(cloud, trained, s3, bucket):
+    """Training → model → package → model → endpoint: one walk, both ways."""
+    client, tag = cloud.sagemaker, trained["TrainingJobName"]
+    data = trained["InputDataConfig"][0]["DataSource"]["S3DataSource"]["S3Uri"]
+    model = trained["ModelArtifacts"]["S3ModelArtifacts"]
+    component(client, trained["TrainingJobArn"])
+    hosting = Hosting(cloud, s3, bucket)
+    client.create_model_package_group(ModelPackageGroupName=tag)
+    package = client.create_model_package(
+        ModelPackageGroupName=tag,
+        InferenceSpecification={"Containers": [{"Image": hosting.echo, "ModelDataUrl": model}]},
+    )["ModelPackageArn"]
+    client.update_model_package(ModelPackageArn=package, ModelApprovalStatus="Approved")
+    name = hosting.model("a")
+    served = client.describe_model(ModelName=name)["PrimaryContainer"]["ModelDataUrl"]
+    endpoint = client.describe_endpoint(EndpointName=hosting.endpoint(hosting.config(name)))
+    eventually(
+        lambda: client.list_contexts(SourceUri=endpoint["EndpointArn"])["ContextSummaries"],
+        "tracked",
+    )
+
+    (group,) = client.list_contexts(ContextType="ModelGroup")["ContextSummaries"]
+    reached = client.query_lineage(
+        StartArns=[artifact(client, data)["ArtifactArn"]], Direction="Descendants"
+    )["Vertices"]
+    kinds = {vertex["Type"] for vertex in reached}
+    assert kinds == {"TrainingJob", "Model", "ModelPackage", "ModelGroup"}
+    assert group["ContextArn"] in {vertex["Arn"] for vertex in reached}
+    back = client.query_lineage(
+        StartArns=[group["ContextArn"]], Direction="Ascendants", Filters={"Types": ["DataSet"]}
+    )["Vertices"]
+    assert [vertex["Arn"] for vertex in back] == [artifact(client, data)["ArtifactArn"]]
+    package_artifact = artifact(client, package)["ArtifactArn"]
+    told = client.list_associations(DestinationArn=package_artifact)["AssociationSummaries"]
+    assert [each["SourceType"] for each in told].count("Approval") == 2, "pending, then approved"
+    (deployed,) = client.list_contexts(SourceUri=endpoint["EndpointArn"])["ContextSummaries"]
+    made_of = client.query_lineage(StartArns=[deployed["ContextArn"]], Direction="Ascendants")
+    assert {vertex["Type"] for vertex in made_of["Vertices"]} == {
+        "ModelDeployment",
+        "Model",
+        "Image",
+    }
+    assert artifact(client, served)["ArtifactArn"] in {each["Arn"] for each in made_of["Vertices"]}
+
+
+def test_a_processing_job_is_tracked_with_what_it_wrote_or_why_not(cloud, client, s3, bucket):
+    put(s3, bucket, in__a=b"1")
+    good = cloud.process(
+        cloud.image("pass"),
+        ProcessingInputs=[s3_input("raw", f"s3://{bucket}/in/")],
+        ProcessingOutputConfig=s3_output(f"s3://{bucket}/out/"),
+    )
+    bad = cloud.process(cloud.image("raise SystemExit(3)"))
+    arns = [cloud.processed(name)["ProcessingJobArn"] for name in (good, bad)]
+
+    completed, failed = (component(client, arn) for arn in arns)
+
+    assert completed["TrialComponentName"] == f"{good}-aws-processing-job"
+    assert completed["OutputArtifacts"]["out"]["Value"] == f"s3://{bucket}/out/"
+    (edge,) = client.list_associations(
+        SourceArn=completed["TrialComponentArn"], AssociationType="Produced"
+    )["AssociationSummaries"]
+    assert (edge["SourceType"], edge["DestinationType"]) == ("ProcessingJob", "DataSet")
+    assert failed["Status"]["PrimaryStatus"] == "Failed"
+    assert "exit code: 3" in failed["Status"]["Message"]
+    assert "OutputArtifacts" not in failed or not failed["OutputArtifacts"]
+
+
+def test_a_job_of_an_experiment_gets_a_trial_and_unknown_ones_are_refused(cloud, client, tag):
+    experiment(client, tag, trials=0)
+    name = cloud.process(cloud.image("pass"), ExperimentConfig={"ExperimentName": tag})
+    found = component(client, cloud.processed(name)["ProcessingJobArn"])
+
+    assert names(client.list_trials(ExperimentName=tag)) == [f"{name}-aws-trial"]
+    assert names(client.list_trial_components(ExperimentName=tag)) == [found["TrialComponentName"]]
+    for config in ({"ExperimentName": "nobody-s"}, {"TrialName": "nobody-s"}):
+        with pytest.raises(client.exceptions.ResourceNotFound, match="nobody-s does not exist"):
+            cloud.process(cloud.image("pass"), ExperimentConfig=config)
+    other = experiment(client, f"{tag}x")
+    mixed = {"ExperimentName": other, "TrialName": f"{name}-aws-trial"}
+    with pytest.raises(client.exceptions.ClientError, match="is of the experiment"):
+        cloud.process(cloud.image("pass"), ExperimentConfig=mixed)
+
+
+def test_tracking_that_fails_fails_no_job(cloud, monkeypatch):
+    def broken(*_):
+        raise RuntimeError("a defect")
+
+    monkeypatch.setattr(lineage_recorder, "record", broken)
+    assert cloud.processed(cloud.process(cloud.image("pass")))["ProcessingJobStatus"] == "Completed"
