@@ -18,6 +18,7 @@ from tidemill_local.sagemaker.channels import (
     upload_archive,
 )
 from tidemill_local.sagemaker.context import Context
+from tidemill_local.sagemaker.epochs import Epochs
 from tidemill_local.sagemaker.errors import ResourceInUseError, ValidationError
 from tidemill_local.sagemaker.events import announce
 from tidemill_local.sagemaker.operations import on_start, operation
@@ -55,6 +56,7 @@ class TrainingJob(jobs.Job):
         definitions = self.body.get("AlgorithmSpecification", {}).get("MetricDefinitions", [])
         self._patterns = [(item["Name"], re.compile(item["Regex"])) for item in definitions]
         self._metrics: dict[str, dict[str, Any]] = {}
+        self._epochs = Epochs(context, self.body)
         self._checkpoints: Upload | None = None
 
     def enter(self, phase: str) -> None:
@@ -95,15 +97,13 @@ class TrainingJob(jobs.Job):
             for name, pattern in self._patterns:
                 value = _measured(pattern, line[:_LONGEST_MEASURED])
                 if value is not None:
-                    moment = time.time()
-                    self._metrics[name] = {
-                        "MetricName": name,
-                        "Value": value,
-                        "Timestamp": moment,
-                    }
+                    now = time.time()
+                    self._metrics[name] = {"MetricName": name, "Value": value, "Timestamp": now}
+                    self._epochs.hear(name, value)
 
     def tick(self) -> None:
-        """Send the checkpoints written so far."""
+        """Send the checkpoints written so far, and tell who follows the metrics."""
+        self._epochs.tell()
         if self._checkpoints is not None:
             self._checkpoints.run()
 
@@ -148,6 +148,7 @@ class TrainingJob(jobs.Job):
 
     def conclude(self, outcome: jobs.Outcome) -> None:
         """Write statuses, reason, metrics and times; announce them."""
+        self._epochs.tell()
         now = time.time()
         secondary = "MaxRuntimeExceeded" if outcome.timed_out else outcome.status
 

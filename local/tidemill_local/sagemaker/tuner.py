@@ -14,6 +14,7 @@ from typing import Any
 
 from tidemill_local.sagemaker import jobs, tuning_rules
 from tidemill_local.sagemaker.context import Context
+from tidemill_local.sagemaker.epochs import EPOCHS, WATCHED
 from tidemill_local.sagemaker.errors import ServiceError
 from tidemill_local.sagemaker.events import announce
 from tidemill_local.sagemaker.operations import call, on_stop
@@ -117,6 +118,8 @@ class _Tuner:
         elif not running:
             self._end(body, trials)
             return True
+        else:
+            self._stop_early(body, trials)
         self._wait(body, running)
         return False
 
@@ -245,6 +248,18 @@ class _Tuner:
         except ServiceError as error:
             logger.debug("%s ended before it could be stopped: %s", trial.name, error)
 
+    def _stop_early(self, body: dict[str, Any], trials: list[Launched]) -> None:
+        """Stop the training jobs that do worse than earlier ones did, epoch by epoch."""
+        if not _stops_early(body):
+            return
+        ended = [t for t in trials if not t.running and t.objective is not None]
+        earlier = [trial.job.get(EPOCHS, []) for trial in ended]
+        for trial in trials:
+            epochs = trial.job.get(EPOCHS, [])
+            minimize = trial.definition.minimize
+            if trial.running and tuning_rules.unpromising(epochs, earlier, minimize=minimize):
+                self._stop(trial)
+
     def _wait(self, body: dict[str, Any], running: list[Launched]) -> None:
         """Wait for the end of a training job, for a change of the record, or a moment."""
         store, before = self._context.store, body["HyperParameterTuningJobStatus"]
@@ -319,8 +334,13 @@ def _most(body: dict[str, Any]) -> float:
     return most
 
 
+def _stops_early(body: dict[str, Any]) -> bool:
+    config = body["HyperParameterTuningJobConfig"]
+    return bool(config.get("TrainingJobEarlyStoppingType") == "Auto")
+
+
 def _request(context: Context, body: dict[str, Any], trial: Launched) -> dict[str, Any]:
-    """Return the training job's request; TuningJobArn rides along into its record."""
+    """Return the training job's request; what is not of the API rides along into its record."""
     definition = trial.definition.body
     request = {field: definition[field] for field in _PASSED_ON if field in definition}
     statics = definition.get("StaticHyperParameters", {})
@@ -331,6 +351,8 @@ def _request(context: Context, body: dict[str, Any], trial: Launched) -> dict[st
         "ResourceConfig": _resources(definition),
         "Tags": context.store.tags(body["HyperParameterTuningJobArn"]),
     }
+    if _stops_early(body):
+        request[WATCHED] = trial.definition.metric
     checkpoints = definition.get("CheckpointConfig")
     if checkpoints is not None:  # each has its own, or they would read each other's
         uri = f"{checkpoints['S3Uri'].rstrip('/')}/{trial.name}"

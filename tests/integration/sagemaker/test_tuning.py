@@ -246,6 +246,36 @@ def test_a_target_that_is_reached_ends_it(tuning):
     assert len(tuning.jobs(job["HyperParameterTuningJobName"])) == 1
 
 
+def test_a_training_job_that_does_worse_than_earlier_ones_is_stopped(tuning):
+    image = tuning.cloud.image("""
+        import json, os, pathlib, time
+        base = pathlib.Path(os.environ["SAGEMAKER_BASE_DIR"])
+        given = json.loads((base / "input/config/hyperparameters.json").read_text())
+        for epoch in range(3):
+            print(f"score={len(given['c']) + epoch};", flush=True)
+            while given["c"] == "" and epoch == 1:
+                time.sleep(0.1)
+    """)
+    algorithm = {"TrainingImage": image, "TrainingInputMode": "File"}
+
+    job = tuning.run(
+        choices(c=["aa", "aaa", "aaaa", ""]),
+        jobs=None,
+        at_once=1,
+        config={"Strategy": "Grid", "TrainingJobEarlyStoppingType": "Auto"},
+        TrainingJobDefinition=tuning.definition(
+            AlgorithmSpecification=algorithm | {"MetricDefinitions": [SCORE]}
+        ),
+    )
+
+    assert job["HyperParameterTuningJobStatus"] == "Completed"
+    *_, worst = tuning.jobs(job["HyperParameterTuningJobName"])
+    assert worst["TrainingJobStatus"] == "Stopped"
+    assert worst["FinalHyperParameterTuningJobObjectiveMetric"]["Value"] == 1
+    assert job["BestTrainingJob"]["TunedHyperParameters"] == {"c": "aaaa"}
+    assert job["TrainingJobStatusCounters"]["Stopped"] == 1
+
+
 @pytest.mark.parametrize(
     ("mode", "counter", "why"),
     [
