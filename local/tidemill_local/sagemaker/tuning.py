@@ -35,7 +35,7 @@ _WORDS = "hyperparameter tuning job"
     "CreateHyperParameterTuningJob",
     refused=("Autotune",),
     differs="Random, Grid and Bayesian (Optuna's TPE); no Hyperband, no ConvergenceDetected; "
-    "several TrainingJobDefinitions take turns; early stopping compares with three jobs at the least",
+    "several TrainingJobDefinitions take turns; early stopping needs three jobs to compare with",
 )
 def create_tuning_job(context: Context, request: dict[str, Any]) -> dict[str, Any]:
     """Record a tuning job and let it launch its training jobs."""
