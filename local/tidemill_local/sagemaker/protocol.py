@@ -86,6 +86,14 @@ def shape(operation: str, answer: dict[str, Any]) -> dict[str, Any]:
     return {} if output is None else _shaped(output, answer)
 
 
+def structure(shape_name: str) -> StructureShape:
+    """Return a structure of the service model by its name."""
+    found = _service().shape_for(shape_name)
+    if not isinstance(found, StructureShape):
+        raise TypeError(f"{shape_name} is no structure")
+    return found
+
+
 def timestamps(shape_name: str, body: dict[str, Any], scale: int) -> dict[str, Any]:
     """
     Return what of *body* a structure of the service model knows, as events carry it.

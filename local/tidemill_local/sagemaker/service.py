@@ -32,6 +32,7 @@ _MODULES = (
     "lineage_query",
     "experiments",
     "trial_components",
+    "search",
     "tags",
     "hosting",
     "endpoints",
