@@ -41,8 +41,8 @@ class Container:
 
     @property
     def is_real(self) -> bool:
-        """Whether this is SageMaker's own tree, and not one that stands in for it."""
-        return self.base == Path(BASE)
+        """Whether this is SageMaker's own tree; a stand-in says where it is, if only at /opt/ml."""
+        return self.base == Path(BASE) and "SAGEMAKER_BASE_DIR" not in self.environment
 
     @property
     def model(self) -> Path:

@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 import tarfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -214,21 +214,27 @@ def upload_file(s3: S3Client, path: Path, bucket: str, key: str) -> None:
         ) from error
 
 
-def upload_archive(s3: S3Client, directory: Path, uri: str) -> bool:
+def upload_archive(s3: S3Client, directories: Sequence[Path], uri: str) -> bool:
     """
-    Put a directory's files into S3 as one tar.gz; return False, having done nothing, if empty.
+    Put the files of directories into S3 as one tar.gz; return False, having done nothing, if none.
+
+    Of files with the same relative path the last directory's is taken.
 
     Raises:
         TransferError: S3 refuses.
     """
-    files = sorted(files_below(directory))
+    files = {
+        path.relative_to(directory).as_posix(): path
+        for directory in directories
+        for path in files_below(directory)
+    }
     if not files:
         return False
-    archive = directory.with_name(f".{directory.name}.tar.gz")
+    archive = directories[0].with_name(f".{directories[0].name}.tar.gz")
     try:
         with tarfile.open(archive, "w:gz", compresslevel=6) as tar:
-            for path in files:
-                tar.add(path, path.relative_to(directory).as_posix(), recursive=False)
+            for place in sorted(files):
+                tar.add(files[place], place, recursive=False)
         upload_file(s3, archive, *split_uri(uri))
     finally:
         archive.unlink(missing_ok=True)

@@ -29,6 +29,8 @@ class Container:
         directory: Where it runs.
         output: Called with what it prints (both streams), from a thread of its own.
         memory_bytes: Data memory each process may allocate; None is no limit.
+        overlay: Holds `opt` and `etc/hosts`, which the process sees in place of the machine's;
+            None where the kernel does not allow it (`workspace.private_paths`).
     """
 
     def __init__(
@@ -39,12 +41,17 @@ class Container:
         directory: Path,
         output: Output,
         memory_bytes: int | None = None,
+        overlay: Path | None = None,
     ) -> None:
         self._output = output
         self._ending = threading.Lock()
         self.killed = False
         self._process = subprocess.Popen(
-            [sys.executable, "-I", "-S", str(_SUPERVISOR), str(memory_bytes or 0), *command],
+            [
+                *(sys.executable, "-I", "-S", str(_SUPERVISOR)),
+                *(str(memory_bytes or 0), str(overlay or "")),
+                *command,
+            ],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -27,8 +27,9 @@ class Limits:
     How much the local cloud may use, and how patient it is.
 
     Attributes:
-        jobs: Processing and training jobs that run at once; None is one per CPU, at least two.
-            Further jobs wait their turn.
+        jobs: Hosts of processing and training jobs that run at once; None is one per CPU, at
+            least two. Further jobs wait their turn.
+        hosts: How many hosts one job may have.
         job_memory_bytes: Data memory a job's process may allocate (RLIMIT_DATA); None is no limit.
         stop_grace_seconds: Between SIGTERM and SIGKILL; SageMaker gives 120 s.
         failed_job_directories: How many directories of failed jobs are kept for a look inside.
@@ -36,6 +37,7 @@ class Limits:
     """
 
     jobs: int | None = None
+    hosts: int = 20
     job_memory_bytes: int | None = None
     stop_grace_seconds: float = 120.0
     failed_job_directories: int = 5

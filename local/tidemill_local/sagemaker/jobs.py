@@ -1,13 +1,12 @@
-"""How a job runs: it waits its turn, gets its data, runs, delivers; the record tells each step."""
+"""How a job runs: it gets its data, runs, delivers; the record tells each step."""
 
 import logging
-import os
 import signal
 import threading
 import time
 from abc import ABC, abstractmethod
 from collections import deque
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -17,14 +16,14 @@ from tidemill_local.sagemaker import misfortune
 from tidemill_local.sagemaker.channels import TransferError
 from tidemill_local.sagemaker.container import Container
 from tidemill_local.sagemaker.context import Context
-from tidemill_local.sagemaker.errors import ValidationError
-from tidemill_local.sagemaker.operations import on_stop
-from tidemill_local.sagemaker.workspace import Workspace, prune
+from tidemill_local.sagemaker.errors import ResourceLimitExceededError, ValidationError
+from tidemill_local.sagemaker.hosts import End, Hosts
+from tidemill_local.sagemaker.logs import LogStream
+from tidemill_local.sagemaker.workspace import Workspace, remove
 
 logger = logging.getLogger(__name__)
 
 DEFAULT_RUNTIME_SECONDS = 86_400
-_TICK_SECONDS = 0.5
 _REASON_LIMIT = 1024  # characters of a FailureReason, by the API
 _TAIL_LINES = 40
 _SIGNAL_BASE = 128  # a process that signal n killed has 128 + n as exit code, to a shell
@@ -79,9 +78,23 @@ class Runnable(ABC):
         self.name = name
         self.body = context.store.get(self.kind, name) or {}
 
+    @property
+    def instances(self) -> int:
+        """On how many hosts the job runs."""
+        return 1
+
+    def has_run(self) -> bool:
+        """Whether the record says that a container was started."""
+        return f"{self.kind.removesuffix('Job')}StartTime" in self.body
+
     @abstractmethod
-    def run(self) -> None:
-        """Run from start to end; nothing escapes but a defect in the store."""
+    def run(self) -> Outcome | None:
+        """
+        Run from start to end; nothing escapes but a defect in the store.
+
+        Returns:
+            How it ended, if its directory is still to be tidied up.
+        """
 
     @abstractmethod
     def stop(self) -> None:
@@ -97,14 +110,18 @@ class Runnable(ABC):
 
 
 class Job(Runnable):
-    """One processing or training job; the subclasses know the contract with the container."""
+    """
+    One processing or training job; the subclasses know the contract with the container.
+
+    Each of its hosts, algo-1 and so on, has a workspace and a container of its own.
+    """
 
     log_group: ClassVar[str]
 
     def __init__(self, context: Context, name: str) -> None:
         super().__init__(context, name)
         self.tail: deque[str] = deque(maxlen=_TAIL_LINES)
-        self._container: Container | None = None
+        self._hosts = Hosts(context.limits.stop_grace_seconds)
         self._stopping = False
         self._abandoned = False
         self._lock = threading.Lock()
@@ -115,32 +132,39 @@ class Job(Runnable):
 
     @abstractmethod
     def prepare(self, workspace: Workspace) -> Launch:
-        """Fetch the inputs and write the contract's files."""
+        """Fetch a host's inputs and write the contract's files."""
 
     @abstractmethod
     def judge(self, workspace: Workspace, outcome: Outcome) -> Outcome:
-        """Read what the container left to say, such as its failure file."""
+        """
+        Read what a host's container left to say, such as its failure file.
+
+        Asked of the host that failed, or of each in turn when none did.
+        """
 
     @abstractmethod
-    def deliver(self, workspace: Workspace, outcome: Outcome) -> None:
-        """Upload what the contract promises for this outcome."""
+    def deliver(self, workspaces: Sequence[Workspace], outcome: Outcome) -> None:
+        """Upload what the contract promises for this outcome, from all hosts."""
 
     def tick(self) -> None:
-        """Called a few times a second while the container runs."""
+        """Called a few times a second while the containers run."""
 
     def observe(self, lines: list[str]) -> None:
-        """Called with the lines that the container prints."""
+        """Called with the lines that a container prints."""
         self.tail.extend(lines)
 
-    def run(self) -> None:
-        """Run from start to end; nothing escapes but a defect in the store."""
+    def run(self) -> Outcome | None:
+        """
+        Run from start to end; nothing escapes but a defect in the store.
+
+        Returns:
+            How it ended; None if the service ends first.
+        """
         directory = job_directory(self.context, self.kind, self.name)
-        workspace = Workspace(directory)
         try:
-            workspace = Workspace.create(directory)
-            outcome = self._attempt(workspace)
+            outcome = self._attempt(directory)
         except AbandonedError:
-            return
+            return None
         except StoppedError:
             outcome = Outcome("Stopped", "the job was stopped before it ran")
         except misfortune.StruckError as error:
@@ -152,21 +176,19 @@ class Job(Runnable):
             logger.exception("%s %s", self.kind, self.name)
             outcome = Outcome("Failed", f"InternalServerError: the local cloud erred: {error!r}")
         self.conclude(outcome)
-        self._tidy(workspace, outcome)
+        return outcome
 
     def stop(self) -> None:
-        """Ask the container to end; it is killed after the grace period."""
+        """Ask the containers to end; they are killed after the grace period."""
         with self._lock:
             self._stopping = True
-            if self._container is not None:
-                self._container.terminate()
+            self._hosts.terminate()
 
     def abandon(self) -> None:
-        """End the container at once and leave the record alone."""
+        """End the containers at once and leave the record alone."""
         with self._lock:
             self._abandoned = True
-            if self._container is not None:
-                self._container.kill()
+            self._hosts.kill()
 
     def check(self) -> None:
         """Raise if the job should not go on."""
@@ -175,61 +197,60 @@ class Job(Runnable):
         if self._stopping:
             raise StoppedError
 
-    def _attempt(self, workspace: Workspace) -> Outcome:
+    def _attempt(self, directory: Path) -> Outcome:
         self.check()
         misfortune.before_job(self.context, self.kind, self.name, self.check)
         self.enter("Downloading")
-        launch = self.prepare(workspace)
-        outcome = self.judge(workspace, self._follow(workspace, launch))
+        remove(directory)
+        hosts = [f"algo-{number}" for number in range(1, self.instances + 1)]
+        workspaces = [Workspace.create(directory / host, host, hosts) for host in hosts]
+        outcome = self._follow(workspaces, [self.prepare(workspace) for workspace in workspaces])
         self.enter("Uploading")
-        self.deliver(workspace, outcome)
+        self.deliver(workspaces, outcome)
         return outcome
 
-    def _follow(self, workspace: Workspace, launch: Launch) -> Outcome:
-        stream = self.context.logs.open(self.log_group, f"{self.name}/algo-1-{int(time.time())}")
+    def _follow(self, workspaces: list[Workspace], launches: list[Launch]) -> Outcome:
+        """Run the containers to their end and say how the job ended."""
+        streams = []
         try:
             with self._lock:
                 self.check()
-                self._container = container = Container(
-                    launch.command,
-                    env=launch.environment,
-                    directory=workspace.directory,
-                    output=lambda data: self.observe(stream.write(data)),
-                    memory_bytes=self.context.limits.job_memory_bytes,
-                )
+                for workspace, launch in zip(workspaces, launches, strict=True):
+                    name = f"{self.name}/{workspace.host}-{int(time.time())}"
+                    streams.append(self.context.logs.open(self.log_group, name))
+                    self._hosts.add(self._container(workspace, launch, streams[-1]))
             try:
                 self.enter("Running")
-                outcome = self._watch(container)
-            finally:  # whatever went wrong, the process must not outlive its job
-                container.kill()
-                container.wait()
+                limit = self.body["StoppingCondition"]["MaxRuntimeInSeconds"]
+                end = self._hosts.watch(time.monotonic() + limit, self.tick)
+            finally:  # whatever went wrong, no process may outlive its job
+                self._hosts.close()
         finally:
-            self.observe(self.context.logs.finish(stream))
+            for stream in streams:
+                self.observe(self.context.logs.finish(stream))
         if self._abandoned:
             raise AbandonedError
+        outcome = self._outcome(end, limit)
+        if outcome.status == "Failed":
+            return self.judge(workspaces[end.host], outcome)
+        for workspace in workspaces:
+            if outcome.status != "Failed":
+                outcome = self.judge(workspace, outcome)
         return outcome
 
-    def _watch(self, container: Container) -> Outcome:
-        """Wait for the container's end, and see to it if it must come early."""
-        limit = self.body["StoppingCondition"]["MaxRuntimeInSeconds"]
-        deadline = time.monotonic() + limit
-        timed_out = False
-        kill_at: float | None = None
-        while (status := container.wait(_TICK_SECONDS)) is None:
-            now = time.monotonic()
-            if now >= deadline and not timed_out and not self._stopping:
-                timed_out = True
-                container.terminate()
-            if (timed_out or self._stopping) and kill_at is None:
-                kill_at = now + self.context.limits.stop_grace_seconds
-            if kill_at is not None and now >= kill_at:
-                container.kill()
-            self.tick()
-        return self._outcome(status, limit, timed_out=timed_out)
+    def _container(self, workspace: Workspace, launch: Launch, stream: LogStream) -> Container:
+        return Container(
+            launch.command,
+            env=launch.environment,
+            directory=workspace.directory,
+            output=lambda data: self.observe(stream.write(data)),
+            memory_bytes=self.context.limits.job_memory_bytes,
+            overlay=workspace.overlay,
+        )
 
-    def _outcome(self, status: int, limit: int, *, timed_out: bool) -> Outcome:
-        code = status if status >= 0 else _SIGNAL_BASE - status
-        if timed_out:
+    def _outcome(self, end: End, limit: int) -> Outcome:
+        code = end.status if end.status >= 0 else _SIGNAL_BASE - end.status
+        if end.timed_out:
             reason = f"MaxRuntimeExceeded: the job ran longer than MaxRuntimeInSeconds ({limit} s)"
             return Outcome("Stopped", reason, timed_out=True, exit_code=code)
         if self._stopping:
@@ -245,72 +266,6 @@ class Job(Runnable):
         if self.context.limits.job_memory_bytes is None:
             return False
         return any(sign in line for line in self.tail for sign in _OUT_OF_MEMORY)
-
-    def _tidy(self, workspace: Workspace, outcome: Outcome) -> None:
-        limits = self.context.limits
-        if limits.keep_job_directories:
-            return
-        if outcome.status != "Failed" or not limits.failed_job_directories:
-            workspace.remove()
-            return
-        underway = self.context.part(JobRunner).directories()
-        siblings = (path for path in workspace.directory.parent.iterdir() if path not in underway)
-        prune([*siblings, workspace.directory], limits.failed_job_directories)
-
-
-class JobRunner:
-    """The queue: as many jobs at once as the limits say, the others in order of arrival."""
-
-    def __init__(self, context: Context) -> None:
-        self._context = context
-        self._pool = ThreadPoolExecutor(
-            context.limits.jobs or max(2, os.cpu_count() or 2), thread_name_prefix="job"
-        )
-        self._underway: dict[tuple[str, str], tuple[Runnable, Future[None]]] = {}
-        self._lock = threading.RLock()
-
-    def submit(self, job: Runnable) -> None:
-        """Run a job when its turn comes."""
-        with self._lock:
-            future = self._pool.submit(job.run)
-            self._underway[job.kind, job.name] = (job, future)
-        future.add_done_callback(lambda done: self._done(job, done))
-
-    def stop(self, kind: str, name: str) -> None:
-        """End a job; one that still waits for its turn ends at once."""
-        with self._lock:
-            job, future = self._underway.get((kind, name), (None, None))
-        if job is None or future is None:
-            return
-        if future.cancel():
-            job.conclude(Outcome("Stopped", "the job was stopped before it ran"))
-        else:
-            job.stop()
-
-    def directories(self) -> set[Path]:
-        """Return the directories of the jobs that are underway."""
-        with self._lock:
-            return {job_directory(self._context, *key) for key in self._underway}
-
-    def close(self) -> None:
-        """Kill what runs, forget what waits; records stay as they are."""
-        with self._lock:
-            jobs = [job for job, _ in self._underway.values()]
-        for job in jobs:
-            job.abandon()
-        self._pool.shutdown(wait=True, cancel_futures=True)
-
-    def _done(self, job: Runnable, future: Future[None]) -> None:
-        with self._lock:
-            self._underway.pop((job.kind, job.name), None)
-        if not future.cancelled() and future.exception() is not None:
-            logger.error("%s %s", job.kind, job.name, exc_info=future.exception())
-
-
-@on_stop
-def close_runner(context: Context) -> None:
-    """End every job of this service."""
-    context.part(JobRunner).close()
 
 
 def job_directory(context: Context, kind: str, name: str) -> Path:
@@ -342,26 +297,21 @@ def short_reason(reason: str) -> str:
     return reason[:_REASON_LIMIT]
 
 
-def recover(context: Context, job: type[Runnable], interrupted: str) -> None:
+def check_instance_count(context: Context, count: int, instance: str, usage: str) -> None:
     """
-    End the jobs that an earlier service left underway: their processes died with it.
+    Refuse a job on more hosts than the local cloud has, in the words of a service quota.
 
-    Args:
-        context: The service that starts now.
-        job: Which kind of job.
-        interrupted: The FailureReason to record.
+    Raises:
+        ResourceLimitExceededError: It asks for too many.
     """
-    for body in context.store.rows(job.kind):
-        status = body[f"{job.kind}Status"]
-        if status in {"InProgress", "Stopping"}:
-            ended = "Failed" if status == "InProgress" else "Stopped"
-            job(context, body[f"{job.kind}Name"]).conclude(Outcome(ended, interrupted))
-    if context.limits.keep_job_directories:
-        return
-    for directory in job_directory(context, job.kind, ".").glob("*"):
-        body = context.store.get(job.kind, directory.name) or {}
-        if body.get("FailureReason", interrupted) == interrupted:  # no failure of its own to show
-            Workspace(directory).remove()
+    limit = context.limits.hosts
+    if count > limit:
+        raise ResourceLimitExceededError(
+            f"The account-level service limit '{instance} for {usage}' is {limit} Instances, with "
+            f"current utilization of 0 Instances and a request delta of {count} Instances. Please "
+            "use AWS Service Quotas to request an increase for this quota. If AWS Service Quotas "
+            "is not available, contact AWS support to request an increase for this quota."
+        )
 
 
 def _memory_reason(code: int) -> str:

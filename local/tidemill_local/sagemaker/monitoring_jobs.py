@@ -57,7 +57,12 @@ def check(context: Context, definition: Mapping[str, Any]) -> str:
     output = definition["MonitoringOutputConfig"]["MonitoringOutputs"][0]["S3Output"]
     processing.check_place("the monitoring input", source["LocalPath"])
     processing.check_place("the monitoring output", output["LocalPath"])
-    processing.check_instances(definition["MonitoringResources"])
+    cluster = definition["MonitoringResources"]["ClusterConfig"]
+    if cluster.get("InstanceCount") != 1 or "InstanceType" not in cluster:
+        raise ValidationError(
+            "the local cloud monitors on one instance; set ClusterConfig's InstanceType and "
+            "InstanceCount 1"
+        )
     if "BaseliningJobName" in definition.get("BaselineConfig", {}):
         raise ValidationError(
             "the local cloud does not look up a BaseliningJobName; name the ConstraintsResource "

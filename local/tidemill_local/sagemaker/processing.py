@@ -2,10 +2,11 @@
 
 import json
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from tidemill_local.images import container_command
-from tidemill_local.sagemaker import experiments, jobs, paging
+from tidemill_local.sagemaker import experiments, job_queue, jobs, paging
 from tidemill_local.sagemaker.arns import arn_of
 from tidemill_local.sagemaker.channels import (
     Upload,
@@ -42,6 +43,12 @@ class ProcessingJob(jobs.Job):
         self._at_end: list[Upload] = []
         self._message: str | None = None
 
+    @property
+    def instances(self) -> int:
+        """InstanceCount."""
+        count: int = self.body["ProcessingResources"]["ClusterConfig"]["InstanceCount"]
+        return count
+
     def enter(self, phase: str) -> None:
         """Record when the container starts; the API has no other steps."""
         if phase == "Running":
@@ -58,6 +65,8 @@ class ProcessingJob(jobs.Job):
                 objects = objects_in_manifest(self.context.s3, source["S3Uri"])
             else:
                 objects = objects_under(self.context.s3, source["S3Uri"], body["RoleArn"])
+            if source.get("S3DataDistributionType") == "ShardedByS3Key":
+                objects = workspace.share(objects)
             local = workspace.path(source["LocalPath"])
             download(self.context.s3, objects, local, self.check)
         for output in body["ProcessingOutputConfig"]["Outputs"]:
@@ -86,6 +95,8 @@ class ProcessingJob(jobs.Job):
 
     def judge(self, workspace: Workspace, outcome: jobs.Outcome) -> jobs.Outcome:
         """Read the exit message; one that is not UTF-8 fails the job, as in SageMaker."""
+        if self._message is not None:  # another host's
+            return outcome
         try:
             with (workspace.base / "output" / "message").open("rb") as file:
                 data = file.read(_MESSAGE_BYTES)
@@ -101,7 +112,7 @@ class ProcessingJob(jobs.Job):
             return jobs.Outcome("Failed", reason, exit_code=outcome.exit_code)
         return outcome
 
-    def deliver(self, workspace: Workspace, outcome: jobs.Outcome) -> None:
+    def deliver(self, workspaces: Sequence[Workspace], outcome: jobs.Outcome) -> None:
         """Upload outputs: Continuous ones in any case, EndOfJob ones of a job that did not fail."""
         uploads = list(self._continuous)
         if outcome.status != "Failed":
@@ -109,7 +120,8 @@ class ProcessingJob(jobs.Job):
         for upload in uploads:
             upload.run()
         if "MonitoringScheduleArn" in self.body:
-            self.context.part(Metrics).publish(workspace.base / "output")
+            for workspace in workspaces:
+                self.context.part(Metrics).publish(workspace.base / "output")
 
     def conclude(self, outcome: jobs.Outcome) -> None:
         """Write status, reason, message and times; announce them."""
@@ -128,14 +140,14 @@ class ProcessingJob(jobs.Job):
 @operation(
     "CreateProcessingJob",
     idle=("NetworkConfig",),
-    differs="one instance; inputs from and outputs to S3, in File mode; no DatasetDefinition",
+    differs="inputs from and outputs to S3, in File mode; no DatasetDefinition",
 )
 def create_processing_job(context: Context, request: dict[str, Any]) -> dict[str, Any]:
     """Record a job and queue it."""
     name = request["ProcessingJobName"]
     experiments.check_config(context, request)
     arn = arn_of(context, "processing-job", name)
-    check_instances(request["ProcessingResources"])
+    check_instances(context, request["ProcessingResources"])
     outputs = request.get("ProcessingOutputConfig", {}).get("Outputs", [])
     body = {field: value for field, value in request.items() if field != "Tags"} | {
         "ProcessingJobArn": arn,
@@ -157,7 +169,7 @@ def create_processing_job(context: Context, request: dict[str, Any]) -> dict[str
             f"already exists ({error.body['ProcessingJobArn']})"
         ) from error
     announce(context, _KIND, body)
-    context.part(jobs.JobRunner).submit(ProcessingJob(context, name))
+    context.part(job_queue.JobRunner).submit(ProcessingJob(context, name))
     return {"ProcessingJobArn": arn}
 
 
@@ -186,14 +198,14 @@ def stop_processing_job(context: Context, request: dict[str, Any]) -> dict[str, 
     _found(context, name)
     body = jobs.request_stop(context, _KIND, name, "processing job")
     announce(context, _KIND, body)
-    context.part(jobs.JobRunner).stop(_KIND, name)
+    context.part(job_queue.JobRunner).stop(_KIND, name)
     return {}
 
 
 @on_start
 def recover_processing_jobs(context: Context) -> None:
     """End what a crash interrupted."""
-    jobs.recover(context, ProcessingJob, _INTERRUPTED)
+    job_queue.recover(context, ProcessingJob, _INTERRUPTED)
 
 
 def _found(context: Context, name: str) -> dict[str, Any]:
@@ -239,19 +251,20 @@ def _checked_output(item: dict[str, Any]) -> dict[str, Any]:
     return item
 
 
-def check_instances(resources: dict[str, Any]) -> None:
+def check_instances(context: Context, resources: dict[str, Any]) -> None:
     """
-    Refuse a job that is not on one instance.
+    Refuse a job without a type and count of its instances, or with too many.
 
     Raises:
-        ValidationError: It asks for more than one, or names none.
+        ValidationError: It names none.
+        ResourceLimitExceededError: It asks for more than the local cloud has.
     """
     cluster = resources["ClusterConfig"]
-    if cluster.get("InstanceCount") != 1 or "InstanceType" not in cluster:
-        raise ValidationError(
-            "the local cloud runs a processing job on one instance; set ClusterConfig's "
-            "InstanceType and InstanceCount 1"
-        )
+    if "InstanceCount" not in cluster or "InstanceType" not in cluster:
+        raise ValidationError("set ClusterConfig's InstanceType and InstanceCount")
+    jobs.check_instance_count(
+        context, cluster["InstanceCount"], cluster["InstanceType"], "processing job usage"
+    )
 
 
 def check_place(name: str, local_path: str) -> None:
@@ -289,7 +302,7 @@ def _write_configuration(workspace: Workspace, body: dict[str, Any]) -> None:
         "RoleArn": body["RoleArn"],
         "StoppingCondition": body["StoppingCondition"],
     }
-    hosts = {"current_host": "algo-1", "hosts": ["algo-1"]}
+    hosts = {"current_host": workspace.host, "hosts": list(workspace.hosts)}
     directory = workspace.base / "config"
     directory.mkdir(parents=True)
     (directory / "processingjobconfig.json").write_text(json.dumps(configuration))

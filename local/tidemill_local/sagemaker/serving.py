@@ -205,6 +205,7 @@ class ServingProcess:
             env=env,
             directory=self._workspace.directory,
             output=self._heard,
+            overlay=self._workspace.overlay,
         )
         client = ModelClient(port)
         try:

@@ -8,6 +8,9 @@ process ends, whatever it left behind is killed too, as a container's end would.
 
 SIGTERM is passed on to the main process alone, as `docker stop` does. The exit status is the main
 process's own; if a signal killed it, this process dies of the same signal.
+
+Where the kernel allows (Linux), the container sees its own files at /opt/ml and its own /etc/hosts:
+both are laid over the machine's in a mount namespace that nobody else sees.
 """
 
 import contextlib
@@ -23,11 +26,18 @@ from pathlib import Path
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 _CANNOT_START = 127  # as a shell says it
+_CLONE_NEWNS, _CLONE_NEWUSER = 0x00020000, 0x10000000  # linux/sched.h
+_MS_BIND, _MS_REC, _MS_PRIVATE = 0x1000, 0x4000, 0x40000  # linux/mount.h
 
 
 def main() -> None:
-    """Run the command in argv; before it comes its data memory in bytes, 0 for no limit."""
-    memory, command = int(sys.argv[1]), sys.argv[2:]
+    """
+    Run the command in argv.
+
+    Before it come its data memory in bytes, 0 for no limit, and the directory that holds what is
+    laid over the machine's files, empty for none.
+    """
+    memory, overlay, command = int(sys.argv[1]), sys.argv[2], sys.argv[3:]
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C at the terminal is for the service
     adopt_orphans()
     child_ended, notify = os.pipe()
@@ -39,6 +49,8 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda number, _: early.append(number))
     supervisor = os.getpid()
     try:
+        if overlay:
+            lay_over(Path(overlay))
         child = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
@@ -80,6 +92,58 @@ def prctl(option: int, value: int) -> None:
     """Ask Linux for a favour; elsewhere the closing pipe and the group must do."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(option, value, 0, 0, 0)
+
+
+def lay_over(directory: Path) -> None:
+    """
+    Show *directory*/opt at /opt, with what else the machine has there, and its etc/hosts.
+
+    Only this process and its children see it. Root needs no more than a mount namespace; everyone
+    else gets a user namespace too, in which they keep their own ids.
+
+    Raises:
+        OSError: The kernel does not let us.
+    """
+    libc = ctypes.CDLL(None, use_errno=True)
+    user, group = os.getuid(), os.getgid()
+    if user != 0 or libc.unshare(_CLONE_NEWNS) != 0:
+        check(libc.unshare(_CLONE_NEWUSER | _CLONE_NEWNS), "unshare")
+        for name, text in (
+            ("setgroups", "deny"),
+            ("uid_map", f"{user} {user} 1"),
+            ("gid_map", f"{group} {group} 1"),
+        ):
+            Path("/proc/self", name).write_text(text)
+    mount(libc, None, Path("/"), _MS_REC | _MS_PRIVATE)
+    for entry in Path("/opt").iterdir():
+        here = directory / "opt" / entry.name
+        if entry.name == "ml" or here.exists() or here.is_symlink():
+            continue
+        if entry.is_symlink():
+            here.symlink_to(entry.readlink())
+        elif entry.is_dir():
+            here.mkdir()
+            mount(libc, entry, here, _MS_BIND | _MS_REC)
+        else:
+            here.touch()
+            mount(libc, entry, here, _MS_BIND)
+    mount(libc, directory / "opt", Path("/opt"), _MS_BIND | _MS_REC)
+    hosts = directory / "etc" / "hosts"
+    if hosts.exists():
+        mount(libc, hosts, Path("/etc/hosts"), _MS_BIND)
+
+
+def mount(libc: ctypes.CDLL, source: Path | None, target: Path, flags: int) -> None:
+    """Change what this process sees at *target*."""
+    words = [None if path is None else os.fsencode(path) for path in (source, target)]
+    check(libc.mount(*words, None, ctypes.c_ulong(flags), None), f"mount {target}")
+
+
+def check(result: int, what: str) -> None:
+    """Raise what errno says if a system call failed."""
+    if result != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, f"{what}: {os.strerror(number)}")
 
 
 def kill_all(child: "subprocess.Popen[bytes]") -> None:

@@ -2,17 +2,23 @@
 
 import re
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from tidemill_local.images import built_in, container_command, search_path
-from tidemill_local.sagemaker import experiments, jobs, paging, training_contract
+from tidemill_local.sagemaker import (
+    experiments,
+    job_queue,
+    jobs,
+    paging,
+    training_checks,
+    training_contract,
+)
 from tidemill_local.sagemaker.arns import arn_of
 from tidemill_local.sagemaker.channels import (
     TransferError,
     Upload,
     download,
-    is_empty,
-    nothing_under,
     objects_in_manifest,
     objects_under,
     upload_archive,
@@ -23,7 +29,7 @@ from tidemill_local.sagemaker.errors import ResourceInUseError, ValidationError
 from tidemill_local.sagemaker.events import announce
 from tidemill_local.sagemaker.operations import on_start, operation
 from tidemill_local.sagemaker.store import DuplicateRecordError
-from tidemill_local.sagemaker.workspace import CONTAINER_ROOT, Workspace, is_container_path
+from tidemill_local.sagemaker.workspace import Workspace
 
 _KIND = "TrainingJob"
 _FAILURE_CHARACTERS = 1024  # of /opt/ml/output/failure that become the FailureReason
@@ -57,7 +63,13 @@ class TrainingJob(jobs.Job):
         self._patterns = [(item["Name"], re.compile(item["Regex"])) for item in definitions]
         self._metrics: dict[str, dict[str, Any]] = {}
         self._epochs = Epochs(context, self.body)
-        self._checkpoints: Upload | None = None
+        self._checkpoints: list[Upload] = []
+
+    @property
+    def instances(self) -> int:
+        """InstanceCount."""
+        count: int = self.body["ResourceConfig"]["InstanceCount"]
+        return count
 
     def enter(self, phase: str) -> None:
         """Record and announce the next SecondaryStatus."""
@@ -85,6 +97,8 @@ class TrainingJob(jobs.Job):
                 objects = objects_in_manifest(self.context.s3, source["S3Uri"])
             else:
                 objects = objects_under(self.context.s3, source["S3Uri"], body["RoleArn"])
+            if source.get("S3DataDistributionType") == "ShardedByS3Key":
+                objects = workspace.share(objects)
             directory = workspace.base / "input" / "data" / channel["ChannelName"]
             download(self.context.s3, objects, directory, self.check)
         self._restore_checkpoints(workspace)
@@ -104,8 +118,8 @@ class TrainingJob(jobs.Job):
     def tick(self) -> None:
         """Send the checkpoints written so far, and tell who follows the metrics."""
         self._epochs.tell()
-        if self._checkpoints is not None:
-            self._checkpoints.run()
+        for upload in self._checkpoints:
+            upload.run()
 
     def judge(self, workspace: Workspace, outcome: jobs.Outcome) -> jobs.Outcome:
         """Let the failure file speak, unless memory ran out: then the file cannot know."""
@@ -123,10 +137,11 @@ class TrainingJob(jobs.Job):
         reason = f"AlgorithmError: {text[:room]}{ending}"
         return jobs.Outcome("Failed", reason, exit_code=outcome.exit_code)
 
-    def deliver(self, workspace: Workspace, outcome: jobs.Outcome) -> None:
+    def deliver(self, workspaces: Sequence[Workspace], outcome: jobs.Outcome) -> None:
         """
         Upload model.tar.gz, output.tar.gz and checkpoints to SageMaker's places.
 
+        What the hosts left becomes one archive; of files with the same name the last host's stays.
         A stopped job's model is kept, since the grace period is there to save it; a failed job's
         is not.
         """
@@ -135,14 +150,16 @@ class TrainingJob(jobs.Job):
         config = self.body["OutputDataConfig"]
         base = f"{config['S3OutputPath'].rstrip('/')}/{self.name}/output"
         plain = config.get("CompressionType", "GZIP") == "NONE"
-        upload_archive(s3, workspace.base / "output" / "data", f"{base}/output.tar.gz")
+        outputs = [workspace.base / "output" / "data" for workspace in workspaces]
+        upload_archive(s3, outputs, f"{base}/output.tar.gz")
         if outcome.status == "Failed":
             return
-        model = workspace.base / "model"
+        models = [workspace.base / "model" for workspace in workspaces]
         if plain:
-            Upload(s3, model, f"{base}/model").run()
+            for model in models:
+                Upload(s3, model, f"{base}/model").run()
         else:
-            upload_archive(s3, model, f"{base}/model.tar.gz")
+            upload_archive(s3, models, f"{base}/model.tar.gz")
         artifacts = f"{base}/model/" if plain else f"{base}/model.tar.gz"
         self.context.store.update(_KIND, self.name, ModelArtifacts={"S3ModelArtifacts": artifacts})
 
@@ -190,7 +207,7 @@ class TrainingJob(jobs.Job):
         except TransferError:
             saved = []  # a first run has none
         download(self.context.s3, saved, directory, self.check)
-        self._checkpoints = Upload(self.context.s3, directory, config["S3Uri"])
+        self._checkpoints.append(Upload(self.context.s3, directory, config["S3Uri"]))
 
 
 @operation(
@@ -212,20 +229,13 @@ class TrainingJob(jobs.Job):
         "SessionChainingConfig",
         "MlflowConfig",
     ),
-    differs="one instance; File and FastFile channels from S3; a TrainingImage",
+    differs="no instance groups; File and FastFile channels from S3; a TrainingImage",
 )
 def create_training_job(context: Context, request: dict[str, Any]) -> dict[str, Any]:
     """Record a job and queue it; an empty S3Prefix channel is refused at once, as in SageMaker."""
     name = request["TrainingJobName"]
     experiments.check_config(context, request)
-    _check_algorithm(request)
-    _check_resources(request)
-    checkpoints = request.get("CheckpointConfig", {}).get("LocalPath", CONTAINER_ROOT)
-    if not is_container_path(checkpoints):
-        raise ValidationError(
-            f"CheckpointConfig's LocalPath {checkpoints} must be below {CONTAINER_ROOT} in the "
-            "local cloud, which has no other container directories"
-        )
+    training_checks.check(context, request)
     arn = arn_of(context, "training-job", name)
     now = time.time()
     body = {field: value for field, value in request.items() if field != "Tags"} | {
@@ -243,7 +253,7 @@ def create_training_job(context: Context, request: dict[str, Any]) -> dict[str, 
     _add_metrics(body["AlgorithmSpecification"])
     _move_on(body, "Starting", now)
     if context.store.get(_KIND, name) is None:
-        _check_channels(context, request)
+        training_checks.check_channels(context, request)
     try:
         context.store.insert(_KIND, name, body, request.get("Tags", []))
     except DuplicateRecordError as error:
@@ -252,7 +262,7 @@ def create_training_job(context: Context, request: dict[str, Any]) -> dict[str, 
             f"job with this name already exists ({error.body['TrainingJobArn']})"
         ) from error
     announce(context, _KIND, body)
-    context.part(jobs.JobRunner).submit(TrainingJob(context, name))
+    context.part(job_queue.JobRunner).submit(TrainingJob(context, name))
     return {"TrainingJobArn": arn}
 
 
@@ -282,14 +292,14 @@ def stop_training_job(context: Context, request: dict[str, Any]) -> dict[str, An
     jobs.request_stop(context, _KIND, name, "training job")
     body = context.store.edit(_KIND, name, lambda body: _move_on(body, "Stopping", time.time()))
     announce(context, _KIND, body)
-    context.part(jobs.JobRunner).stop(_KIND, name)
+    context.part(job_queue.JobRunner).stop(_KIND, name)
     return {}
 
 
 @on_start
 def recover_training_jobs(context: Context) -> None:
     """End what a crash interrupted."""
-    jobs.recover(context, TrainingJob, _INTERRUPTED)
+    job_queue.recover(context, TrainingJob, _INTERRUPTED)
 
 
 def _found(context: Context, name: str) -> dict[str, Any]:
@@ -310,83 +320,11 @@ def _move_on(body: dict[str, Any], status: str, now: float) -> None:
     transitions.append({"Status": status, "StartTime": now, "StatusMessage": _MESSAGES[status]})
 
 
-def _check_algorithm(request: dict[str, Any]) -> None:
-    algorithm = request.get("AlgorithmSpecification", {})
-    if "TrainingImage" not in algorithm:
-        raise ValidationError(
-            "AlgorithmSpecification needs a TrainingImage; the local cloud has no algorithms "
-            "of its own"
-        )
-    _refuse_pipes("AlgorithmSpecification", algorithm["TrainingInputMode"])
-    for definition in algorithm.get("MetricDefinitions", []):
-        try:
-            re.compile(definition["Regex"])
-        except re.error as error:
-            raise ValidationError(
-                f"the Regex of metric {definition['Name']} is not valid: {error}"
-            ) from error
-
-
 def _add_metrics(algorithm: dict[str, Any]) -> None:
     """Let a built-in algorithm report its metrics, as SageMaker does, unless told otherwise."""
     ours = built_in(algorithm["TrainingImage"])
     if ours is not None and ours.reports:
         algorithm.setdefault("MetricDefinitions", ours.metric_definitions())
-
-
-def _check_resources(request: dict[str, Any]) -> None:
-    resources = request.get("ResourceConfig", {})
-    if "InstanceType" not in resources or resources.get("InstanceCount") != 1:
-        raise ValidationError(
-            "the local cloud runs a training job on one instance; set ResourceConfig's "
-            "InstanceType and InstanceCount 1 (no instance groups)"
-        )
-
-
-def _check_channels(context: Context, request: dict[str, Any]) -> None:
-    seen = set()
-    for channel in request.get("InputDataConfig", []):
-        name = channel["ChannelName"]
-        source = channel["DataSource"].get("S3DataSource")
-        if source is None:
-            raise ValidationError(
-                f"the channel {name} has no S3DataSource; the local cloud reads from S3 only"
-            )
-        if name in seen:
-            raise ValidationError(f"ChannelName must be unique within a job: {name}")
-        seen.add(name)
-        _refuse_pipes(f"the channel {name}", channel.get("InputMode", "File"))
-        if channel.get("CompressionType", "None") != "None":
-            raise ValidationError(
-                f"the channel {name} has CompressionType {channel['CompressionType']}, which "
-                "SageMaker allows in Pipe mode only; the local cloud supports None"
-            )
-        _check_source(context, request, name, source)
-
-
-def _check_source(
-    context: Context, request: dict[str, Any], channel: str, source: dict[str, Any]
-) -> None:
-    if source["S3DataType"] not in {"S3Prefix", "ManifestFile"}:
-        raise ValidationError(
-            f"the channel {channel} has S3DataType {source['S3DataType']}; "
-            "the local cloud supports S3Prefix and ManifestFile"
-        )
-    if source["S3DataType"] == "S3Prefix":
-        try:
-            empty = is_empty(context.s3, source["S3Uri"])
-        except TransferError as error:
-            raise ValidationError(str(error)) from error
-        if empty:
-            raise ValidationError(nothing_under(source["S3Uri"], request["RoleArn"]))
-
-
-def _refuse_pipes(owner: str, mode: str) -> None:
-    """FastFile is File with laziness: a program sees the same files."""
-    if mode == "Pipe":
-        raise ValidationError(
-            f"{owner} asks for input mode Pipe; the local cloud supports File and FastFile"
-        )
 
 
 def _measured(pattern: re.Pattern[str], line: str) -> float | None:

@@ -1,14 +1,13 @@
 """What a training container finds: its files under /opt/ml/input/config and its SM_* variables."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 from tidemill_local.containers.scripts.environment import Documents, variables
 from tidemill_local.sagemaker.context import Context
 from tidemill_local.sagemaker.workspace import Workspace
 
-# SageMaker says algo-1; the training toolkit resolves every host name and would wait 15 minutes.
-_HOST = "localhost"
 _GROUP = "homogeneousCluster"
 
 
@@ -19,7 +18,7 @@ def write_configuration(workspace: Workspace, body: dict[str, Any]) -> None:
     documents = {
         "hyperparameters": body["HyperParameters"],
         "inputdataconfig": input_data_config(body),
-        "resourceconfig": resource_config(body),
+        "resourceconfig": resource_config(workspace, body),
     }
     if "CheckpointConfig" in body:
         documents["checkpointconfig"] = body["CheckpointConfig"]
@@ -43,15 +42,20 @@ def input_data_config(body: dict[str, Any]) -> dict[str, dict[str, str]]:
     return config
 
 
-def resource_config(body: dict[str, Any]) -> dict[str, Any]:
-    """Return resourceconfig.json: one host."""
+def resource_config(workspace: Workspace, body: dict[str, Any]) -> dict[str, Any]:
+    """Return resourceconfig.json: which host this is, and which others there are."""
     instance = body["ResourceConfig"]["InstanceType"]
-    group = {"instance_group_name": _GROUP, "instance_type": instance, "hosts": [_HOST]}
+    current, hosts = workspace.host, list(workspace.hosts)
+    if not workspace.private and len(hosts) == 1:
+        # The training toolkit resolves every host's name, for up to 15 minutes; only where
+        # /etc/hosts is the container's own can it find algo-1.
+        current, hosts = "localhost", ["localhost"]
+    group = {"instance_group_name": _GROUP, "instance_type": instance, "hosts": hosts}
     return {
-        "current_host": _HOST,
+        "current_host": current,
         "current_instance_type": instance,
         "current_group_name": _GROUP,
-        "hosts": [_HOST],
+        "hosts": hosts,
         "instance_groups": [group],
         "network_interface_name": "lo",
     }
@@ -71,5 +75,7 @@ def environment(context: Context, workspace: Workspace, body: dict[str, Any]) ->
         "SAGEMAKER_REGION": context.region,
     }
     shared = workspace.environment(context, body["Environment"]) | job
-    documents = Documents(body["HyperParameters"], input_data_config(body), resource_config(body))
-    return variables(workspace.base, documents, shared) | shared
+    documents = Documents(
+        body["HyperParameters"], input_data_config(body), resource_config(workspace, body)
+    )
+    return variables(Path(workspace.seen), documents, shared) | shared

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tidemill_local.sagemaker import experiments, jobs, paging
+from tidemill_local.sagemaker import experiments, job_queue, jobs, paging
 from tidemill_local.sagemaker.arns import arn_of
 from tidemill_local.sagemaker.channels import TransferError, split_uri
 from tidemill_local.sagemaker.context import Context
@@ -56,7 +56,7 @@ def create_transform_job(context: Context, request: dict[str, Any]) -> dict[str,
             f"already exists ({error.body['TransformJobArn']})"
         ) from error
     announce(context, KIND, body)
-    context.part(jobs.JobRunner).submit(TransformJob(context, name))
+    context.part(job_queue.JobRunner).submit(TransformJob(context, name))
     return {"TransformJobArn": arn}
 
 
@@ -86,14 +86,14 @@ def stop_transform_job(context: Context, request: dict[str, Any]) -> dict[str, A
     _found(context, name)
     body = jobs.request_stop(context, KIND, name, "transform job")
     announce(context, KIND, body)
-    context.part(jobs.JobRunner).stop(KIND, name)
+    context.part(job_queue.JobRunner).stop(KIND, name)
     return {}
 
 
 @on_start
 def recover_transform_jobs(context: Context) -> None:
     """End what a crash interrupted."""
-    jobs.recover(context, TransformJob, _INTERRUPTED)
+    job_queue.recover(context, TransformJob, _INTERRUPTED)
 
 
 def _found(context: Context, name: str) -> dict[str, Any]:

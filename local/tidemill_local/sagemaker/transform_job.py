@@ -35,7 +35,7 @@ from tidemill_local.sagemaker.serving import (
 from tidemill_local.sagemaker.transform_filters import Filter
 from tidemill_local.sagemaker.transform_records import DataError, Rules
 from tidemill_local.sagemaker.transform_requests import ObjectError, Sender, batch_strategy
-from tidemill_local.sagemaker.workspace import Workspace
+from tidemill_local.sagemaker.workspace import Workspace, remove
 
 logger = logging.getLogger(__name__)
 
@@ -105,7 +105,7 @@ class TransformJob(jobs.Runnable):
             )
         self.conclude(outcome)
         if not self.context.limits.keep_job_directories:
-            workspace.remove()
+            remove(workspace.directory)
 
     def stop(self) -> None:
         """End the serving process; what was not uploaded is not."""

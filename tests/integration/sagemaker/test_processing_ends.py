@@ -68,14 +68,14 @@ def test_a_job_that_runs_too_long_is_stopped(cloud):
 IGNORE_SIGTERM = """
     import os, pathlib, signal, time
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    pathlib.Path(os.environ["SAGEMAKER_BASE_DIR"], "..", "..", "ready").touch()
+    pathlib.Path("ready").touch()
     time.sleep(60)
 """
 
 
 def test_a_job_that_ignores_the_request_to_stop_is_killed(cloud):
     name = cloud.process(cloud.image(IGNORE_SIGTERM))
-    ready = cloud.root / "jobs" / "processing" / name / "ready"
+    ready = cloud.root / "jobs" / "processing" / name / "algo-1" / "ready"
     eventually(ready.exists, "the job ignores SIGTERM")
 
     cloud.sagemaker.stop_processing_job(ProcessingJobName=name)
@@ -93,11 +93,11 @@ def test_a_stopped_job_uploads_what_it_had(cloud, s3, bucket):
             (base / "processing/output/saved").write_text("in time")
             sys.exit(0)
         signal.signal(signal.SIGTERM, leave)
-        (base / "../../ready").touch()
+        pathlib.Path("ready").touch()
         time.sleep(60)
     """)
     name = cloud.process(image, ProcessingOutputConfig=s3_output(f"s3://{bucket}/out"))
-    ready = cloud.root / "jobs" / "processing" / name / "ready"
+    ready = cloud.root / "jobs" / "processing" / name / "algo-1" / "ready"
     eventually(ready.exists, "the job listens")
 
     cloud.sagemaker.stop_processing_job(ProcessingJobName=name)
@@ -203,7 +203,7 @@ def test_directories_can_be_kept(make_cloud):
 
     cloud.processed(name)
 
-    assert (cloud.root / "jobs" / "processing" / name / "here").exists()
+    assert (cloud.root / "jobs" / "processing" / name / "algo-1" / "here").exists()
 
 
 def test_a_job_whose_data_cannot_go_out_does_not_run_on(cloud):
@@ -217,6 +217,6 @@ def test_a_job_whose_data_cannot_go_out_does_not_run_on(cloud):
     name = cloud.process(image, ProcessingOutputConfig=config)
 
     assert "Failed to upload data" in cloud.processed(name)["FailureReason"]
-    kept = cloud.root / "jobs" / "processing" / name / "opt/ml/processing/output/early"
+    kept = cloud.root / "jobs" / "processing" / name / "algo-1/opt/ml/processing/output/early"
     with pytest.raises(ProcessLookupError):
         os.kill(int(kept.read_text()), 0)

@@ -37,7 +37,7 @@ time.sleep(600)
 STUBBORN = """
     import os, pathlib, signal, time
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    home = pathlib.Path(os.environ["SAGEMAKER_BASE_DIR"], "..", "..")
+    home = pathlib.Path.cwd()
     if os.fork() == 0:
         os.setsid()
         if os.fork() == 0:
@@ -86,7 +86,7 @@ def test_after_kill_9_no_process_is_left_and_every_job_has_an_end(
         assert service.stdout.readline() == "started\n"
         jobs = tmp_path / "state" / "jobs"
         files = [
-            jobs / kind / name / f"{process}.pid"
+            jobs / kind / name / "algo-1" / f"{process}.pid"
             for kind, name in (("processing", "p"), ("training", "t"))
             for process in ("main", "grandchild")
         ]
@@ -122,7 +122,8 @@ def test_after_kill_9_no_process_is_left_and_every_job_has_an_end(
 def test_an_orderly_stop_kills_the_jobs_and_the_next_start_says_so(make_cloud, tmp_path):
     first = make_cloud(root=tmp_path / "state")
     running_job = first.process(first.image(STUBBORN))
-    pid_file = tmp_path / "state" / "jobs" / "processing" / running_job / "grandchild.pid"
+    home = tmp_path / "state" / "jobs" / "processing" / running_job / "algo-1"
+    pid_file = home / "grandchild.pid"
     eventually(pid_file.exists, "the job runs")
     pid = int(pid_file.read_text())
     first.service.stop()
@@ -137,7 +138,7 @@ def test_an_orderly_stop_kills_the_jobs_and_the_next_start_says_so(make_cloud, t
 def test_a_job_that_was_being_stopped_is_stopped_after_recovery(make_cloud, tmp_path):
     first = make_cloud(root=tmp_path / "state")
     name = first.process(first.image(STUBBORN))
-    pid_file = tmp_path / "state" / "jobs" / "processing" / name / "grandchild.pid"
+    pid_file = tmp_path / "state" / "jobs" / "processing" / name / "algo-1" / "grandchild.pid"
     eventually(pid_file.exists, "the job runs")
     first.sagemaker.stop_processing_job(ProcessingJobName=name)
     first.service.stop()
@@ -178,14 +179,20 @@ def test_directories_that_a_crash_left_behind_go_but_failures_stay(make_cloud, t
     assert [path.name for path in jobs.iterdir()] == [failed]
 
 
-def test_jobs_that_waited_their_turn_fail_like_the_running_ones(make_cloud, tmp_path):
+def test_jobs_that_waited_their_turn_wait_for_it_again(make_cloud, bucket, tmp_path):
     first = make_cloud(Limits(jobs=1), tmp_path / "state")
-    image = first.image(STUBBORN)
-    first.process(image)
-    waiting = first.process(image)
+    running_job = first.process(first.image(STUBBORN))
+    home = tmp_path / "state" / "jobs" / "processing" / running_job / "algo-1"
+    eventually((home / "main.pid").exists, "the first job runs")
+    waiting = first.process(first.image("pass"))
+    other = first.train(first.image("pass"), bucket=bucket)
+    stopped = first.process(first.image("pass"))
+    first.sagemaker.stop_processing_job(ProcessingJobName=stopped)
     first.service.stop()
 
     second = make_cloud(root=tmp_path / "state")
 
-    job = second.sagemaker.describe_processing_job(ProcessingJobName=waiting)
-    assert job["ProcessingJobStatus"] == "Failed"
+    assert second.processed(running_job)["ProcessingJobStatus"] == "Failed"
+    assert second.processed(waiting)["ProcessingJobStatus"] == "Completed"
+    assert second.trained(other)["TrainingJobStatus"] == "Completed"
+    assert second.processed(stopped)["ProcessingJobStatus"] == "Stopped"

@@ -191,11 +191,11 @@ def test_a_stopped_job_goes_through_stopping(cloud, bucket):
     image = cloud.image("""
         import os, pathlib, signal, time
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        pathlib.Path(os.environ["SAGEMAKER_BASE_DIR"], "..", "..", "ready").touch()
+        pathlib.Path("ready").touch()
         time.sleep(60)
     """)
     name = cloud.train(image, bucket=bucket)
-    ready = cloud.root / "jobs" / "training" / name / "ready"
+    ready = cloud.root / "jobs" / "training" / name / "algo-1" / "ready"
     eventually(ready.exists, "the job ignores SIGTERM")
 
     cloud.sagemaker.stop_training_job(TrainingJobName=name)

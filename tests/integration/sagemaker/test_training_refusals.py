@@ -54,7 +54,7 @@ def test_a_job_that_does_not_exist_is_not_found(cloud, operation):
     ("request_part", "why"),
     [
         ({"ResourceConfig": {"InstanceType": "ml.gigantic"}}, "Member must satisfy enum value set"),
-        ({"ResourceConfig": {"InstanceCount": 2}}, "InstanceCount 1"),
+        ({"ResourceConfig": {"InstanceCount": 0}}, "InstanceType and InstanceCount"),
         ({"AlgorithmSpecification": {"TrainingInputMode": "Pipe"}}, "File and FastFile"),
         (
             {"AlgorithmSpecification": {"MetricDefinitions": [{"Name": "m", "Regex": "("}]}},
