@@ -67,6 +67,17 @@ KINDS = {
         retries=True,
         cache_key=("AppSpecification", "Environment", "ProcessingInputs"),
     ),
+    "Transform": StepKind(
+        create="CreateTransformJob",
+        describe="DescribeTransformJob",
+        stop="StopTransformJob",
+        name="TransformJobName",
+        status="TransformJobStatus",
+        metadata="TransformJob",
+        arn="TransformJobArn",
+        retries=True,
+        cache_key=("DataProcessing", "Environment", "ModelName", "TransformInput"),
+    ),
     "Model": StepKind(
         create="CreateModel",
         describe="DescribeModel",

@@ -5,9 +5,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-_RETRYABLE = frozenset(
-    {"Step.SERVICE_FAULT", "Step.THROTTLING"}
-    | {f"SageMaker.{name}" for name in ("JOB_INTERNAL_ERROR", "CAPACITY_ERROR", "RESOURCE_LIMIT")}
+_RETRYABLE = (
+    "SageMaker.CAPACITY_ERROR",
+    "SageMaker.JOB_INTERNAL_ERROR",
+    "SageMaker.RESOURCE_LIMIT",
+    "Step.SERVICE_FAULT",
+    "Step.THROTTLING",
 )
 _RETRY_FIELDS = frozenset(
     {"ExceptionType", "IntervalSeconds", "BackoffRate", "MaxAttempts", "ExpireAfterMin"}
@@ -101,11 +104,9 @@ def read_retries(items: list[Any]) -> Iterator[RetryPolicy]:
 
 def _exceptions(given: Any) -> frozenset[str]:
     kinds = [given] if isinstance(given, str) else given
-    known = isinstance(kinds, list) and kinds and all(kind in _RETRYABLE for kind in kinds)
-    if not known:
+    if not isinstance(kinds, list) or not kinds or any(k not in _RETRYABLE for k in kinds):
         raise PolicyError(
-            f"RetryPolicies need an ExceptionType out of {', '.join(sorted(_RETRYABLE))}, "
-            f"not {given!r}"
+            f"RetryPolicies need an ExceptionType out of {', '.join(_RETRYABLE)}, not {given!r}"
         )
     return frozenset(kinds)
 

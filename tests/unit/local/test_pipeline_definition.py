@@ -12,6 +12,7 @@ from tidemill_local.sagemaker.pipeline_definition import (
     Parameter,
     read_definition,
 )
+from tidemill_local.sagemaker.pipeline_types import AssignmentError
 
 ROLE = "arn:aws:iam::000000000000:role/execution"
 RESOURCES = {"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 5}
@@ -299,3 +300,183 @@ def test_outputs_hidden_by_an_expression_are_left_to_run_time():
         outputs[0]["OutputName"] = {"Get": "Parameters.RunId"}
 
     assert read(change).steps
+
+
+LAMBDA = {
+    "Name": "Call",
+    "Type": "Lambda",
+    "FunctionArn": "arn:aws:lambda:us-east-1:000000000000:function:f",
+    "Arguments": {"run": {"Get": "Parameters.RunId"}},
+    "OutputParameters": [{"OutputName": "n", "OutputType": "Integer"}],
+}
+CALLBACK = {
+    "Name": "Ask",
+    "Type": "Callback",
+    "SqsQueueUrl": {"Get": "Parameters.RunId"},
+    "Arguments": {"n": {"Get": "Steps.Call.OutputParameters['n']"}},
+}
+MODEL = {
+    "Name": "Model",
+    "Type": "Model",
+    "Arguments": {
+        "ExecutionRoleArn": ROLE,
+        "PrimaryContainer": {
+            "Image": "image",
+            "ModelDataUrl": {"Get": "Steps.Train.ModelArtifacts.S3ModelArtifacts"},
+        },
+    },
+}
+TRANSFORM = {
+    "Name": "Score",
+    "Type": "Transform",
+    "Arguments": {
+        "ModelName": {"Get": "Steps.Model.ModelName"},
+        "TransformInput": {
+            "DataSource": {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": "s3://b/in"}}
+        },
+        "TransformOutput": {"S3OutputPath": "s3://b/out"},
+        "TransformResources": {"InstanceType": "ml.m5.large", "InstanceCount": 1},
+    },
+}
+
+
+OTHER = {"Get": "Steps.Call.OutputParameters['m']"}
+
+
+def with_step(step, **changes):
+    def change(document):
+        document["Steps"].append(copy.deepcopy(step) | changes)
+
+    return change
+
+
+def with_steps(*steps):
+    return lambda document: document["Steps"].extend(copy.deepcopy(list(steps)))
+
+
+def test_steps_of_every_type_are_read():
+    steps = {step.name: step for step in read(with_steps(LAMBDA, CALLBACK, MODEL, TRANSFORM)).steps}
+
+    assert steps["Call"].outputs[0].type == "Integer"
+    assert steps["Ask"].needs == {"Call"}
+    assert steps["Ask"].target == {"Get": "Parameters.RunId"}
+    assert steps["Score"].needs == {"Model"}
+    assert steps["Model"].needs == {"Train"}
+
+
+def hyper(value):
+    return put("Steps", 0, "Arguments", "HyperParameters", "run", value=value)
+
+
+WHOLE = {"Name": "Whole", "Type": "Integer", "DefaultValue": 3}
+COUNT = ("Steps", 0, "Arguments", "ResourceConfig", "InstanceCount")
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (hyper({"Get": "Parameters.Whole"}), "[Parameters.Whole] to argument of type [String]"),
+        (
+            hyper({"Get": "Steps.Call.OutputParameters['n']"}),
+            "[Steps.Call.OutputParameters['n']] to argument of type [String]",
+        ),
+        (put(*COUNT, value={"Get": "Parameters.RunId"}), "RunId] to argument of type [Integer]"),
+        (
+            put(*COUNT, value={"Std:Join": {"On": "", "Values": [1]}}),
+            "function [Std:Join] to argument of type [Integer]",
+        ),
+        (
+            put("Steps", 0, "Arguments", "ResourceConfig", value={"Get": "Parameters.RunId"}),
+            "to argument of type [Object]",
+        ),
+        (with_step(LAMBDA, Name="X", FunctionArn={"Get": "Parameters.Whole"}), "of type [String]"),
+    ],
+)
+def test_reference_of_another_type_is_refused_in_the_services_words(change, says):
+    def changed(document):
+        document["Parameters"].append(WHOLE)
+        document["Steps"].append(LAMBDA)
+        change(document)
+
+    with pytest.raises(AssignmentError) as refusal:
+        read(changed)
+    assert str(refusal.value).startswith("Cannot assign ")
+    assert says in str(refusal.value)
+
+
+def test_reference_of_a_fitting_type_is_taken():
+    def change(document):
+        document["Parameters"].append(WHOLE)
+        put(*COUNT, value={"Get": "Parameters.Whole"})(document)
+        hyper({"Std:Join": {"On": "", "Values": [{"Get": "Parameters.Whole"}]}})(document)
+        put("Steps", 0, "Arguments", "RoleArn", value={"Get": "Parameters.RunId"})(document)
+
+    assert read(change)
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (
+            put("Steps", 0, "Arguments", "ResourceConfig", value=[]),
+            "Expecting start of Json Object",
+        ),
+        (put("Steps", 0, "Arguments", "Tags", value={}), "Expecting start of Json Array"),
+        (
+            put("Steps", 0, "Arguments", "ResourceConfig", "Nodes", value=1),
+            "Unknown Argument member 'Nodes'",
+        ),
+        (with_step(LAMBDA, FunctionArn=None), r"\[Call\].*needs FunctionArn"),
+        (with_step(LAMBDA, SqsQueueUrl="q"), "Lambda step takes no SqsQueueUrl"),
+        (with_step(LAMBDA, OutputParameters=[{"OutputName": "n"}]), "need an OutputName"),
+        (
+            with_step(LAMBDA, OutputParameters=LAMBDA["OutputParameters"] * 2),
+            "twice: n",
+        ),
+        (
+            with_step(LAMBDA, OutputParameters=LAMBDA["OutputParameters"] * 51),
+            "at most 50",
+        ),
+        (
+            with_step(LAMBDA, RetryPolicies=[{"ExceptionType": ["Step.THROTTLING"]}]),
+            "takes no RetryPolicies",
+        ),
+        (with_step(MODEL, CacheConfig={"Enabled": False}), "takes no CacheConfig"),
+        (put("Steps", 0, "OutputParameters", value=[]), "takes no OutputParameters"),
+        (put("Steps", 0, "CacheConfig", value={"Enabled": True}), r"\[Train\].*needs ExpireAfter"),
+        (
+            put("Steps", 0, "CacheConfig", value={"Enabled": True, "ExpireAfter": "soon"}),
+            "ISO 8601 duration.*'soon'",
+        ),
+        (with_step(CALLBACK), r"refers to step \[Call\]"),
+        (with_steps(LAMBDA, CALLBACK | {"Arguments": {"n": OTHER}}), "it has OutputParameters"),
+        (put("Steps", 0, "Type", value=["Training"]), "step type"),
+        (put("MlflowConfig", value={"MlflowResourceArn": "a"}), "MlflowConfig is not supported"),
+        (put("PipelineExperimentConfig", value={"Name": "x"}), "ExperimentName and a TrialName"),
+        (
+            put("PipelineExperimentConfig", value={"TrialName": {"Get": "Steps.Train.RoleArn"}}),
+            "before any step has run",
+        ),
+        (
+            put("PipelineExperimentConfig", value={"TrialName": {"Get": "Parameters.Nope"}}),
+            "PipelineExperimentConfig: Parameters.Nope is not defined",
+        ),
+    ],
+)
+def test_part_that_does_not_belong_is_refused(change, says):
+    with pytest.raises(DefinitionError, match=says):
+        read(change)
+
+
+def test_large_and_deep_definitions_are_read_or_refused_in_good_time():
+    many = [{**copy.deepcopy(TRAIN), "Name": f"Train{n}"} for n in range(2000)]
+    chain = [step | {"DependsOn": [f"Train{n - 1}"]} if n else step for n, step in enumerate(many)]
+    text = json.dumps(DEFINITION | {"Steps": chain})
+    assert 500_000 < len(text) < 1_048_576
+
+    definition = read_definition(text)
+    check_definition(definition)
+
+    assert len(definition.steps) == 2000
+    with pytest.raises(DefinitionError):
+        read_definition('{"Version": "2020-12-01", "Steps": ' + "[" * 400_000)
