@@ -6,10 +6,11 @@ import string
 import time
 from typing import Any
 
+from tidemill_local.sagemaker import tracking
 from tidemill_local.sagemaker.arns import name_in
 from tidemill_local.sagemaker.context import Context
 from tidemill_local.sagemaker.errors import ConflictError, ResourceNotFoundError, ValidationError
-from tidemill_local.sagemaker.operations import operation
+from tidemill_local.sagemaker.operations import call, operation
 from tidemill_local.sagemaker.paging import page
 from tidemill_local.sagemaker.pipeline_definition import (
     Definition,
@@ -30,6 +31,7 @@ from tidemill_local.sagemaker.pipeline_record import (
 from tidemill_local.sagemaker.pipeline_reuse import SelectionError, reused_steps
 from tidemill_local.sagemaker.pipeline_runner import PipelineRunner
 from tidemill_local.sagemaker.pipelines import TOKEN, created, executions, find_pipeline
+from tidemill_local.sagemaker.tracking import EXPERIMENT, TRIAL
 
 _RETRY_TOKEN = "_RetryToken"  # noqa: S105 - the caller's idempotency token, no secret
 _ID_LENGTH = 12
@@ -54,7 +56,7 @@ def start_pipeline_execution(context: Context, request: dict[str, Any]) -> dict[
                     )
                 return {"PipelineExecutionArn": run["PipelineExecutionArn"]}
         body = _new_execution(pipeline, request, values)
-        body |= _experiment(definition, body)
+        body |= _experiment(context, definition, body)
         body |= _selection(context, pipeline, definition, request)
         arn = body["PipelineExecutionArn"]
         body = context.store.insert("PipelineExecution", arn, body)
@@ -232,11 +234,17 @@ def _new_execution(
     return {field: value for field, value in body.items() if value is not None}
 
 
-def _experiment(definition: Definition, body: dict[str, Any]) -> dict[str, Any]:
-    """Return the experiment and trial that the definition names for this execution."""
+def _experiment(context: Context, definition: Definition, body: dict[str, Any]) -> dict[str, Any]:
+    """Return the experiment and trial that the definition names, and make those that are new."""
     scope = Scope(parameters=body[PARAMETERS], execution=execution_variables(body))
     named = {k: v for k, v in definition.experiment.items() if v is not None}
-    return {"PipelineExperimentConfig": evaluate(named, scope)} if named else {}
+    config = evaluate(named, scope)
+    experiment, trial = config.get("ExperimentName"), config.get("TrialName")
+    if experiment is not None and tracking.find(context, EXPERIMENT, experiment) is None:
+        call(context, "CreateExperiment", {"ExperimentName": experiment})
+    if trial is not None and tracking.find(context, TRIAL, trial) is None:
+        call(context, "CreateTrial", {"TrialName": trial, "ExperimentName": experiment})
+    return {"PipelineExperimentConfig": config} if config else {}
 
 
 def _selection(

@@ -21,6 +21,8 @@ from tidemill_local.sagemaker.pipeline_types import KEYED_LISTS
 
 _SUFFIX_LENGTH = 10
 _SUFFIX_LETTERS = string.ascii_letters + string.digits
+_MOST_LISTED = 50
+_TRACKED = frozenset({"Training", "Processing", "Transform"})
 _ENDED = frozenset({"Completed", "Failed", "Stopped"})
 _REASONS = {
     "CapacityError": "SageMaker.CAPACITY_ERROR",
@@ -36,10 +38,10 @@ def run_job(run: StepRun) -> Properties:
     described = _await_end(run, kind, name)
     status = described[kind.status]
     if status == "Completed":
-        return keyed(described)
+        return keyed(described) | _listing(run, kind, described)
     if status == "Stopped" and run.stopping.is_set():
         raise StepStoppedError
-    raise _job_failure(described, status)
+    raise _job_failure(run, described, status)
 
 
 def make_model(run: StepRun) -> Properties:
@@ -99,6 +101,21 @@ def keyed(described: dict[str, Any]) -> dict[str, Any]:
     return shown
 
 
+def _listing(run: StepRun, kind: StepKind, described: dict[str, Any]) -> dict[str, Any]:
+    """Return a tuning job's training jobs, the best first, as property references see them."""
+    if not kind.listing:
+        return {}
+    config = described["HyperParameterTuningJobConfig"]
+    objective = config.get("HyperParameterTuningJobObjective", {}).get("Type", "Maximize")
+    request = {
+        kind.name: described[kind.name],
+        "SortBy": "FinalObjectiveMetricValue",
+        "SortOrder": "Ascending" if objective == "Minimize" else "Descending",
+        "MaxResults": _MOST_LISTED,
+    }
+    return call(run.context, kind.listing, request)
+
+
 def _make(run: StepRun, kind: StepKind) -> str:
     """
     Return the name of what this attempt makes, making it unless that has happened.
@@ -114,7 +131,7 @@ def _make(run: StepRun, kind: StepKind) -> str:
     if found is None:
         run.check_end()
         scope = run.scope().with_execution(**{kind.name: name})
-        request = {**evaluate(run.step.arguments, scope), kind.name: name}
+        request = {**_experiment(run), **evaluate(run.step.arguments, scope), kind.name: name}
         arn = call(run.context, kind.create, request)[kind.arn]
     else:
         arn = found[kind.arn]
@@ -129,6 +146,14 @@ def _new_name(run: StepRun, kind: StepKind) -> str:
         return job_name(as_text(evaluate(given, run.scope())), execution_id, "", kind.longest_name)
     prefix = "pipelines" if kind.longest_name > len("pipelines") + len(execution_id) * 2 else ""
     return job_name(prefix, execution_id, run.step.name, kind.longest_name)
+
+
+def _experiment(run: StepRun) -> dict[str, Any]:
+    """Return what makes a job part of the execution's trial, where the type knows of trials."""
+    if not run.experiment or run.step.type not in _TRACKED:
+        return {}
+    named = {**run.experiment, "TrialComponentDisplayName": run.step.name}
+    return {"ExperimentConfig": named}
 
 
 def _ensure_group(run: StepRun, group: str) -> None:
@@ -161,9 +186,11 @@ def _await_end(run: StepRun, kind: StepKind, name: str) -> dict[str, Any]:
     return call(run.context, kind.describe, {kind.name: name})
 
 
-def _job_failure(described: dict[str, Any], status: str) -> StepError:
+def _job_failure(run: StepRun, described: dict[str, Any], status: str) -> StepError:
     reason = described.get("FailureReason") or f"The job ended with status {status}."
     kind = _REASONS.get(reason.partition(":")[0], "")
+    if run.step.type == "Tuning" and kind == "SageMaker.JOB_INTERNAL_ERROR":
+        kind = ""  # SageMaker tries no tuning job again for this
     message = described.get("ExitMessage", "")
     if message and message not in reason:
         reason = f"{reason} Exit message: {message}"

@@ -12,6 +12,7 @@ class StepKind:
         create: The operation whose request is the step's Arguments; empty for other steps.
         describe: Whose answer the step's properties are.
         stop: The operation that stops its job.
+        listing: A List operation whose answer is among the properties, best first.
         name: The argument that names what is made; the service fills it in.
         longest_name: Characters of that name.
         status: The member of the description that says how the job is.
@@ -26,6 +27,7 @@ class StepKind:
     create: str = ""
     describe: str = ""
     stop: str = ""
+    listing: str = ""
     name: str = ""
     longest_name: int = 63
     status: str = ""
@@ -66,6 +68,27 @@ KINDS = {
         arn="ProcessingJobArn",
         retries=True,
         cache_key=("AppSpecification", "Environment", "ProcessingInputs"),
+    ),
+    "Tuning": StepKind(
+        create="CreateHyperParameterTuningJob",
+        describe="DescribeHyperParameterTuningJob",
+        stop="StopHyperParameterTuningJob",
+        listing="ListTrainingJobsForHyperParameterTuningJob",
+        name="HyperParameterTuningJobName",
+        longest_name=32,
+        status="HyperParameterTuningJobStatus",
+        metadata="TuningJob",
+        arn="HyperParameterTuningJobArn",
+        retries=True,
+        cache_key=(
+            "HyperParameterTuningJobConfig",
+            "TrainingJobDefinition.AlgorithmSpecification",
+            "TrainingJobDefinition.HyperParameterRanges",
+            "TrainingJobDefinition.InputDataConfig",
+            "TrainingJobDefinition.StaticHyperParameters",
+            "TrainingJobDefinition.TuningObjective",
+            "TrainingJobDefinitions",
+        ),
     ),
     "Transform": StepKind(
         create="CreateTransformJob",

@@ -78,6 +78,7 @@ class Execution:
         self._parameters = body[PARAMETERS]
         self._variables = execution_variables(body)
         self._selected = body.get(SELECTED)
+        self._experiment = body.get("PipelineExperimentConfig", {})
         self.parallel = parallelism(body)
         self._entries = {entry["StepName"]: entry for entry in body[STEPS]}
         statuses = {entry["StepStatus"] for entry in self._entries.values()}
@@ -177,6 +178,7 @@ class Execution:
             parameters=self._parameters,
             variables=self._variables,
             finished=dict(self._finished),
+            experiment=self._experiment,
             property_files={s.name: s.property_files for s in self._definition.steps},
             stopping=self.stopping,
             abandoned=self.abandoned,

@@ -70,6 +70,7 @@ class StepRun:
     Attributes:
         entry: The step's entry in the record, with what an earlier service has recorded of it.
         finished: The properties of the steps that have succeeded.
+        experiment: The experiment and trial that the step's jobs are part of, if any.
         stopping: Set when the execution is to stop.
         abandoned: Set when the service stops.
         move: Records a status and fields of the step; the status is announced when it is new.
@@ -82,6 +83,7 @@ class StepRun:
     variables: Mapping[str, Any]
     finished: Mapping[str, Properties]
     property_files: Mapping[str, tuple[PropertyFile, ...]]
+    experiment: Mapping[str, str]
     stopping: threading.Event
     abandoned: threading.Event
     move: Callable[..., None]

@@ -174,9 +174,13 @@ def _property_type(step: Step, path: str) -> str | None:
         return _output_type(step, path)
     if not kind.describe:
         raise ExpressionError(f"a {step.type} step such as {step.name!r} has no property {path!r}")
-    shape: Shape = _answer(kind.describe)
+    described = _answer(kind.describe)
+    shape: Shape = described
     field = ""
-    for segment in path_segments(path):
+    segments = path_segments(path)
+    if kind.listing and segments[0] not in described.members:
+        shape = _answer(kind.listing)
+    for segment in segments:
         inner = _member(shape, segment, field, step)
         if inner is None:
             raise ExpressionError(

@@ -1,6 +1,5 @@
 """Results that are taken again: step caching, selective execution, retried executions."""
 
-import json
 import uuid
 
 import pytest
@@ -299,17 +298,3 @@ def test_execution_is_renamed_and_its_parallelism_changed(pipelines, function):
         code="ResourceNotFound",
         PipelineExecutionArn=arn[:-1],
     )
-
-
-def test_experiment_that_the_definition_names_is_described(pipelines, function):
-    document = json.loads(pipelines.definition(function.step("A")))
-    document["PipelineExperimentConfig"] = {
-        "ExperimentName": {"Get": "Execution.PipelineName"},
-        "TrialName": {"Get": "Parameters.RunId"},
-    }
-    name = pipelines.create(function.step("A"))
-    pipelines.sagemaker.update_pipeline(PipelineName=name, PipelineDefinition=json.dumps(document))
-
-    described = pipelines.ended(pipelines.start(name))
-
-    assert described["PipelineExperimentConfig"] == {"ExperimentName": name, "TrialName": "r1"}
