@@ -50,7 +50,7 @@ LOCK := $(UV) pip compile -q --universal --python-version 3.11 --generate-hashes
 .PHONY: lock
 lock: .tools/uv/.installed  ## resolve the lock files anew (after a changed pin)
 	@$(LOCK) --all-extras pyproject.toml -o requirements/dev.lock
-	@for tool in uv sam aws oracles evidently nannyml peers sdk; do $(LOCK) requirements/$$tool.in -o requirements/$$tool.lock; done
+	@for tool in uv sam aws oracles evidently nannyml toolkits peers sdk; do $(LOCK) requirements/$$tool.in -o requirements/$$tool.lock; done
 	@$(LOCK) --no-deps requirements/data.in -o requirements/data.lock
 	@$(LOCK) -c requirements/dev.lock jobs/requirements.in -o jobs/requirements.lock
 	@for layer in $(LAYERS); do \
@@ -111,6 +111,10 @@ bench: install peers .tools/data/.installed  ## the figures of docs/benchmarks.m
 
 .PHONY: oracles
 oracles: .tools/oracles/.installed  ## scipy, in an environment of its own, for `bench/run.py --only drift`
+
+.PHONY: test-toolkits
+test-toolkits: install .tools/toolkits/.installed  ## script mode against the toolkits in SageMaker's images (fetches them: 250 MB)
+	@$(BIN)/python tests/oracles/toolkit_oracles.py
 
 .PHONY: test-oracles
 test-oracles: install .tools/evidently/.installed .tools/nannyml/.installed .tools/data/.installed  ## drift against Evidently's and NannyML's distances on real rows (fetches them: 2 GB)

@@ -137,7 +137,7 @@ def test_a_failing_script_is_told_as_the_toolkit_tells_it(job, capfd):
 
     assert str(failed.value) == (
         "ExecuteUserScriptError:\nExitCode 1\n"
-        "ErrorMessage \"raise ValueError('no rows')\nValueError: no rows\"\n"
+        "ErrorMessage \"raise ValueError('no rows')\n ValueError: no rows\"\n"
         f'Command "{sys.executable} -- train.py -x 1"'
     )
     assert "working\nTraceback" in capfd.readouterr().err

@@ -38,7 +38,8 @@ def decode(body: str | bytes, content_type: str | None) -> Any:
         return np.array(json.loads(body))
     if kind == CSV:
         text = body.decode() if isinstance(body, bytes) else body
-        return np.genfromtxt(io.StringIO(text), delimiter=",")
+        # Integers if all are: a hole among them reads as -1 then, on AWS too.
+        return np.genfromtxt(io.StringIO(text), dtype=None, delimiter=",")
     raw = io.BytesIO(body if isinstance(body, bytes) else body.encode())
     if kind == NPY:
         # An array of objects is a pickle, which could run anything; the toolkit lets it.

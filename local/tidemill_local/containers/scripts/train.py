@@ -97,7 +97,7 @@ def _pass_on(stream: IO[bytes] | None) -> str:
         if size < _KEPT and (told or any(name in line for name in _ERRORS)):
             told[line] = None  # once each, as the toolkit has it
             size += len(line)
-    return "\n".join(told)
+    return "\n ".join(told)
 
 
 def _refuse_distributed(hyperparameters: dict[str, object]) -> None:
