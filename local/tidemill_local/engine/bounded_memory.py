@@ -12,6 +12,7 @@ from tidemill_local.engine.surroundings import Surroundings
 _STREAMS = 500  # per log group; ministack opens one per invocation
 _EXECUTIONS = 1000  # finished ones; AWS keeps 90 days
 _METRIC_SECONDS = 24 * 3600
+_METRIC_POINTS = 5000  # of one metric: an endpoint under load adds some every second
 _EVERY = 15  # seconds
 
 
@@ -19,6 +20,7 @@ def check() -> None:
     """Require the three stores that only grow."""
     expect_value(cloudwatch_logs, "_log_groups", cloudwatch_logs.AccountRegionScopedDict)
     expect_value(cloudwatch, "TWO_WEEKS_SECONDS", int)
+    expect_value(cloudwatch, "_metrics", cloudwatch.AccountRegionScopedDict)
     expect_value(stepfunctions, "_executions", stepfunctions.AccountRegionScopedDict)
 
 
@@ -31,6 +33,8 @@ def apply(surroundings: Surroundings) -> None:
         if next(seconds) % _EVERY == 0:
             for group in cloudwatch_logs._log_groups.all_values():
                 drop_oldest(group["streams"], _STREAMS)
+            for points in list(cloudwatch._metrics.all_values()):
+                del points[:-_METRIC_POINTS]
             for arn in old_executions():
                 forget(surroundings.records, arn)
 

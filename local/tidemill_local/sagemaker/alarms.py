@@ -5,36 +5,26 @@ from collections.abc import Sequence
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from tidemill_local.sagemaker import clients
-from tidemill_local.sagemaker.context import Context
+from tidemill_local.sagemaker.cloudwatch import CloudWatch
 
 logger = logging.getLogger(__name__)
 
 _PATIENCE = 5  # looks in a row that CloudWatch may leave unanswered
 
 
-class Alarms:
-    """Looks at metric and composite alarms; a part of its context."""
+def alarm_states(cloudwatch: CloudWatch, names: Sequence[str]) -> dict[str, str]:
+    """
+    Return StateValue by name of metric and composite alarms; one that does not exist is left out.
 
-    def __init__(self, context: Context) -> None:
-        session = clients.session(context.account, context.region)
-        self.cloudwatch = session.client(
-            "cloudwatch", endpoint_url=context.endpoint_url, config=clients.CONFIG
-        )
-
-    def states(self, names: Sequence[str]) -> dict[str, str]:
-        """
-        Return StateValue by name; an alarm that does not exist is left out.
-
-        Raises:
-            BotoCoreError: CloudWatch cannot be reached.
-            ClientError: It refuses.
-        """
-        answer = self.cloudwatch.describe_alarms(
-            AlarmNames=list(names), AlarmTypes=["MetricAlarm", "CompositeAlarm"]
-        )
-        found = [*answer.get("MetricAlarms", []), *answer.get("CompositeAlarms", [])]
-        return {alarm["AlarmName"]: alarm["StateValue"] for alarm in found}
+    Raises:
+        BotoCoreError: CloudWatch cannot be reached.
+        ClientError: It refuses.
+    """
+    answer = cloudwatch.client.describe_alarms(
+        AlarmNames=list(names), AlarmTypes=["MetricAlarm", "CompositeAlarm"]
+    )
+    found = [*answer.get("MetricAlarms", []), *answer.get("CompositeAlarms", [])]
+    return {alarm["AlarmName"]: alarm["StateValue"] for alarm in found}
 
 
 class Guard:
@@ -42,12 +32,12 @@ class Guard:
     Says when the alarms of one deployment forbid it.
 
     Args:
-        alarms: Where to look.
+        cloudwatch: Where to look.
         names: The alarms of AutoRollbackConfiguration; without any, nothing forbids.
     """
 
-    def __init__(self, alarms: Alarms, names: Sequence[str]) -> None:
-        self._alarms = alarms
+    def __init__(self, cloudwatch: CloudWatch, names: Sequence[str]) -> None:
+        self._cloudwatch = cloudwatch
         self._names = names
         self._unanswered = 0
 
@@ -56,7 +46,7 @@ class Guard:
         if not self._names:
             return None
         try:
-            states = self._alarms.states(self._names)
+            states = alarm_states(self._cloudwatch, self._names)
         except (BotoCoreError, ClientError) as error:
             self._unanswered += 1
             logger.warning("the alarms of a deployment cannot be read: %s", error)

@@ -29,6 +29,8 @@ from tidemill_local.sagemaker.deployments import (
     root_of,
 )
 from tidemill_local.sagemaker.endpoint_summaries import (
+    KINDS,
+    all_live,
     announce_deployment,
     announce_endpoint,
     capture_summary,
@@ -203,7 +205,7 @@ class Deployer:
         self._context.store.delete("Endpoint", endpoint)
 
     def _reweigh(self, endpoint: str) -> None:
-        desired = {v["VariantName"]: v for v in self._record(endpoint)["ProductionVariants"]}
+        desired = {v["VariantName"]: v for v in all_live(self._record(endpoint))}
         counts = {
             name: v["DesiredInstanceCount"]
             for name, v in desired.items()
@@ -218,10 +220,10 @@ class Deployer:
                     self._undo_reweigh(endpoint, str(error))
                 return
             for name, variant in desired.items():
-                fleet.variants[name].weight = variant["DesiredWeight"]
+                fleet.everyone[name].weight = variant["DesiredWeight"]
 
         def change(body: dict[str, Any]) -> None:
-            for variant in body["ProductionVariants"]:
+            for variant in all_live(body):
                 variant["CurrentWeight"] = variant["DesiredWeight"]
                 variant["CurrentInstanceCount"] = variant["DesiredInstanceCount"]
                 variant.pop("VariantStatus", None)
@@ -235,7 +237,7 @@ class Deployer:
             return
 
         def change(body: dict[str, Any]) -> None:
-            for variant in body["ProductionVariants"]:
+            for variant in all_live(body):
                 if variant["VariantName"] in counts:
                     now, wanted = variant["CurrentInstanceCount"], variant["DesiredInstanceCount"]
                     way = "out" if wanted > now else "in"
@@ -300,12 +302,14 @@ class Deployer:
         config = deployment["config"]
 
         def image(variant: dict[str, Any]) -> str:
-            return fleet.variants[variant["VariantName"]].workload.image
+            return fleet.everyone[variant["VariantName"]].workload.image
 
         def change(body: dict[str, Any]) -> None:
-            body["ProductionVariants"] = [
-                variant_summary(variant, image(variant)) for variant in config["ProductionVariants"]
-            ]
+            for kind in KINDS:
+                variants = [variant_summary(each, image(each)) for each in config.get(kind, [])]
+                body.pop(kind, None)
+                if variants:
+                    body[kind] = variants
             body["EndpointConfigName"] = config["EndpointConfigName"]
             body["DataCaptureConfig"] = capture_summary(config)
             body["EndpointStatus"] = "InService"
@@ -328,7 +332,7 @@ class Deployer:
             body["EndpointStatus"] = status
             body["FailureReason"] = reason[:_REASON_LIMIT] or None
             body["PendingDeploymentSummary"] = body[PENDING] = None
-            for variant in body["ProductionVariants"]:
+            for variant in all_live(body):
                 variant.pop("VariantStatus", None)
                 if status == "InService":
                     restore_properties(body[DEPLOYED], variant)

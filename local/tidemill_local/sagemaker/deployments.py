@@ -15,7 +15,7 @@ from typing import Any
 from tidemill_local.sagemaker.capture import CaptureWriter, read_rule
 from tidemill_local.sagemaker.context import Context
 from tidemill_local.sagemaker.fleets import Fleet, Variant
-from tidemill_local.sagemaker.hosting import endpoint_config, workloads
+from tidemill_local.sagemaker.hosting import all_variants, endpoint_config, workloads
 from tidemill_local.sagemaker.serving import ServingProcess, Workload
 
 # Fields of an endpoint's record that the API does not know.
@@ -43,29 +43,30 @@ def make_fleet(context: Context, endpoint: str, deployment: dict[str, Any]) -> F
     config = deployment["config"]
     directory = directory_of(context, deployment)
     weights, counts = deployment.get("weights", {}), deployment.get("counts", {})
-    variants = []
-    for variant, fields in zip(config["ProductionVariants"], deployment["workloads"], strict=True):
+
+    def made(variant: dict[str, Any], fields: dict[str, Any]) -> Variant:
         workload = Workload(**fields)
         name = workload.variant
         routing = variant.get("RoutingConfig", {}).get("RoutingStrategy")
-        variants.append(
-            Variant(
-                workload,
-                weights.get(name, variant["InitialVariantWeight"]),
-                counts.get(name, variant.get("InitialInstanceCount", 1)),
-                partial(_process, context, workload, directory),
-                concurrency=variant.get("ServerlessConfig", {}).get("MaxConcurrency"),
-                least_outstanding=routing == "LEAST_OUTSTANDING_REQUESTS",
-            )
+        return Variant(
+            workload,
+            weights.get(name, variant["InitialVariantWeight"]),
+            counts.get(name, variant.get("InitialInstanceCount", 1)),
+            partial(_process, context, workload, directory),
+            concurrency=variant.get("ServerlessConfig", {}).get("MaxConcurrency"),
+            least_outstanding=routing == "LEAST_OUTSTANDING_REQUESTS",
         )
+
+    everyone = list(map(made, all_variants(config), deployment["workloads"]))
+    number = len(config["ProductionVariants"])
     rule = read_rule(config.get("DataCaptureConfig"))
     capture = None if rule is None else CaptureWriter(endpoint, rule, partial(_put, context))
-    return Fleet(config["EndpointConfigName"], variants, capture)
+    return Fleet(config["EndpointConfigName"], everyone[:number], capture, everyone[number:])
 
 
 def live_properties(body: dict[str, Any]) -> dict[str, Any]:
     """Return the weights and instance counts that an endpoint has now, for its deployment."""
-    variants = body["ProductionVariants"]
+    variants = [*body["ProductionVariants"], *body.get("ShadowProductionVariants", [])]
     return {
         "weights": {v["VariantName"]: v["CurrentWeight"] for v in variants},
         "counts": {
@@ -82,7 +83,7 @@ def restore_properties(deployment: dict[str, Any], variant: dict[str, Any]) -> N
     variant["DesiredWeight"] = variant["CurrentWeight"]
     initial = {
         each["VariantName"]: each.get("InitialInstanceCount", 0)
-        for each in deployment["config"]["ProductionVariants"]
+        for each in all_variants(deployment["config"])
     }
     count = (initial | deployment.get("counts", {})).get(name, 0)
     variant["DesiredInstanceCount"] = variant["CurrentInstanceCount"] = count

@@ -7,6 +7,7 @@ from typing import Any
 from tidemill_local.sagemaker import protocol
 from tidemill_local.sagemaker.context import Context
 
+KINDS = ("ProductionVariants", "ShadowProductionVariants")
 _DETAIL = "DescribeEndpointOutput"
 
 
@@ -49,23 +50,28 @@ def variant_summary(variant: dict[str, Any], image: str) -> dict[str, Any]:
     return summary
 
 
+def all_live(body: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the summaries of all variants in an endpoint's record, to be changed in place."""
+    return [variant for kind in KINDS for variant in body.get(kind, [])]
+
+
 def pending_summary(config: dict[str, Any]) -> dict[str, Any]:
     """Return the PendingDeploymentSummary of a deployment that begins."""
-    now = time.time()
+    summary = {"EndpointConfigName": config["EndpointConfigName"], "StartTime": time.time()}
+    for kind in KINDS:
+        if kind in config:
+            summary[kind] = [_pending(variant) for variant in config[kind]]
+    return summary
+
+
+def _pending(variant: dict[str, Any]) -> dict[str, Any]:
     return {
-        "EndpointConfigName": config["EndpointConfigName"],
-        "ProductionVariants": [
-            {
-                "VariantName": variant["VariantName"],
-                "CurrentWeight": 0.0,
-                "DesiredWeight": variant["InitialVariantWeight"],
-                "CurrentInstanceCount": 0,
-                **_wanted(variant),
-                "VariantStatus": [variant_status("Creating", _launching(variant))],
-            }
-            for variant in config["ProductionVariants"]
-        ],
-        "StartTime": now,
+        "VariantName": variant["VariantName"],
+        "CurrentWeight": 0.0,
+        "DesiredWeight": variant["InitialVariantWeight"],
+        "CurrentInstanceCount": 0,
+        **_wanted(variant),
+        "VariantStatus": [variant_status("Creating", _launching(variant))],
     }
 
 

@@ -7,9 +7,13 @@ from tidemill_local.sagemaker.context import Context
 from tidemill_local.sagemaker.deployment import Deployer
 from tidemill_local.sagemaker.deployment_plan import plan
 from tidemill_local.sagemaker.deployments import DEPLOYED, PENDING, new_deployment
-from tidemill_local.sagemaker.endpoint_summaries import announce_endpoint, pending_summary
+from tidemill_local.sagemaker.endpoint_summaries import (
+    all_live,
+    announce_endpoint,
+    pending_summary,
+)
 from tidemill_local.sagemaker.errors import ServiceError, ValidationError
-from tidemill_local.sagemaker.hosting import is_serverless
+from tidemill_local.sagemaker.hosting import all_variants, is_serverless
 from tidemill_local.sagemaker.operations import operation
 from tidemill_local.sagemaker.paging import page
 from tidemill_local.sagemaker.store import DuplicateRecordError, MissingRecordError
@@ -117,12 +121,12 @@ def update_weights(context: Context, request: dict[str, Any]) -> dict[str, Any]:
 
     def change(body: dict[str, Any]) -> None:
         _check_idle(body)
-        unknown = set(desired) - {v["VariantName"] for v in body["ProductionVariants"]}
+        unknown = set(desired) - {v["VariantName"] for v in all_live(body)}
         if unknown:
             raise ValidationError(
                 f'Endpoint "{body["EndpointArn"]}" has no variant {", ".join(sorted(unknown))}.'
             )
-        for variant in body["ProductionVariants"]:
+        for variant in all_live(body):
             wanted = desired.get(variant["VariantName"], {})
             for field in ("DesiredWeight", "DesiredInstanceCount"):
                 variant[field] = wanted.get(field, variant[field])
@@ -182,8 +186,8 @@ def _retain(request: dict[str, Any], body: dict[str, Any], config: dict[str, Any
         item["VariantPropertyType"] for item in request.get("ExcludeRetainedVariantProperties", [])
     }
     kept = [kind for kind in _RETAINABLE if kind not in excluded]
-    live = {variant["VariantName"]: variant for variant in body["ProductionVariants"]}
-    for variant in config["ProductionVariants"]:
+    live = {variant["VariantName"]: variant for variant in all_live(body)}
+    for variant in all_variants(config):
         now = live.get(variant["VariantName"], {})
         if "DesiredWeight" in kept and now:
             variant["InitialVariantWeight"] = now["CurrentWeight"]

@@ -9,7 +9,7 @@ import logging
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -146,16 +146,36 @@ class Variant:
 
 
 class Fleet:
-    """All variants of one endpoint configuration, and its data capture."""
+    """
+    All variants of one endpoint configuration, and its data capture.
 
-    def __init__(self, config: str, variants: list[Variant], capture: CaptureWriter | None) -> None:
+    Args:
+        config: The configuration's name.
+        variants: Those that answer.
+        capture: Where what is asked and answered goes.
+        shadows: Those that get copies of the requests, and answer nobody.
+    """
+
+    def __init__(
+        self,
+        config: str,
+        variants: list[Variant],
+        capture: CaptureWriter | None,
+        shadows: Sequence[Variant] = (),
+    ) -> None:
         self.config = config
+        self.shadows = {variant.name: variant for variant in shadows}
         self.variants = {variant.name: variant for variant in variants}
         self.capture = capture
         self.portion = 1.0  # of what an update leaves to the fleets that were there before
         self.leases = 0
         self.idle = threading.Condition()
         self.hurry = threading.Event()
+
+    @property
+    def everyone(self) -> dict[str, Variant]:
+        """All variants, shadows among them."""
+        return self.variants | self.shadows
 
     def start(self) -> None:
         """
@@ -165,7 +185,7 @@ class Fleet:
             ServingError: The first variant that cannot serve; the others are stopped.
         """
         try:
-            self.scale({variant.name: variant.count for variant in self.variants.values()})
+            self.scale({variant.name: variant.count for variant in self.everyone.values()})
         except BaseException:
             self.stop()
             raise
@@ -180,7 +200,7 @@ class Fleet:
         Raises:
             ServingError: A new instance cannot serve; then there are as many as before.
         """
-        variants = {self.variants[name]: count for name, count in counts.items()}
+        variants = {self.everyone[name]: count for name, count in counts.items()}
         new = [each for variant, count in variants.items() for each in variant.prepare(count)]
         try:
             self._start_all(new)
@@ -218,7 +238,7 @@ class Fleet:
     def cancel(self) -> None:
         """End a start that is under way."""
         self.hurry.set()
-        for variant in self.variants.values():
+        for variant in self.everyone.values():
             variant.cancel()
 
     def drain(self, hurry: threading.Event) -> None:
@@ -231,7 +251,7 @@ class Fleet:
     def stop(self) -> None:
         """Stop the processes, then write what data capture still holds."""
         self.cancel()
-        everything = [each for variant in self.variants.values() for each in variant.instances]
+        everything = [each for variant in self.everyone.values() for each in variant.instances]
         _each(everything, lambda instance: instance.process.stop())
         if self.capture is not None:
             self.capture.close()

@@ -65,14 +65,16 @@ def delete_model(context: Context, request: dict[str, Any]) -> dict[str, Any]:
 
 @operation(
     "CreateEndpointConfig",
-    refused=("AsyncInferenceConfig", "ExplainerConfig", "ShadowProductionVariants"),
+    refused=("AsyncInferenceConfig", "ExplainerConfig"),
     idle=("KmsKeyId", "ExecutionRoleArn", "VpcConfig", "EnableNetworkIsolation", "MetricsConfig"),
     differs="at most four processes serve a variant, whatever its instances; no InstancePools",
 )
 def create_endpoint_config(context: Context, request: dict[str, Any]) -> dict[str, Any]:
     """Record an endpoint configuration; its models must exist."""
     variants = [_variant(context, variant) for variant in request["ProductionVariants"]]
-    names = [variant["VariantName"] for variant in variants]
+    shadows = [_variant(context, each) for each in request.get("ShadowProductionVariants", [])]
+    _check_shadows(variants, shadows)
+    names = [variant["VariantName"] for variant in [*variants, *shadows]]
     if len(set(names)) < len(names):
         raise ValidationError(f"Variant names must be unique; given: {', '.join(names)}.")
     capture = request.get("DataCaptureConfig")
@@ -82,6 +84,8 @@ def create_endpoint_config(context: Context, request: dict[str, Any]) -> dict[st
     name = request["EndpointConfigName"]
     arn = arn_of(context, "endpoint-config", name)
     body = {**request, "ProductionVariants": variants, "EndpointConfigArn": arn}
+    if shadows:
+        body["ShadowProductionVariants"] = shadows
     _insert(context, "EndpointConfig", name, body, "endpoint configuration")
     return {"EndpointConfigArn": arn}
 
@@ -125,7 +129,7 @@ def workloads(context: Context, endpoint: str, config: dict[str, Any]) -> list[W
         ServiceError: A model or package has been deleted since.
     """
     found = []
-    for variant in config["ProductionVariants"]:
+    for variant in all_variants(config):
         image, uri, environment = container_of(context, variant["ModelName"])
         found.append(
             Workload(
@@ -142,6 +146,11 @@ def workloads(context: Context, endpoint: str, config: dict[str, Any]) -> list[W
     return found
 
 
+def all_variants(config: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the production variants of a configuration, then its shadow variants."""
+    return [*config["ProductionVariants"], *config.get("ShadowProductionVariants", [])]
+
+
 def container_of(context: Context, model: str) -> tuple[str, str | None, dict[str, str]]:
     """
     Return image, model data URI and environment of a model, its package looked up now.
@@ -156,6 +165,18 @@ def container_of(context: Context, model: str) -> tuple[str, str | None, dict[st
 def is_serverless(config: dict[str, Any]) -> bool:
     """Say whether an endpoint configuration has no instances."""
     return any("ServerlessConfig" in variant for variant in config["ProductionVariants"])
+
+
+def _check_shadows(variants: list[dict[str, Any]], shadows: list[dict[str, Any]]) -> None:
+    if not shadows:
+        return
+    if len(variants) > 1 or len(shadows) > 1:
+        raise ValidationError(
+            "With ShadowProductionVariants an endpoint configuration has exactly one production "
+            f"variant and one shadow variant, not {len(variants)} and {len(shadows)}."
+        )
+    if any("ServerlessConfig" in each for each in [*variants, *shadows]):
+        raise ValidationError("Shadow variants are not supported for serverless endpoints.")
 
 
 def _check_serverless(variants: list[dict[str, Any]], capture: dict[str, Any] | None) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from tidemill_local.sagemaker import clients
+from tidemill_local.sagemaker.cloudwatch import CloudWatch
 from tidemill_local.sagemaker.context import Context
 
 logger = logging.getLogger(__name__)
@@ -21,10 +21,7 @@ class Metrics:
     """Puts the metrics of a service's monitoring jobs; a part of its context."""
 
     def __init__(self, context: Context) -> None:
-        session = clients.session(context.account, context.region)
-        self._cloudwatch = session.client(
-            "cloudwatch", endpoint_url=context.endpoint_url, config=clients.CONFIG
-        )
+        self._context = context
 
     def publish(self, output: Path) -> None:
         """
@@ -36,7 +33,7 @@ class Metrics:
         found: list[Any] = list(_data(output / "metrics" / "cloudwatch"))
         for first in range(0, len(found), _MOST):
             try:
-                self._cloudwatch.put_metric_data(
+                self._context.part(CloudWatch).client.put_metric_data(
                     Namespace=NAMESPACE, MetricData=found[first : first + _MOST]
                 )
             except (BotoCoreError, ClientError) as error:

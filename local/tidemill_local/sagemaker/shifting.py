@@ -14,7 +14,8 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from tidemill_local.sagemaker.alarms import Alarms, Guard
+from tidemill_local.sagemaker.alarms import Guard
+from tidemill_local.sagemaker.cloudwatch import CloudWatch
 from tidemill_local.sagemaker.context import Context
 from tidemill_local.sagemaker.deployment_plan import Plan, Step
 from tidemill_local.sagemaker.endpoint_summaries import (
@@ -64,7 +65,7 @@ class Shift:
         self._plan = plan
         self._new = new
         self._stopping = stopping
-        self._guard = Guard(context.part(Alarms), plan.alarms)
+        self._guard = Guard(context.part(CloudWatch), plan.alarms)
         self._deadline = time.monotonic() + plan.timeout
 
     def run(self) -> None:
@@ -101,13 +102,14 @@ class Shift:
 
     def _roll(self, old: Fleet) -> None:
         before = {name: variant.count for name, variant in old.variants.items()}
+        shadows = {name: variant.count for name, variant in self._new.shadows.items()}
         done: Mapping[str, int] = {}
         try:
             self._check()
             for step in self._plan.steps:
                 batch = sum(step.instances.values()) - sum(done.values())
                 self._tell_pending("Creating", f"Launching {batch} instance(s).", done)
-                self._new.scale(step.instances)
+                self._new.scale(shadows | dict(step.instances))
                 self._activate(step)
                 self._bake(step)
                 done = step.instances

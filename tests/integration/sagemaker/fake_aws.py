@@ -29,6 +29,9 @@ class Handler(BaseHTTPRequestHandler):
         if self.path.startswith("/2015-03-31/functions/"):
             self.invoke(unquote(self.path.split("/")[3]).rpartition(":")[2], body)
             return
+        if self.path.startswith("/service/"):
+            self.answer_cloudwatch()
+            return
         service = TARGETS.get(self.headers.get("X-Amz-Target", "").partition(".")[0], "s3")
         host = f"{service}.{REGION}.amazonaws.com"
         headers = HTTPHeaders()
@@ -67,6 +70,15 @@ class Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(payload)))
         self.end_headers()
         self.wfile.write(payload)
+
+    def answer_cloudwatch(self):
+        """Take metrics, and know no alarms: tests that look at either bring a client."""
+        self.send_response(200)
+        self.send_header("smithy-protocol", "rpc-v2-cbor")
+        self.send_header("Content-Type", "application/cbor")
+        self.send_header("Content-Length", "1")
+        self.end_headers()
+        self.wfile.write(bytes([0xA0]))
 
     def handle_expect_100(self):
         carry_on = super().handle_expect_100()

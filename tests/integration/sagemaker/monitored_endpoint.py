@@ -10,8 +10,8 @@ import polars as pl
 from tidemill_jobs.drift import DriftSettings
 from tidemill_jobs.monitor import constraints, monitoring_config, statistics, to_text
 from tidemill_jobs.profile import Profiler
+from tidemill_local.sagemaker.cloudwatch import CloudWatch
 from tidemill_local.sagemaker.monitoring import Monitor
-from tidemill_local.sagemaker.monitoring_metrics import Metrics
 
 from .conftest import ROLE, eventually
 from .model_servers import CSV_AND_JSON, ECHO, Hosting
@@ -90,7 +90,7 @@ class Monitored:
         self.endpoint = self.hosting.endpoint(config)
         self.telling = cloud.image(TELLING)
         self.cloudwatch = FakeCloudWatch()
-        cloud.service.context.part(Metrics)._cloudwatch = self.cloudwatch
+        cloud.service.context.part(CloudWatch).client = self.cloudwatch
 
     def ask(self, lines, batch=200):
         """Send rows, and wait until all that was ever sent lies in S3."""

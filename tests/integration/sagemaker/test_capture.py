@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tidemill_local.sagemaker import runtime
+from tidemill_local.sagemaker import invocation
 
 from .conftest import eventually
 from .model_servers import CSV_AND_JSON, Hosting
@@ -115,7 +115,7 @@ def test_an_hour_has_keys_of_its_own(hosting, s3, bucket, monkeypatch):
     name = hosting.endpoint(hosting.config(DataCaptureConfig=capture_config(bucket)))
     for minute, second in ((59, 59), (60, 0), (60, 1)):
         at = datetime(2026, 11, 20, 10, tzinfo=UTC) + timedelta(minutes=minute, seconds=second)
-        monkeypatch.setattr(runtime, "now", lambda at=at: at)
+        monkeypatch.setattr(invocation, "now", lambda at=at: at)
         hosting.invoke(name, b"1,2", ContentType="text/csv", InferenceId=f"{minute}-{second}")
     hosting.sagemaker.delete_endpoint(EndpointName=name)
     hosting.settled(name)

@@ -7,7 +7,7 @@ import pytest
 from botocore.exceptions import EndpointConnectionError
 
 from tidemill_local.sagemaker import deployment, shifting
-from tidemill_local.sagemaker.alarms import Alarms
+from tidemill_local.sagemaker.cloudwatch import CloudWatch
 from tidemill_local.sagemaker.deployment import Deployer
 
 from .conftest import FAST, PATIENCE, Cloud, eventually
@@ -36,7 +36,7 @@ def processes(monkeypatch):
 @pytest.fixture
 def cloudwatch(cloud, monkeypatch):
     fake = FakeCloudWatch()
-    monkeypatch.setattr(cloud.service.context.part(Alarms), "cloudwatch", fake)
+    monkeypatch.setattr(cloud.service.context.part(CloudWatch), "client", fake)
     return fake
 
 

@@ -6,7 +6,7 @@ import tarfile
 import pytest
 
 from tidemill_local.sagemaker import hosting as hosting_module
-from tidemill_local.sagemaker import runtime as runtime_module
+from tidemill_local.sagemaker import invocation
 
 from .conftest import ACCOUNT, eventually
 from .model_servers import BROKEN, SICK, Hosting, archive, refused, said, statuses
@@ -195,7 +195,7 @@ def test_container_that_answers_an_error(hosting, status, side):
 
 
 def test_container_that_takes_too_long(hosting, monkeypatch):
-    monkeypatch.setattr(runtime_module, "INVOCATION_SECONDS", 0.2)
+    monkeypatch.setattr(invocation, "INVOCATION_SECONDS", 0.2)
     name = hosting.endpoint()
 
     with pytest.raises(hosting.runtime.exceptions.ModelError) as raised:
