@@ -161,11 +161,14 @@ class Parameters:
         )
 
 
+_TUNED: Final = "_tuning_objective_metric"  # SageMaker adds it to a tuning job's training jobs
+
+
 def _resolve(texts: Mapping[str, str]) -> dict[str, str]:
     known = (*_KNOWN, *_ALIASES, *_OWN)
     given: dict[str, str] = {}
     for name, text in texts.items():
-        if name.startswith("sagemaker_"):  # the SDK adds its own to every job
+        if name.startswith("sagemaker_") or name == _TUNED:  # SageMaker's own, and its SDK's
             continue
         if name not in known:
             near = get_close_matches(name, known, n=1)

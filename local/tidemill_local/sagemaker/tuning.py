@@ -28,6 +28,7 @@ from tidemill_local.sagemaker.tuning_trials import (
 )
 
 _ENDED = frozenset({"Completed", "Failed", "Stopped"})
+_OBJECTIVE = "_tuning_objective_metric"
 _WORDS = "hyperparameter tuning job"
 
 
@@ -43,6 +44,8 @@ def create_tuning_job(context: Context, request: dict[str, Any]) -> dict[str, An
     config = request["HyperParameterTuningJobConfig"]
     _check_strategy(config)
     known = _definitions(request)
+    request = _with_objectives(request, known)
+    known = definitions(request)
     _check_limits(config, known)
     _check_parents(context, request, known)
     arn = arn_of(context, "hyper-parameter-tuning-job", name)
@@ -186,6 +189,21 @@ def _definitions(request: dict[str, Any]) -> list[Definition]:
                 f"Hyperparameters are static or tuned, not both: {', '.join(both)}"
             )
     return known
+
+
+def _with_objectives(request: dict[str, Any], known: list[Definition]) -> dict[str, Any]:
+    """Return the request with what SageMaker adds to the static hyperparameters."""
+    told = [
+        definition.body
+        | {
+            "StaticHyperParameters": definition.body.get("StaticHyperParameters", {})
+            | {_OBJECTIVE: definition.metric}
+        }
+        for definition in known
+    ]
+    if "TrainingJobDefinitions" in request:
+        return request | {"TrainingJobDefinitions": told}
+    return request | {"TrainingJobDefinition": told[0]}
 
 
 def _check_definition(definition: dict[str, Any], config: dict[str, Any]) -> None:

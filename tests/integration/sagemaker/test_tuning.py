@@ -151,7 +151,9 @@ def test_a_training_job_is_one_of_the_tuning_jobs(tuning, tuned):
     job = tuning.sagemaker.describe_training_job(TrainingJobName=best["TrainingJobName"])
 
     assert job["TuningJobArn"] == tuned["HyperParameterTuningJobArn"]
-    assert job["HyperParameters"] == {"mode": "train"} | best["TunedHyperParameters"]
+    fixed = {"mode": "train", "_tuning_objective_metric": "score"}  # as SageMaker adds it
+    assert tuned["TrainingJobDefinition"]["StaticHyperParameters"] == fixed
+    assert job["HyperParameters"] == fixed | best["TunedHyperParameters"]
     tags = tuning.sagemaker.list_tags(ResourceArn=job["TrainingJobArn"])["Tags"]
     assert tags == [{"Key": "team", "Value": "blue"}]
 

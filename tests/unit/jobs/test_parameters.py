@@ -23,6 +23,12 @@ def test_parameters_become_numbers_and_aliases_their_names():
     assert isinstance(found.booster["max_depth"], int)
 
 
+def test_what_sagemaker_adds_is_passed_over():
+    found = parse(sagemaker_region="eu-west-1", _tuning_objective_metric="validation_auc")
+
+    assert found.booster == parse().booster
+
+
 @pytest.mark.parametrize(
     ("texts", "said"),
     [
