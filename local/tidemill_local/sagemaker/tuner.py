@@ -31,6 +31,7 @@ from tidemill_local.sagemaker.tuning_trials import (
     described,
     launched,
     parents,
+    resources,
 )
 
 logger = logging.getLogger(__name__)
@@ -348,7 +349,7 @@ def _request(context: Context, body: dict[str, Any], trial: Launched) -> dict[st
         "TrainingJobName": trial.name,
         "TuningJobArn": body["HyperParameterTuningJobArn"],
         "HyperParameters": statics | trial.values,
-        "ResourceConfig": _resources(definition),
+        "ResourceConfig": resources(definition),
         "Tags": context.store.tags(body["HyperParameterTuningJobArn"]),
     }
     if _stops_early(body):
@@ -358,16 +359,6 @@ def _request(context: Context, body: dict[str, Any], trial: Launched) -> dict[st
         uri = f"{checkpoints['S3Uri'].rstrip('/')}/{trial.name}"
         request["CheckpointConfig"] = checkpoints | {"S3Uri": uri}
     return request
-
-
-def _resources(definition: dict[str, Any]) -> dict[str, Any]:
-    if "ResourceConfig" in definition:
-        resources: dict[str, Any] = definition["ResourceConfig"]
-        return resources
-    config = definition["HyperParameterTuningResourceConfig"]
-    first = config.get("InstanceConfigs", [config])[0]
-    fields = ("InstanceType", "InstanceCount", "VolumeSizeInGB")
-    return {field: first[field] for field in fields if field in first}
 
 
 def _standardized(trials: list[Trial]) -> list[Trial]:

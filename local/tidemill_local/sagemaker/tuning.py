@@ -25,6 +25,7 @@ from tidemill_local.sagemaker.tuning_trials import (
     definitions,
     described,
     launched,
+    resources,
 )
 
 _ENDED = frozenset({"Completed", "Failed", "Stopped"})
@@ -44,7 +45,7 @@ def create_tuning_job(context: Context, request: dict[str, Any]) -> dict[str, An
     config = request["HyperParameterTuningJobConfig"]
     _check_strategy(config)
     known = _definitions(request)
-    request = _with_objectives(request, known)
+    request = _completed(request, known)
     known = definitions(request)
     _check_limits(config, known)
     _check_parents(context, request, known)
@@ -191,16 +192,16 @@ def _definitions(request: dict[str, Any]) -> list[Definition]:
     return known
 
 
-def _with_objectives(request: dict[str, Any], known: list[Definition]) -> dict[str, Any]:
-    """Return the request with what SageMaker adds to the static hyperparameters."""
-    told = [
-        definition.body
-        | {
-            "StaticHyperParameters": definition.body.get("StaticHyperParameters", {})
-            | {_OBJECTIVE: definition.metric}
-        }
-        for definition in known
-    ]
+def _completed(request: dict[str, Any], known: list[Definition]) -> dict[str, Any]:
+    """Return the request with what SageMaker adds to its training job definitions."""
+    told = []
+    for definition in known:
+        body, fixed = definition.body, definition.body.get("StaticHyperParameters", {})
+        body = body | {"StaticHyperParameters": fixed | {_OBJECTIVE: definition.metric}}
+        if "InstanceType" in body.get("HyperParameterTuningResourceConfig", {}):
+            # The SDK gives the one and, when it attaches to a tuning job, reads the other.
+            body["ResourceConfig"] = resources(body)
+        told.append(body)
     if "TrainingJobDefinitions" in request:
         return request | {"TrainingJobDefinitions": told}
     return request | {"TrainingJobDefinition": told[0]}

@@ -132,6 +132,17 @@ def definitions(body: dict[str, Any]) -> list[Definition]:
     return found
 
 
+def resources(definition: dict[str, Any]) -> dict[str, Any]:
+    """Return the ResourceConfig of a definition's training jobs."""
+    if "ResourceConfig" in definition:
+        given: dict[str, Any] = definition["ResourceConfig"]
+        return given
+    config = definition["HyperParameterTuningResourceConfig"]
+    first = config.get("InstanceConfigs", [config])[0]
+    fields = ("InstanceType", "InstanceCount", "VolumeSizeInGB")
+    return {field: first[field] for field in fields if field in first}
+
+
 def launched(context: Context, body: dict[str, Any]) -> list[Launched]:
     """Return the training jobs of a tuning job's record, in the order of their launch."""
     known = definitions(body)

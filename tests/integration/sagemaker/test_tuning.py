@@ -219,6 +219,7 @@ def test_several_definitions_take_turns_and_are_compared(tuning):
         )
 
     near, far = definition("near", 3), definition("far", 9)
+    far["HyperParameterTuningResourceConfig"] = far.pop("ResourceConfig")  # as the SDK writes it
     config = {
         "Strategy": "Random",
         "ResourceLimits": {"MaxNumberOfTrainingJobs": 2, "MaxParallelTrainingJobs": 2},
@@ -233,6 +234,8 @@ def test_several_definitions_take_turns_and_are_compared(tuning):
     job = tuning.ended(name)
 
     assert job["BestTrainingJob"]["TrainingJobDefinitionName"] == "near"
+    places = [definition["ResourceConfig"] for definition in job["TrainingJobDefinitions"]]
+    assert places == [near["ResourceConfig"]] * 2
     assert [j["TrainingJobDefinitionName"] for j in tuning.jobs(name)] == ["far", "near"]
 
 
