@@ -19,7 +19,6 @@ from tidemill_local.sagemaker.pipeline_definition import (
 )
 from tidemill_local.sagemaker.pipeline_expressions import Scope, evaluate
 from tidemill_local.sagemaker.pipeline_record import (
-    DEFINITION,
     LIVE,
     PARAMETERS,
     SELECTED,
@@ -30,6 +29,12 @@ from tidemill_local.sagemaker.pipeline_record import (
 )
 from tidemill_local.sagemaker.pipeline_reuse import SelectionError, reused_steps
 from tidemill_local.sagemaker.pipeline_runner import PipelineRunner
+from tidemill_local.sagemaker.pipeline_versions import (
+    change_version,
+    definition_of,
+    find_version,
+    latest_version,
+)
 from tidemill_local.sagemaker.pipelines import TOKEN, created, executions, find_pipeline
 from tidemill_local.sagemaker.tracking import EXPERIMENT, TRIAL
 
@@ -40,13 +45,15 @@ _RETRIED = frozenset({"Failed", "Stopped"})
 _SOURCES = frozenset({"Failed", "Succeeded"})
 
 
-@operation("StartPipelineExecution", refused=("PipelineVersionId", "MlflowExperimentName"))
+@operation("StartPipelineExecution", refused=("MlflowExperimentName",))
 def start_pipeline_execution(context: Context, request: dict[str, Any]) -> dict[str, Any]:
     """Start an execution; a repeated ClientRequestToken answers the execution it started."""
     runner = context.part(PipelineRunner)
     with runner.starting:  # two requests with one token must not both find nothing
         pipeline = find_pipeline(context, name_in(request["PipelineName"]))
-        definition = read_definition(pipeline["PipelineDefinition"])
+        number = request.get("PipelineVersionId") or latest_version(context, pipeline)
+        version = find_version(context, pipeline, number)
+        definition = read_definition(version["PipelineDefinition"])
         values = _values(definition, request)
         for run in executions(context, pipeline):
             if run[TOKEN] == request["ClientRequestToken"]:
@@ -55,12 +62,13 @@ def start_pipeline_execution(context: Context, request: dict[str, Any]) -> dict[
                         "The ClientRequestToken was used before with other parameters."
                     )
                 return {"PipelineExecutionArn": run["PipelineExecutionArn"]}
-        body = _new_execution(pipeline, request, values)
+        body = _new_execution(pipeline, request, values) | {"PipelineVersionId": number}
         body |= _experiment(context, definition, body)
         body |= _selection(context, pipeline, definition, request)
         arn = body["PipelineExecutionArn"]
         body = context.store.insert("PipelineExecution", arn, body)
         context.store.update("Pipeline", pipeline["PipelineName"], LastRunTime=body["CreationTime"])
+        change_version(context, pipeline, number, {"LastExecutionPipelineExecutionArn": arn})
     announce_execution(context, body, previous=None)
     runner.start(arn)
     return {"PipelineExecutionArn": arn}
@@ -171,7 +179,8 @@ def list_pipeline_execution_steps(context: Context, request: dict[str, Any]) -> 
 def describe_definition(context: Context, request: dict[str, Any]) -> dict[str, Any]:
     """Answer the definition that an execution runs, whatever became of the pipeline."""
     body = find_execution(context, request["PipelineExecutionArn"])
-    return {"PipelineDefinition": body[DEFINITION], "CreationTime": body["CreationTime"]}
+    text = definition_of(context, body)
+    return {"PipelineDefinition": text, "CreationTime": body["CreationTime"]}
 
 
 @operation("ListPipelineParametersForExecution")
@@ -226,7 +235,6 @@ def _new_execution(
         or pipeline.get("ParallelismConfiguration"),
         "SelectiveExecutionConfig": request.get("SelectiveExecutionConfig"),
         "CreationTime": now,
-        DEFINITION: pipeline["PipelineDefinition"],
         PARAMETERS: values,
         STEPS: [],
         TOKEN: request["ClientRequestToken"],

@@ -19,7 +19,6 @@ from tidemill_local.sagemaker.pipeline_definition import Definition, Step, read_
 from tidemill_local.sagemaker.pipeline_expressions import ExpressionError
 from tidemill_local.sagemaker.pipeline_record import (
     CACHE_KEY,
-    DEFINITION,
     ENDED_STEP,
     LIVE,
     PARAMETERS,
@@ -41,6 +40,7 @@ from tidemill_local.sagemaker.pipeline_steps import (
     StepRun,
     StepStoppedError,
 )
+from tidemill_local.sagemaker.pipeline_versions import definition_of
 
 logger = logging.getLogger(__name__)
 
@@ -74,7 +74,7 @@ class Execution:
         self.abandoned = threading.Event()
         body = context.store.get("PipelineExecution", arn) or {}
         self._pipeline_arn = body["PipelineArn"]
-        self._definition: Definition = read_definition(body[DEFINITION])
+        self._definition: Definition = read_definition(definition_of(context, body))
         self._parameters = body[PARAMETERS]
         self._variables = execution_variables(body)
         self._selected = body.get(SELECTED)

@@ -21,6 +21,14 @@ from tidemill_local.sagemaker.pipeline_kinds import KINDS
 from tidemill_local.sagemaker.pipeline_record import LIVE
 from tidemill_local.sagemaker.pipeline_runner import PipelineRunner
 from tidemill_local.sagemaker.pipeline_types import AssignmentError
+from tidemill_local.sagemaker.pipeline_versions import (
+    add_version,
+    change_version,
+    find_version,
+    forget_versions,
+    latest_version,
+    versions_of,
+)
 from tidemill_local.sagemaker.store import DuplicateRecordError, MissingRecordError
 
 TOKEN = "_Token"  # noqa: S105 - the caller's idempotency token, no secret
@@ -48,7 +56,10 @@ def create_pipeline(context: Context, request: dict[str, Any]) -> dict[str, Any]
     if "ParallelismConfiguration" in request:
         body["ParallelismConfiguration"] = request["ParallelismConfiguration"]
     try:
-        context.store.insert("Pipeline", name, body, request.get("Tags", []))
+        with context.store.transaction():
+            latest_version(
+                context, context.store.insert("Pipeline", name, body, request.get("Tags", []))
+            )
     except DuplicateRecordError as error:
         if error.body[TOKEN] != token:
             raise ValidationError(
@@ -73,20 +84,60 @@ def update_pipeline(context: Context, request: dict[str, Any]) -> dict[str, Any]
         )
         if field in request
     }
+    text = None
     if "PipelineDefinition" in request or "PipelineDefinitionS3Location" in request:
-        changes["PipelineDefinition"] = _definition_text(context, request)
-        _check(changes["PipelineDefinition"])
+        text = _definition_text(context, request)
+        _check(text)
     try:
-        body = context.store.update("Pipeline", name, **changes)
+        with context.store.transaction():
+            body = context.store.update("Pipeline", name, **changes)
+            number = latest_version(context, body)
+            if text is not None and text != body["PipelineDefinition"]:
+                number = add_version(context, find_pipeline(context, name), text)
     except MissingRecordError:
         raise _missing_pipeline(context, name) from None
-    return {"PipelineArn": body["PipelineArn"]}
+    return {"PipelineArn": body["PipelineArn"], "PipelineVersionId": number}
 
 
-@operation("DescribePipeline", refused=("PipelineVersionId",))
+@operation("DescribePipeline")
 def describe_pipeline(context: Context, request: dict[str, Any]) -> dict[str, Any]:
-    """Answer a pipeline by name or ARN."""
-    return find_pipeline(context, name_in(request["PipelineName"]))
+    """Answer a pipeline by name or ARN, as it is or as one of its versions was defined."""
+    pipeline = find_pipeline(context, name_in(request["PipelineName"]))
+    number = request.get("PipelineVersionId")
+    if number is None:
+        number = latest_version(context, pipeline)
+    version = find_version(context, pipeline, number)
+    shown = (
+        "PipelineDefinition",
+        "PipelineVersionDisplayName",
+        "PipelineVersionDescription",
+    )
+    return pipeline | {field: version[field] for field in shown if field in version}
+
+
+@operation("ListPipelineVersions")
+def list_pipeline_versions(context: Context, request: dict[str, Any]) -> dict[str, Any]:
+    """List a pipeline's versions, newest first."""
+    pipeline = find_pipeline(context, name_in(request["PipelineName"]))
+    return page(
+        created(request),
+        versions_of(context, pipeline),
+        answer="PipelineVersionSummaries",
+        name="PipelineVersionId",
+        order="Descending",
+    )
+
+
+@operation("UpdatePipelineVersion")
+def update_pipeline_version(context: Context, request: dict[str, Any]) -> dict[str, Any]:
+    """Change what people read of a version."""
+    pipeline = find_pipeline(context, name_in(request["PipelineArn"]))
+    number = request["PipelineVersionId"]
+    find_version(context, pipeline, number)
+    fields = ("PipelineVersionDisplayName", "PipelineVersionDescription")
+    changes = {field: request[field] for field in fields if field in request}
+    change_version(context, pipeline, number, changes)
+    return {"PipelineArn": pipeline["PipelineArn"], "PipelineVersionId": number}
 
 
 @operation("ListPipelines")
@@ -119,6 +170,7 @@ def delete_pipeline(context: Context, request: dict[str, Any]) -> dict[str, Any]
         for run in runs:
             pipeline_callbacks.forget(context, run["PipelineExecutionArn"])
             context.store.delete("PipelineExecution", run["PipelineExecutionArn"])
+        forget_versions(context, pipeline)
         context.store.delete("Pipeline", name)
     return {"PipelineArn": pipeline["PipelineArn"]}
 

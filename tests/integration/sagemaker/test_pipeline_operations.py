@@ -235,3 +235,49 @@ def test_pipeline_with_a_running_execution_cannot_be_deleted(pipelines):
     pipelines.running(arn, "Train")
     pipelines.sagemaker.stop_pipeline_execution(PipelineExecutionArn=arn)
     pipelines.ended(arn)
+
+
+def test_every_definition_is_a_version(pipelines):
+    second = pipelines.definition(pipelines.training("Second"))
+    name = pipelines.create(pipelines.training("First"))
+    arn = pipelines.sagemaker.describe_pipeline(PipelineName=name)["PipelineArn"]
+    same = pipelines.sagemaker.update_pipeline(PipelineName=name, PipelineDescription="same")
+    assert same["PipelineVersionId"] == 1
+    updated = pipelines.sagemaker.update_pipeline(PipelineName=name, PipelineDefinition=second)
+    assert updated["PipelineVersionId"] == 2
+
+    old = pipelines.start(name, PipelineVersionId=1)
+    new = pipelines.start(name)
+
+    assert pipelines.ended(old)["PipelineVersionId"] == 1
+    assert list(pipelines.steps(old)) == ["First"]
+    assert pipelines.ended(new)["PipelineVersionId"] == 2
+    assert list(pipelines.steps(new)) == ["Second"]
+    ran = pipelines.sagemaker.describe_pipeline_definition_for_execution(PipelineExecutionArn=new)
+    assert ran["PipelineDefinition"] == second
+    described = pipelines.sagemaker.describe_pipeline(PipelineName=name, PipelineVersionId=1)
+    assert json.loads(described["PipelineDefinition"])["Steps"][0]["Name"] == "First"
+    pipelines.sagemaker.update_pipeline_version(
+        PipelineArn=arn,
+        PipelineVersionId=1,
+        PipelineVersionDisplayName="the-old-one",
+        PipelineVersionDescription="why",
+    )
+    listed = pipelines.sagemaker.list_pipeline_versions(PipelineName=name)
+    newest, oldest = listed["PipelineVersionSummaries"]
+    assert (newest["PipelineVersionId"], oldest["PipelineVersionId"]) == (2, 1)
+    assert oldest["PipelineVersionDisplayName"] == "the-old-one"
+    assert oldest["LastExecutionPipelineExecutionArn"] == old
+    described = pipelines.sagemaker.describe_pipeline(PipelineName=name, PipelineVersionId=1)
+    assert described["PipelineVersionDescription"] == "why"
+    for call, key in (
+        (pipelines.sagemaker.describe_pipeline, "PipelineName"),
+        (pipelines.sagemaker.start_pipeline_execution, "PipelineName"),
+        (pipelines.sagemaker.update_pipeline_version, "PipelineArn"),
+    ):
+        named = {key: name if key == "PipelineName" else arn, "PipelineVersionId": 3}
+        refused(call, "Version 3 of pipeline", code="ResourceNotFound", **named)
+    pipelines.sagemaker.delete_pipeline(PipelineName=name)
+    again = pipelines.create(pipelines.training("First"), name=name)
+    summaries = pipelines.sagemaker.list_pipeline_versions(PipelineName=again)
+    assert [v["PipelineVersionId"] for v in summaries["PipelineVersionSummaries"]] == [1]
