@@ -20,7 +20,7 @@ from botocore.config import Config
 
 from tidemill_local.environment import ACCOUNT, client_environment
 
-START_SECONDS = 30.0
+START_SECONDS = 120.0
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/anything"
 
 

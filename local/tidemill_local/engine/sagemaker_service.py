@@ -2,8 +2,12 @@
 
 import asyncio
 import concurrent.futures
+import json
 import re
 import threading
+import uuid
+from collections.abc import Callable
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote
 
@@ -19,6 +23,10 @@ _SCOPE = re.compile(r"Credential=[^/]+/[^/]+/[^/]+/sagemaker/")
 _RUNTIME = re.compile(r"^/endpoints/[^/]+/(async-invocations|invocations(-response-stream)?)$")
 _THREADS = 32
 _START_SECONDS = 120.0
+#: Nothing of SageMaker's is as large; what is larger is read to its end and not kept.
+_LONGEST_BODY = 32 * 1024 * 1024
+
+Answer = tuple[int, dict[str, str], bytes]
 
 
 def check() -> None:
@@ -132,20 +140,55 @@ def _routing(application: Application) -> Application:
         target = headers.get("x-amz-target", "")
         if target.startswith(_TARGET):
             operation = target.removeprefix(_TARGET)
-            body = await read_body(receive)
-            answer = await in_thread(lambda: sagemaker.service.handle(operation, body))
-        elif _RUNTIME.match(scope["path"]) or (
+            answer = await _answered(
+                receive, lambda body: sagemaker.service.handle(operation, body)
+            )
+        elif _RUNTIME.match(_raw_path(scope)) or (
             not target and _SCOPE.search(headers.get("authorization", ""))
         ):
-            body = await read_body(receive)
             method, path = scope["method"], _whole_path(scope)
-            answer = await in_thread(lambda: sagemaker.service.invoke(method, path, headers, body))
+            answer = await _answered(
+                receive, lambda body: sagemaker.service.invoke(method, path, headers, body)
+            )
         else:
             await application(scope, receive, send)
             return
-        await send_answer(send, answer)
+        if answer is not None:
+            await send_answer(send, answer)
 
     return routed
+
+
+async def _answered(receive: Any, call: Callable[[bytes], Answer]) -> Answer | None:
+    """Call with the request's body; None when who asked left before it was whole."""
+    body, left_out = bytearray(), 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return None
+        part = message.get("body", b"")
+        if left_out or len(body) + len(part) > _LONGEST_BODY:
+            left_out += len(part)
+        else:
+            body += part
+        if not message.get("more_body"):
+            break
+    if left_out:
+        return _too_large(len(body) + left_out)
+    answer: Answer = await in_thread(lambda: call(bytes(body)))
+    return answer
+
+
+def _too_large(size: int) -> Answer:
+    code = "RequestEntityTooLargeException"
+    said = f"the request's body has {size} bytes; {_LONGEST_BODY} are the most that are taken"
+    headers = {
+        "Content-Type": "application/x-amz-json-1.1",
+        "x-amzn-ErrorType": code,
+        "x-amzn-RequestId": str(uuid.uuid4()),
+    }
+    document = json.dumps({"__type": code, "message": said})
+    return HTTPStatus.REQUEST_ENTITY_TOO_LARGE, headers, document.encode()
 
 
 async def in_thread(call: Any) -> Any:
@@ -153,8 +196,14 @@ async def in_thread(call: Any) -> Any:
     return await asyncio.get_running_loop().run_in_executor(sagemaker.threads, call)
 
 
-def _whole_path(scope: dict[str, Any]) -> str:
+def _raw_path(scope: dict[str, Any]) -> str:
+    """Return the path as it was sent: a name in it may hold an escaped slash."""
     path: str = (scope.get("raw_path") or quote(scope["path"]).encode()).decode("latin-1")
+    return path.partition("?")[0]
+
+
+def _whole_path(scope: dict[str, Any]) -> str:
+    path = _raw_path(scope)
     query: str = scope.get("query_string", b"").decode("latin-1")
     return f"{path}?{query}" if query else path
 
@@ -171,7 +220,7 @@ async def read_body(receive: Any) -> bytes:
             return bytes(body)
 
 
-async def send_answer(send: Any, answer: tuple[int, dict[str, str], bytes]) -> None:
+async def send_answer(send: Any, answer: Answer) -> None:
     """Send an answer's status, headers and body."""
     status, headers, body = answer
     raw = [(name.lower().encode(), value.encode()) for name, value in headers.items()]

@@ -7,7 +7,7 @@ from typing import Any
 
 from tidemill_local.sagemaker import misfortune, protocol
 from tidemill_local.sagemaker.context import Context
-from tidemill_local.sagemaker.errors import ValidationError
+from tidemill_local.sagemaker.errors import ServiceError, ValidationError
 
 logger = logging.getLogger(__name__)
 
@@ -110,10 +110,12 @@ def stop(context: Context) -> None:
             logger.exception("%s failed", hook)
 
 
-def _unsupported(name: str) -> ValidationError:
+def _unsupported(name: str) -> ServiceError:
     if protocol.knows(name):
         return ValidationError(
             f"{name} is a SageMaker operation that the local cloud does not support; "
             f"it supports {', '.join(supported())}"
         )
-    return ValidationError(f"{name!r} is not a SageMaker operation; check the name")
+    return ServiceError(
+        "UnknownOperationException", f"{name!r} is not a SageMaker operation; check the name"
+    )

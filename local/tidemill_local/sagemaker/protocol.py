@@ -28,7 +28,7 @@ def parse(body: bytes) -> dict[str, Any]:
         ServiceError: SerializationException, when it is no JSON object.
     """
     try:
-        request = json.loads(body or b"{}")
+        request = json.loads(body.decode() or "{}")  # other encodings are no JSON of SageMaker's
     except (ValueError, RecursionError) as error:
         raise ServiceError(
             "SerializationException", f"the request's body is not JSON: {error}"
