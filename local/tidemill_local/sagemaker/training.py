@@ -101,6 +101,8 @@ class TrainingJob(jobs.Job):
                 objects = workspace.share(objects)
             directory = workspace.base / "input" / "data" / channel["ChannelName"]
             download(self.context.s3, objects, directory, self.check)
+            if channel["ChannelName"] == training_contract.DRIVERS:
+                training_contract.relocate(workspace, directory)
         self._restore_checkpoints(workspace)
         return self._launch(workspace)
 
@@ -190,7 +192,7 @@ class TrainingJob(jobs.Job):
         # Without an entrypoint of its own the image is run as `docker run image train`.
         arguments = algorithm.get("ContainerArguments", [] if entrypoint else ["train"])
         root, image = self.context.root, algorithm["TrainingImage"]
-        script = "sagemaker_program" in self.body["HyperParameters"]
+        script = training_contract.brings_script(self.body)
         command = container_command(root, image, entrypoint, arguments, script=script)
         variables = training_contract.environment(self.context, workspace, self.body)
         variables["PATH"] = search_path(root, image, variables["PATH"])

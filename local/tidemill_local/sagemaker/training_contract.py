@@ -4,11 +4,14 @@ import json
 from pathlib import Path
 from typing import Any
 
-from tidemill_local.containers.scripts.environment import Documents, variables
+from tidemill_local.containers.scripts.environment import PROGRAM, Documents, variables
 from tidemill_local.sagemaker.context import Context
 from tidemill_local.sagemaker.workspace import Workspace
 
 _GROUP = "homogeneousCluster"
+#: The channel in which the SDK's ModelTrainer (v3) sends the programs that start a user's script.
+DRIVERS = "sm_drivers"
+_PROGRAMS = {".sh", ".py", ".json"}
 
 
 def write_configuration(workspace: Workspace, body: dict[str, Any]) -> None:
@@ -24,6 +27,25 @@ def write_configuration(workspace: Workspace, body: dict[str, Any]) -> None:
         documents["checkpointconfig"] = body["CheckpointConfig"]
     for name, document in documents.items():
         (directory / f"{name}.json").write_text(json.dumps(document))
+
+
+def brings_script(body: dict[str, Any]) -> bool:
+    """Whether a job brings the program to run, as the SDK's estimators and ModelTrainer do."""
+    channels = {channel["ChannelName"] for channel in body["InputDataConfig"]}
+    return PROGRAM in body["HyperParameters"] or DRIVERS in channels
+
+
+def relocate(workspace: Workspace, drivers: Path) -> None:
+    """
+    Let the SDK's driver programs, which spell out /opt/ml, find it where it is.
+
+    Only where the container's processes do not see it there (macOS, a kernel that forbids it).
+    """
+    if workspace.private:
+        return
+    for path in drivers.rglob("*"):
+        if path.suffix in _PROGRAMS and path.is_file():
+            path.write_text(workspace.translate(path.read_text(encoding="utf-8")))
 
 
 def input_data_config(body: dict[str, Any]) -> dict[str, dict[str, str]]:

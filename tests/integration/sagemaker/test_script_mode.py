@@ -7,6 +7,8 @@ import tarfile
 
 import pytest
 
+from tidemill_local.sagemaker import workspace
+
 from .conftest import log_lines
 from .job_requests import archive, channel
 from .model_servers import Hosting
@@ -130,3 +132,56 @@ def predict_fn(data, model):
     assert (answer["Body"], answer["ContentType"]) == (b"[3.0, 6.0]", "application/json")
     with pytest.raises(cloud.runtime.exceptions.ModelError, match="not supported"):
         hosting.invoke(endpoint, b"x", ContentType="image/png")
+
+
+DRIVER = """#!/bin/bash
+set -e
+SM_PYTHON_CMD=$(command -v python3)
+SM_PIP_CMD=$(command -v pip3)
+$SM_PYTHON_CMD /opt/ml/input/data/sm_drivers/scripts/environment.py
+source /opt/ml/input/sm_training.env
+cd /opt/ml/input/data/code
+$SM_PYTHON_CMD train.py --epochs 2
+"""
+ENVIRONMENT = """
+import json
+config = json.load(open("/opt/ml/input/config/resourceconfig.json"))
+with open("/opt/ml/input/sm_training.env", "w") as file:
+    file.write("export SM_MODEL_DIR='/opt/ml/model'\\n")
+    file.write("export SM_CHANNEL_TRAIN='/opt/ml/input/data/train'\\n")
+"""
+START = "/opt/ml/input/data/sm_drivers/sm_train.sh"
+
+
+@pytest.mark.parametrize("private", [True, False])
+def test_a_model_trainers_script_is_driven_from_a_channel(
+    make_cloud, s3, bucket, monkeypatch, private
+):
+    """As the SDK v3 sends it: an entrypoint of its own, code and drivers in channels."""
+    if not private:
+        monkeypatch.setattr(workspace, "private_paths", lambda: False)
+    elif not workspace.private_paths():
+        pytest.skip("this kernel gives no private /opt/ml")
+    cloud = make_cloud()
+    for key, text in {
+        "train/rows": "1,2",
+        "code/train.py": SCRIPT,
+        "sm_drivers/sm_train.sh": DRIVER,
+        "sm_drivers/scripts/environment.py": ENVIRONMENT,
+    }.items():
+        s3.put_object(Bucket=bucket, Key=key, Body=text.encode())
+    name = cloud.train(
+        IMAGE,
+        bucket=bucket,
+        AlgorithmSpecification={
+            "ContainerEntrypoint": ["/bin/bash"],
+            "ContainerArguments": ["-c", f"chmod +x {START} && {START}"],
+        },
+        InputDataConfig=[
+            channel(each, f"s3://{bucket}/{each}/") for each in ("train", "code", "sm_drivers")
+        ],
+    )
+    job = cloud.trained(name)
+    assert job["TrainingJobStatus"] == "Completed", job["FailureReason"]
+    model = archive(s3, bucket, f"models/{name}/output/model.tar.gz")
+    assert json.loads(model["model.json"])[:2] == [2, "1,2"]
