@@ -312,6 +312,7 @@ class Deployer:
                     body[kind] = variants
             body["EndpointConfigName"] = config["EndpointConfigName"]
             body["DataCaptureConfig"] = capture_summary(config)
+            body["AsyncInferenceConfig"] = config.get("AsyncInferenceConfig")
             body["EndpointStatus"] = "InService"
             body[DEPLOYED], body[PENDING] = deployment | live_properties(body), None
             body["PendingDeploymentSummary"] = None

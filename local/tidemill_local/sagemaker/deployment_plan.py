@@ -60,7 +60,7 @@ def plan(
         for alarm in policy.get("AutoRollbackConfiguration", {}).get("Alarms", [])
         if alarm.get("AlarmName")
     )
-    totals = {each["VariantName"]: each.get("InitialInstanceCount", 1) for each in variants}
+    totals = {each["VariantName"]: each.get("InitialInstanceCount", 1) or 1 for each in variants}
     blue_green, rolling = policy.get("BlueGreenUpdatePolicy"), policy.get("RollingUpdatePolicy")
     if blue_green and rolling:
         raise ValidationError(

@@ -14,8 +14,9 @@ from typing import Any
 
 from tidemill_local.sagemaker.capture import CaptureWriter, read_rule
 from tidemill_local.sagemaker.context import Context
-from tidemill_local.sagemaker.fleets import Fleet, Variant
+from tidemill_local.sagemaker.fleets import Fleet, Process, Variant
 from tidemill_local.sagemaker.hosting import all_variants, endpoint_config, workloads
+from tidemill_local.sagemaker.multi_model import MOST_LOADED, MultiModelProcess
 from tidemill_local.sagemaker.serving import ServingProcess, Workload
 
 # Fields of an endpoint's record that the API does not know.
@@ -61,7 +62,13 @@ def make_fleet(context: Context, endpoint: str, deployment: dict[str, Any]) -> F
     number = len(config["ProductionVariants"])
     rule = read_rule(config.get("DataCaptureConfig"))
     capture = None if rule is None else CaptureWriter(endpoint, rule, partial(_put, context))
-    return Fleet(config["EndpointConfigName"], everyone[:number], capture, everyone[number:])
+    return Fleet(
+        config["EndpointConfigName"],
+        everyone[:number],
+        capture,
+        everyone[number:],
+        config.get("AsyncInferenceConfig"),
+    )
 
 
 def live_properties(body: dict[str, Any]) -> dict[str, Any]:
@@ -99,9 +106,12 @@ def directory_of(context: Context, deployment: dict[str, Any]) -> Path:
     return root_of(context) / str(deployment["directory"])
 
 
-def _process(context: Context, workload: Workload, directory: Path, index: int) -> ServingProcess:
+def _process(context: Context, workload: Workload, directory: Path, index: int) -> Process:
     """Make an instance's process; a dot is in no variant's name."""
     own = workload.variant if index == 0 else f"{workload.variant}.{index}"
+    if workload.multi_model:
+        most = MOST_LOADED if workload.cached else 0
+        return MultiModelProcess(context, workload, directory / own, most)
     return ServingProcess(context, workload, directory / own)
 
 

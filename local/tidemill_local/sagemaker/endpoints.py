@@ -126,6 +126,12 @@ def update_weights(context: Context, request: dict[str, Any]) -> dict[str, Any]:
             raise ValidationError(
                 f'Endpoint "{body["EndpointArn"]}" has no variant {", ".join(sorted(unknown))}.'
             )
+        emptied = [name for name, each in desired.items() if each.get("DesiredInstanceCount") == 0]
+        if emptied and "AsyncInferenceConfig" not in body:
+            raise ValidationError(
+                f"Variant {emptied[0]} must have at least 1 instance: only asynchronous endpoints "
+                "may have none."
+            )
         for variant in all_live(body):
             wanted = desired.get(variant["VariantName"], {})
             for field in ("DesiredWeight", "DesiredInstanceCount"):
@@ -191,9 +197,9 @@ def _retain(request: dict[str, Any], body: dict[str, Any], config: dict[str, Any
         now = live.get(variant["VariantName"], {})
         if "DesiredWeight" in kept and now:
             variant["InitialVariantWeight"] = now["CurrentWeight"]
-        count = now.get("CurrentInstanceCount")  # 0 of a serverless variant, which has none to keep
-        if "DesiredInstanceCount" in kept and count and "InstanceType" in variant:
-            variant["InitialInstanceCount"] = count
+        counted = now and "CurrentServerlessConfig" not in now and "InstanceType" in variant
+        if "DesiredInstanceCount" in kept and counted:
+            variant["InitialInstanceCount"] = now["CurrentInstanceCount"]
     capture = body[DEPLOYED]["config"].get("DataCaptureConfig")
     if "DataCaptureConfig" in kept and capture is not None:
         config["DataCaptureConfig"] = capture

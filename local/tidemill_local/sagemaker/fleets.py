@@ -14,9 +14,11 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 from tidemill_local.sagemaker.capture import CaptureWriter
 from tidemill_local.sagemaker.model_client import ContainerUnreachableError
+from tidemill_local.sagemaker.multi_model import MultiModelProcess
 from tidemill_local.sagemaker.serving import ServingError, ServingProcess, Workload
 
 logger = logging.getLogger(__name__)
@@ -24,6 +26,9 @@ logger = logging.getLogger(__name__)
 MOST_PROCESSES = 4
 DRAIN_SECONDS = 65.0  # a request may take 60
 _DRAIN_LOOK_SECONDS = 0.2
+
+
+Process = ServingProcess | MultiModelProcess
 
 
 class BusyError(Exception):
@@ -35,7 +40,7 @@ class Instance:
     """A serving process, and how many requests it has under way."""
 
     index: int
-    process: ServingProcess
+    process: Process
     asked: int = 0
 
 
@@ -57,7 +62,7 @@ class Variant:
         workload: Workload,
         weight: float,
         count: int,
-        make: Callable[[int], ServingProcess],
+        make: Callable[[int], Process],
         *,
         concurrency: int | None = None,
         least_outstanding: bool = False,
@@ -75,7 +80,7 @@ class Variant:
         self._free = threading.Condition()
 
     @contextmanager
-    def seat(self) -> Iterator[ServingProcess]:
+    def seat(self) -> Iterator[Process]:
         """
         Hold one of the variant's seats for a request; the instance stays until it is given back.
 
@@ -154,6 +159,7 @@ class Fleet:
         variants: Those that answer.
         capture: Where what is asked and answered goes.
         shadows: Those that get copies of the requests, and answer nobody.
+        asynchronous: The AsyncInferenceConfig of an endpoint that answers in S3.
     """
 
     def __init__(
@@ -162,7 +168,9 @@ class Fleet:
         variants: list[Variant],
         capture: CaptureWriter | None,
         shadows: Sequence[Variant] = (),
+        asynchronous: dict[str, Any] | None = None,
     ) -> None:
+        self.asynchronous = asynchronous
         self.config = config
         self.shadows = {variant.name: variant for variant in shadows}
         self.variants = {variant.name: variant for variant in variants}

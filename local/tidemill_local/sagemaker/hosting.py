@@ -21,7 +21,8 @@ _MEMORY_STEP_MB = 1024
     "CreateModel",
     refused=("InferenceExecutionConfig",),
     idle=("VpcConfig", "EnableNetworkIsolation"),
-    differs="one container; no MultiModel mode",
+    differs="one container; in MultiModel mode each target model is a process of its own, "
+    "and eight stay loaded",
 )
 def create_model(context: Context, request: dict[str, Any]) -> dict[str, Any]:
     """Record a model; its data must exist, its package must be approved."""
@@ -32,12 +33,16 @@ def create_model(context: Context, request: dict[str, Any]) -> dict[str, Any]:
             "The local SageMaker serves models of exactly one container; give PrimaryContainer "
             f"or one entry in Containers, not {len(containers)}."
         )
-    if containers[0].get("Mode") == "MultiModel":
-        raise ValidationError("The local SageMaker serves one model per container; leave Mode out.")
     image, uri, _ = _resolve(context, containers[0])
     if not image:
         raise ValidationError("A container needs an Image or a ModelPackageName.")
-    _check_data(context, uri)
+    if _is_multi_model(containers[0]):
+        if uri is None or not uri.startswith("s3://"):
+            raise ValidationError(
+                "A container in MultiModel mode needs the S3 prefix of its models as ModelDataUrl."
+            )
+    else:
+        _check_data(context, uri)
     name = request["ModelName"]
     arn = arn_of(context, "model", name)
     _insert(context, "Model", name, {**request, "ModelArn": arn}, "model")
@@ -65,7 +70,7 @@ def delete_model(context: Context, request: dict[str, Any]) -> dict[str, Any]:
 
 @operation(
     "CreateEndpointConfig",
-    refused=("AsyncInferenceConfig", "ExplainerConfig"),
+    refused=("ExplainerConfig",),
     idle=("KmsKeyId", "ExecutionRoleArn", "VpcConfig", "EnableNetworkIsolation", "MetricsConfig"),
     differs="at most four processes serve a variant, whatever its instances; no InstancePools",
 )
@@ -81,6 +86,7 @@ def create_endpoint_config(context: Context, request: dict[str, Any]) -> dict[st
     if capture is not None and not capture["DestinationS3Uri"].startswith("s3://"):
         raise ValidationError("DestinationS3Uri of DataCaptureConfig must begin with s3://.")
     _check_serverless(variants, capture)
+    _check_async(variants, request.get("AsyncInferenceConfig"))
     name = request["EndpointConfigName"]
     arn = arn_of(context, "endpoint-config", name)
     body = {**request, "ProductionVariants": variants, "EndpointConfigArn": arn}
@@ -131,13 +137,18 @@ def workloads(context: Context, endpoint: str, config: dict[str, Any]) -> list[W
     found = []
     for variant in all_variants(config):
         image, uri, environment = container_of(context, variant["ModelName"])
+        container = _container(_get(context, "Model", variant["ModelName"]))
+        multi_model = _is_multi_model(container)
+        cache = container.get("MultiModelConfig", {}).get("ModelCacheSetting", "Enabled")
         found.append(
             Workload(
                 endpoint=endpoint,
                 variant=variant["VariantName"],
                 image=image,
-                model_data=uri,
+                model_data=f"{str(uri).rstrip('/')}/" if multi_model else uri,
                 environment=environment,
+                multi_model=multi_model,
+                cached=cache == "Enabled",
                 startup_seconds=float(
                     variant.get("ContainerStartupHealthCheckTimeoutInSeconds", STARTUP_SECONDS)
                 ),
@@ -159,7 +170,16 @@ def container_of(context: Context, model: str) -> tuple[str, str | None, dict[st
         ServiceError: The model or its package has been deleted since.
     """
     body = _get(context, "Model", model)
-    return _resolve(context, body.get("PrimaryContainer") or body["Containers"][0])
+    return _resolve(context, _container(body))
+
+
+def _container(model: dict[str, Any]) -> dict[str, Any]:
+    container: dict[str, Any] = model.get("PrimaryContainer") or model["Containers"][0]
+    return container
+
+
+def _is_multi_model(container: dict[str, Any]) -> bool:
+    return container.get("Mode") == "MultiModel"
 
 
 def is_serverless(config: dict[str, Any]) -> bool:
@@ -177,6 +197,24 @@ def _check_shadows(variants: list[dict[str, Any]], shadows: list[dict[str, Any]]
         )
     if any("ServerlessConfig" in each for each in [*variants, *shadows]):
         raise ValidationError("Shadow variants are not supported for serverless endpoints.")
+
+
+def _check_async(variants: list[dict[str, Any]], config: dict[str, Any] | None) -> None:
+    if config is None:
+        return
+    output = config["OutputConfig"]
+    for member in ("S3OutputPath", "S3FailurePath"):
+        if member in output and not output[member].startswith("s3://"):
+            raise ValidationError(f"{member} of AsyncInferenceConfig must begin with s3://.")
+    if "S3OutputPath" not in output:
+        raise ValidationError("The local SageMaker needs the S3OutputPath of AsyncInferenceConfig.")
+    if output.get("NotificationConfig", {}).get("IncludeInferenceResponseIn"):
+        raise ValidationError(
+            "The local SageMaker puts no responses into notifications; leave "
+            "IncludeInferenceResponseIn out."
+        )
+    if any("ServerlessConfig" in each for each in variants):
+        raise ValidationError("AsyncInferenceConfig is not supported for serverless endpoints.")
 
 
 def _check_serverless(variants: list[dict[str, Any]], capture: dict[str, Any] | None) -> None:

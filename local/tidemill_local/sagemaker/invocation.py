@@ -19,16 +19,16 @@ from tidemill_local.sagemaker.capture import Payload, now
 from tidemill_local.sagemaker.context import Context
 from tidemill_local.sagemaker.endpoint_metrics import EndpointMetrics, Measured
 from tidemill_local.sagemaker.errors import ServiceError
-from tidemill_local.sagemaker.fleets import BusyError, Fleet, Variant
+from tidemill_local.sagemaker.fleets import BusyError, Fleet, Process, Variant
 from tidemill_local.sagemaker.model_client import (
     ContainerAnswer,
     ContainerRequest,
     ContainerTimeoutError,
     ContainerUnreachableError,
 )
+from tidemill_local.sagemaker.multi_model import TARGET_MODEL, UnknownModelError
 from tidemill_local.sagemaker.operations import on_stop
 from tidemill_local.sagemaker.router import Router
-from tidemill_local.sagemaker.serving import ServingProcess
 
 logger = logging.getLogger(__name__)
 
@@ -37,7 +37,7 @@ CONTENT_TYPE = "application/octet-stream"  # what a container sees when the call
 ATTRIBUTES = "X-Amzn-SageMaker-Custom-Attributes"
 INFERENCE_ID = "X-Amzn-SageMaker-Inference-Id"
 TARGET_VARIANT = "X-Amzn-SageMaker-Target-Variant"
-_PASSED_ON = ("Content-Type", "Accept", ATTRIBUTES, INFERENCE_ID)
+_PASSED_ON = ("Content-Type", "Accept", ATTRIBUTES, INFERENCE_ID, TARGET_MODEL)
 _TIMED_OUT = (
     "Your invocation timed out while waiting for a response from container primary. Review the "
     "latency metrics for each container in Amazon CloudWatch, resolve the issue, and try again."
@@ -103,6 +103,7 @@ class Invocation:
         given: The request's headers, their names lower-cased.
         body: The request's body.
         seconds: How long the container may take; None is a minute.
+        asynchronous: Whether it comes from the queue of an asynchronous endpoint.
     """
 
     context: Context
@@ -110,6 +111,7 @@ class Invocation:
     given: dict[str, str]
     body: bytes
     seconds: float | None = None
+    asynchronous: bool = False
 
     def perform(self) -> Answered:
         """
@@ -123,7 +125,13 @@ class Invocation:
         with self.context.part(Router).lease(self.endpoint) as fleet:
             if fleet is None:
                 raise self._missing()
+            if fleet.asynchronous is not None and not self.asynchronous:
+                raise InvocationError(
+                    f"Endpoint {self.endpoint} is asynchronous and answers no such requests; use "
+                    "InvokeEndpointAsync."
+                )
             variant = self._variant(fleet)
+            self._check_target(variant)
             began = now()
             if fleet.shadows:
                 self._shadow(fleet, variant)
@@ -136,6 +144,8 @@ class Invocation:
                     f"The container of variant {variant.name} of endpoint {self.endpoint} does "
                     f"not answer: {error}. Its log group {log_group(self.endpoint)} says why."
                 ) from error
+            except UnknownModelError as error:
+                raise InvocationError(str(error)) from error
             except ContainerTimeoutError as error:
                 raise ModelError(variant.name, 0, _TIMED_OUT) from error
             if not _is_good(answer):
@@ -153,8 +163,8 @@ class Invocation:
                 answer = self._ask(process)
                 status, model = answer.status, time.perf_counter() - asked
                 return answer
-        except BusyError:
-            status = -1  # the variant was not asked
+        except (BusyError, UnknownModelError):
+            status = -1  # no container was asked
             raise
         finally:
             if status >= 0:
@@ -170,7 +180,7 @@ class Invocation:
                     )
                 )
 
-    def _ask(self, process: ServingProcess) -> ContainerAnswer:
+    def _ask(self, process: Process) -> ContainerAnswer:
         client = process.client
         if client is None:
             raise ContainerUnreachableError("it is starting again")
@@ -224,6 +234,19 @@ class Invocation:
                 f"it has {', '.join(sorted(fleet.variants))}."
             )
         return fleet.variants[target]
+
+    def _check_target(self, variant: Variant) -> None:
+        if variant.workload.multi_model == (TARGET_MODEL.lower() in self.given):
+            return
+        if variant.workload.multi_model:
+            raise InvocationError(
+                f"Variant {variant.name} of endpoint {self.endpoint} hosts many models; say which "
+                "one with TargetModel."
+            )
+        raise InvocationError(
+            f"Variant {variant.name} of endpoint {self.endpoint} hosts one model; leave "
+            "TargetModel out."
+        )
 
     def _captured(
         self, variant: Variant, answer: ContainerAnswer, began: datetime

@@ -28,9 +28,13 @@ nothing here.
 _RUNTIME = """
 ## The runtime
 
-* **InvokeEndpoint**: TargetVariant, inference id, custom attributes, bodies up to 6 MB; target
-  models, containers and inference components are refused
-* **InvokeEndpointAsync** and **InvokeEndpointWithResponseStream** are refused
+* **InvokeEndpoint**: TargetVariant, TargetModel, inference id, custom attributes, bodies up to
+  6 MB; target containers and inference components are refused
+* **InvokeEndpointAsync**: input in S3 or inline, S3OutputPathExtension, Filename,
+  RequestTTLSeconds, InvocationTimeoutSeconds; answers and failures in S3, topics told;
+  IncludeInferenceResponseIn is refused, backlog metrics are not put
+* **InvokeEndpointWithResponseStream**: the answer comes in parts of 64 KB once the container has
+  given all of it
 """
 
 

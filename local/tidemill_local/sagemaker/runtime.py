@@ -1,5 +1,5 @@
 """
-The runtime API: POST /endpoints/<name>/invocations, as `boto3.client("sagemaker-runtime")` asks.
+The runtime API: POST /endpoints/<name>/invocations and the like.
 
 Errors are the runtime's own (ValidationError, ThrottlingException, ModelError,
 ServiceUnavailable), in REST-JSON.
@@ -9,7 +9,8 @@ import re
 from collections.abc import Mapping
 from urllib.parse import unquote
 
-from tidemill_local.sagemaker import misfortune
+from tidemill_local.sagemaker import event_stream, misfortune
+from tidemill_local.sagemaker.async_inference import invoke_async
 from tidemill_local.sagemaker.context import Context
 from tidemill_local.sagemaker.invocation import (
     ATTRIBUTES,
@@ -22,12 +23,19 @@ from tidemill_local.sagemaker.invocation import (
     quoted,
     success,
 )
+from tidemill_local.sagemaker.multi_model import TARGET_MODEL
 
 MAX_BODY_BYTES = 6_291_456
-_PATH = re.compile(r"/endpoints/([^/]+)/invocations/?")
-_LIMITS = {ATTRIBUTES: 1024, INFERENCE_ID: 64, TARGET_VARIANT: 63}
+_PATH = re.compile(
+    r"/endpoints/([^/]+)/(invocations|async-invocations|invocations-response-stream)/?"
+)
+_OPERATIONS = {
+    "invocations": "InvokeEndpoint",
+    "async-invocations": "InvokeEndpointAsync",
+    "invocations-response-stream": "InvokeEndpointWithResponseStream",
+}
+_LIMITS = {ATTRIBUTES: 1024, INFERENCE_ID: 64, TARGET_VARIANT: 63, TARGET_MODEL: 1024}
 _NOT_HERE = (
-    "X-Amzn-SageMaker-Target-Model",
     "X-Amzn-SageMaker-Target-Container-Hostname",
     "X-Amzn-SageMaker-Inference-Component",
 )
@@ -59,13 +67,29 @@ def invoke(
             "it offers POST /endpoints/<name>/invocations"
         )
     given = {name.lower(): value for name, value in headers.items()}
-    endpoint = unquote(match[1])
-    misfortune.refuse(context, "InvokeEndpoint", {"EndpointName": endpoint})
+    endpoint, operation = unquote(match[1]), _OPERATIONS[match[2]]
+    misfortune.refuse(context, operation, {"EndpointName": endpoint})
     _check(given, body)
+    if operation == "InvokeEndpointAsync":
+        return invoke_async(context, endpoint, given, body)
+    streams = operation == "InvokeEndpointWithResponseStream"
+    if streams:
+        given |= {"accept": given.get("x-amzn-sagemaker-accept", "*/*")}
     try:
-        return success(Invocation(context, endpoint, given, body).perform())
+        answer = success(Invocation(context, endpoint, given, body).perform())
     except ModelError as error:
         return quoted(error, context, endpoint)
+    return _streamed(answer) if streams else answer
+
+
+def _streamed(answer: Answer) -> Answer:
+    """Return an answer as the events of InvokeEndpointWithResponseStream."""
+    status, headers, body = answer
+    headers = headers | {
+        "Content-Type": event_stream.CONTENT_TYPE,
+        "X-Amzn-SageMaker-Content-Type": headers["Content-Type"],
+    }
+    return status, headers, event_stream.payload_parts(body)
 
 
 def _check(given: dict[str, str], body: bytes) -> None:

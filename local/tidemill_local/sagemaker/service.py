@@ -37,6 +37,7 @@ _MODULES = (
     "hosting",
     "endpoints",
     "runtime",
+    "async_inference",
     "pipelines",
     "pipeline_executions",
     "pipeline_callbacks",

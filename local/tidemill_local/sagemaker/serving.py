@@ -60,6 +60,8 @@ class Workload:
     model_data: str | None  # s3:// URI of a model.tar.gz, or of a prefix when it ends in /
     environment: dict[str, str]
     startup_seconds: float
+    multi_model: bool = False  # model_data is the prefix of many archives
+    cached: bool = True  # of a multi-model variant: models stay loaded
 
     owner: ClassVar[str] = "endpoint"  # what the logs are of
 

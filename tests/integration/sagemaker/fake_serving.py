@@ -4,7 +4,7 @@ import json
 import threading
 from email.message import Message
 
-from tidemill_local.sagemaker import deployments
+from tidemill_local.sagemaker import deployments, multi_model
 from tidemill_local.sagemaker.model_client import ContainerAnswer
 from tidemill_local.sagemaker.serving import ServingError
 
@@ -21,7 +21,8 @@ class FakeClient:
             self._process.held.wait(30)
         status = int(text.split()[1]) if text.startswith("fail ") else 200
         said = {
-            "model": self._process.workload.environment["NAME"],
+            "model": self._process.name,
+            "length": len(request.body),
             "instance": self._process.directory.name,
             "path": request.path,
             "headers": {name.lower(): value for name, value in request.headers.items()},
@@ -34,8 +35,8 @@ class FakeClient:
 class FakeProcess:
     """Stands in for ServingProcess; `BROKEN` in its environment keeps it from starting."""
 
-    #: Directories of the processes that run, newest last; models that cannot start from now on.
-    running: list["FakeProcess"]
+    #: The processes that run, newest last; models that cannot start from now on.
+    alive: list["FakeProcess"]
     broken: set[str]
 
     def __init__(self, context, workload, directory):
@@ -45,10 +46,19 @@ class FakeProcess:
         self.client = None
 
     def start(self):
-        if self.workload.environment["NAME"] in self.broken:
-            raise ServingError(f"model {self.workload.environment['NAME']} is broken")
+        if self.name in self.broken:
+            raise ServingError(f"model {self.name} is broken")
         self.client = FakeClient(self)
-        self.running.append(self)
+        self.alive.append(self)
+
+    @property
+    def name(self):
+        """The model's name: in its environment, or the last part of its URI."""
+        return self.workload.environment.get("NAME") or self.workload.model_data.rpartition("/")[2]
+
+    @property
+    def running(self):
+        return self in self.alive
 
     def cancel(self):
         """Nothing starts that could be cancelled."""
@@ -56,8 +66,8 @@ class FakeProcess:
     def stop(self):
         self.held.set()
         self.client = None
-        if self in self.running:
-            self.running.remove(self)
+        if self in self.alive:
+            self.alive.remove(self)
 
 
 class FakeCloudWatch:
@@ -85,6 +95,7 @@ class FakeCloudWatch:
 
 def use_fake_processes(monkeypatch):
     """Have endpoints served by `FakeProcess` for the rest of a test; return the class."""
-    process = type("Process", (FakeProcess,), {"running": [], "broken": set()})
+    process = type("Process", (FakeProcess,), {"alive": [], "broken": set()})
+    monkeypatch.setattr(multi_model, "ServingProcess", process)
     monkeypatch.setattr(deployments, "ServingProcess", process)
     return process

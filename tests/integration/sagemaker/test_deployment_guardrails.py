@@ -115,7 +115,7 @@ def test_canary_gets_its_share_and_an_alarm_takes_it_back(rollouts, processes, c
     seen = rollouts.answers(name)
     assert 45 < seen["b"] < 165  # 100 on average, six standard deviations either side
     assert rollouts.describe(name)["EndpointStatus"] == "Updating"
-    assert len(processes.running) == 8
+    assert len(processes.alive) == 8
 
     cloudwatch.states["errors"] = "ALARM"
     described = rollouts.settled(name)
@@ -124,7 +124,7 @@ def test_canary_gets_its_share_and_an_alarm_takes_it_back(rollouts, processes, c
     assert "errors" in described["FailureReason"]
     assert "PendingDeploymentSummary" not in described
     assert set(rollouts.answers(name, 50)) == {"a"}
-    eventually(lambda: len(processes.running) == 4, "the new fleet is gone")
+    eventually(lambda: len(processes.alive) == 4, "the new fleet is gone")
     assert statuses(rollouts.cloud, name)[-2:] == ["UPDATING", "IN_SERVICE"]
 
 
@@ -140,7 +140,7 @@ def test_canary_that_bakes_well_takes_everything(rollouts, processes, cloudwatch
     assert described["EndpointConfigName"] == config
     assert "FailureReason" not in described
     assert set(rollouts.answers(name, 50)) == {"b"}
-    eventually(lambda: len(processes.running) == 2, "the old fleet is gone")
+    eventually(lambda: len(processes.alive) == 2, "the old fleet is gone")
     enabled = "with traffic enabled on full capacity of 2 instance(s)."
     assert rollouts.told(name) == [
         ("ActivatingTraffic", "Activating traffic on canary capacity of 1 instance(s)."),
@@ -180,11 +180,11 @@ def test_rolling_replaces_batch_by_batch(rollouts, processes, cloudwatch):
 
     pending = rollouts.await_status(name, "Baking")
     assert pending["CurrentInstanceCount"] == 2
-    assert len(processes.running) == 6  # a batch more than before, not twice as many
+    assert len(processes.alive) == 6  # a batch more than before, not twice as many
     assert 120 < rollouts.answers(name)["b"] < 280
     cloudwatch.states["errors"] = "ALARM"
     rollouts.settled(name)
-    assert len(processes.running) == 4
+    assert len(processes.alive) == 4
 
 
 def test_rolling_to_its_end(rollouts, processes):
@@ -194,7 +194,7 @@ def test_rolling_to_its_end(rollouts, processes):
 
     assert rollouts.settled(name)["EndpointConfigName"] == config
     assert set(rollouts.answers(name, 50)) == {"b"}
-    eventually(lambda: len(processes.running) == 3, "the old instances are gone")
+    eventually(lambda: len(processes.alive) == 3, "the old instances are gone")
     told = rollouts.told(name)
     assert told[:3] == [
         ("Creating", "Launching 1 instance(s)."),
@@ -210,14 +210,14 @@ def test_rolling_goes_back_by_starting_what_it_ended(rollouts, processes, cloudw
     policy = rolling(size(2), 1, RollbackMaximumBatchSize=size(2))
     rollouts.update(name, rollouts.config_of("b", 4), policy, ["errors"])
     rollouts.await_status(name, "Baking", "full capacity")
-    assert sum(each.workload.environment["NAME"] == "a" for each in processes.running) == 2
+    assert sum(each.workload.environment["NAME"] == "a" for each in processes.alive) == 2
 
     cloudwatch.states["errors"] = "ALARM"
     described = rollouts.settled(name)
 
     assert (described["EndpointStatus"], described["EndpointConfigName"]) == ("InService", first)
     assert described["ProductionVariants"][0]["CurrentInstanceCount"] == 4
-    assert [each.workload.environment["NAME"] for each in processes.running] == ["a"] * 4
+    assert [each.workload.environment["NAME"] for each in processes.alive] == ["a"] * 4
     assert set(rollouts.answers(name, 50)) == {"a"}
 
 
@@ -241,7 +241,7 @@ def test_rolling_that_cannot_go_back_serves_a_mix_until_the_next_update(
     rollouts.update(name, rollouts.config_of("c", 4), blue_green())
     assert rollouts.settled(name)["EndpointStatus"] == "InService"
     assert set(rollouts.answers(name, 50)) == {"c"}
-    eventually(lambda: len(processes.running) == 4, "both old fleets are gone")
+    eventually(lambda: len(processes.alive) == 4, "both old fleets are gone")
 
 
 def test_alarms_are_looked_at_before_anything_starts(rollouts, processes, cloudwatch):
@@ -253,7 +253,7 @@ def test_alarms_are_looked_at_before_anything_starts(rollouts, processes, cloudw
     rollouts.update(name, rollouts.config_of("b", 1), {}, ["none", "errors"])
     assert "do not exist: none" in rollouts.settled(name)["FailureReason"]
 
-    assert len(processes.running) == 1
+    assert len(processes.alive) == 1
     assert rollouts.told(name) == []
 
 
@@ -275,7 +275,7 @@ def test_a_new_fleet_that_does_not_start_takes_no_traffic(rollouts, processes):
         assert "model b is broken" in rollouts.settled(name)["FailureReason"]
 
     assert set(rollouts.answers(name, 50)) == {"a"}
-    assert len(processes.running) == 2
+    assert len(processes.alive) == 2
 
 
 def test_a_deployment_that_takes_too_long_is_rolled_back(rollouts, monkeypatch):
@@ -335,14 +335,14 @@ def test_a_service_that_ends_in_a_bake_comes_back_with_the_old_fleet(
     rollouts.update(name, rollouts.config_of("b", 2), blue_green(final=LONG))
     rollouts.await_status(name, "Baking")
     cloud.stop()
-    assert processes.running == []
+    assert processes.alive == []
 
     later = Rollouts(make_cloud(), s3, bucket)
 
     described = later.describe(name)
     assert (described["EndpointStatus"], described["EndpointConfigName"]) == ("InService", first)
     assert "was stopped while the endpoint was being updated" in described["FailureReason"]
-    eventually(lambda: len(processes.running) == 2, "the old fleet serves again")
+    eventually(lambda: len(processes.alive) == 2, "the old fleet serves again")
     eventually(lambda: later.cloud.service.invoke(
         "POST", f"/endpoints/{name}/invocations", {}, b"")[0] == 200, "it answers")  # fmt: skip
     assert set(later.answers(name, 20)) == {"a"}
@@ -361,12 +361,12 @@ def test_instances_are_started_and_stopped_as_desired(rollouts, processes):
         return rollouts.settled(name)
 
     assert scale(3)["ProductionVariants"][0]["CurrentInstanceCount"] == 3
-    assert len(processes.running) == 3
+    assert len(processes.alive) == 3
     asked = {said(rollouts.invoke(name))["instance"] for _ in range(60)}
     assert asked == {"AllTraffic", "AllTraffic.1", "AllTraffic.2"}
     assert rollouts.told(name) == [("Updating", "Scaling out desired instance count to 3.")]
     assert scale(2)["ProductionVariants"][0]["CurrentInstanceCount"] == 2
-    assert len(processes.running) == 2
+    assert len(processes.alive) == 2
 
     processes.broken.add("a")
     described = scale(4)
@@ -375,12 +375,12 @@ def test_instances_are_started_and_stopped_as_desired(rollouts, processes):
     assert "model a is broken" in described["FailureReason"]
     assert described["ProductionVariants"][0]["DesiredInstanceCount"] == 2
     assert statuses(rollouts.cloud, name)[-3:] == ["UPDATING", "ROLLING_BACK", "IN_SERVICE"]
-    assert len(processes.running) == 2
+    assert len(processes.alive) == 2
 
 
 def test_maintenance_blocks_changes_and_ends_by_itself(rollouts, processes, monkeypatch):
     name = rollouts.endpoint(rollouts.config_of("a", 1))
-    (before,) = processes.running
+    (before,) = processes.alive
     started, go_on = processes.start, threading.Event()
 
     def slowly(process):
@@ -400,6 +400,6 @@ def test_maintenance_blocks_changes_and_ends_by_itself(rollouts, processes, monk
     assert set(rollouts.answers(name, 10)) == {"a"}
     go_on.set()
     eventually(lambda: rollouts.describe(name)["EndpointStatus"] == "InService", "it has ended")
-    eventually(lambda: before not in processes.running, "what served before is gone")
-    assert len(processes.running) == 1
+    eventually(lambda: before not in processes.alive, "what served before is gone")
+    assert len(processes.alive) == 1
     assert "FailureReason" not in rollouts.describe(name)

@@ -91,7 +91,7 @@ def test_a_shadow_gets_a_copy_and_its_answer_is_captured_only(hosting, s3, bucke
 
 def test_a_shadow_that_is_slow_or_fails_costs_the_caller_nothing(hosting, processes):
     name = hosting.endpoint(shadowed(hosting))
-    (shadow,) = [each for each in processes.running if each.workload.variant == "Shadow"]
+    (shadow,) = [each for each in processes.alive if each.workload.variant == "Shadow"]
     shadow.client = None
 
     assert said(hosting.invoke(name))["model"] == "a"

@@ -152,7 +152,6 @@ def test_endpoint_config_that_cannot_be_served_is_refused(hosting):
     model = hosting.model()
     good = hosting.variant(model)
     pools = [{"InstanceType": "ml.m5.large", "Priority": 1}]
-    async_config = {"OutputConfig": {"S3OutputPath": "s3://b/o"}}
     capture = {
         "InitialSamplingPercentage": 1,
         "DestinationS3Uri": "https://b/capture",
@@ -163,7 +162,6 @@ def test_endpoint_config_that_cannot_be_served_is_refused(hosting):
         ([good, good], {}, "Variant names must be unique"),
         ([{"VariantName": "A", "ModelName": model}], {}, "InstanceType"),
         ([{**good, "InstancePools": pools}], {}, "serves no InstancePools"),
-        ([good], {"AsyncInferenceConfig": async_config}, "AsyncInferenceConfig is not supported"),
         ([good], {"DataCaptureConfig": capture}, "must begin with s3://"),
     ]
     for variants, request, says in cases:
