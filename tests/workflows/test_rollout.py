@@ -171,7 +171,7 @@ def test_update_on_bad_days(stack, serving):
     assert stack.stores.champions.find(serving)["version"] == 1
 
     unheard = {"event": "SageMaker Endpoint State Change", "name": endpoint}
-    throttled = {"operation": "*Endpoint*", "name": f"{endpoint}*", "probability": 0.3, "seed": 4}
+    throttled = {"operation": "*Endpoint*", "name": f"{endpoint}*", "probability": 0.3, "seed": 34}
     with (
         stack.faults.during("drop-event", **unheard) as dropped,
         stack.faults.during("throttle", **throttled) as throttle,

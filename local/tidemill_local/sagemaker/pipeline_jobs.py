@@ -132,6 +132,8 @@ def _make(run: StepRun, kind: StepKind) -> str:
         run.check_end()
         scope = run.scope().with_execution(**{kind.name: name})
         request = {**_experiment(run), **evaluate(run.step.arguments, scope), kind.name: name}
+        if kind.stop:
+            request["Tags"] = _tags(run, request.get("Tags", []))
         arn = call(run.context, kind.create, request)[kind.arn]
     else:
         arn = found[kind.arn]
@@ -154,6 +156,16 @@ def _experiment(run: StepRun) -> dict[str, Any]:
         return {}
     named = {**run.experiment, "TrialComponentDisplayName": run.step.name}
     return {"ExperimentConfig": named}
+
+
+def _tags(run: StepRun, given: list[dict[str, str]]) -> list[dict[str, str]]:
+    """Return a job's tags with those that lead back to its execution and its step."""
+    ours = {
+        "sagemaker:pipeline-execution-arn": str(run.variables["PipelineExecutionArn"]),
+        "sagemaker:pipeline-step-name": run.step.name,
+    }
+    kept = [tag for tag in given if tag["Key"] not in ours]
+    return [*kept, *({"Key": key, "Value": value} for key, value in ours.items())]
 
 
 def _ensure_group(run: StepRun, group: str) -> None:

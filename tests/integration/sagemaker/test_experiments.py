@@ -1,14 +1,16 @@
 """Experiments: trials and their components, by hand and of jobs; the graph that jobs leave."""
 
+import json
 import uuid
 
 import pytest
 
 from tidemill_local.sagemaker import lineage_recorder
 
-from .conftest import FAST, Cloud, eventually
+from .conftest import FAST, ROLE, Cloud, eventually
 from .job_requests import channel, put, s3_input, s3_output
 from .model_servers import Hosting
+from .pipeline_calls import Pipelines
 
 TRAIN = """
     import os, pathlib
@@ -270,6 +272,29 @@ def test_a_job_of_an_experiment_gets_a_trial_and_unknown_ones_are_refused(cloud,
     mixed = {"ExperimentName": other, "TrialName": f"{name}-aws-trial"}
     with pytest.raises(client.exceptions.ClientError, match="is of the experiment"):
         cloud.process(cloud.image("pass"), ExperimentConfig=mixed)
+
+
+def test_an_execution_is_a_trial_and_tags_its_jobs(cloud, client, bucket, tag):
+    pipelines = Pipelines(cloud, bucket)
+    definition = json.loads(pipelines.definition(pipelines.training(name="Learn")))
+    definition["PipelineExperimentConfig"] = {
+        "ExperimentName": {"Get": "Execution.PipelineName"},
+        "TrialName": {"Get": "Execution.PipelineExecutionId"},
+    }
+    client.create_pipeline(
+        PipelineName=tag, PipelineDefinition=json.dumps(definition), RoleArn=ROLE
+    )
+    arn = pipelines.start(tag)
+    assert pipelines.ended(arn)["PipelineExecutionStatus"] == "Succeeded"
+
+    job = pipelines.steps(arn)["Learn"]["Metadata"]["TrainingJob"]["Arn"]
+    found = component(client, job)
+    (trial,) = names(client.list_trials(ExperimentName=tag))
+    assert trial == arn.rpartition("/")[2]
+    assert names(client.list_trial_components(TrialName=trial)) == [found["TrialComponentName"]]
+    tags = {each["Key"]: each["Value"] for each in client.list_tags(ResourceArn=job)["Tags"]}
+    assert tags["sagemaker:pipeline-execution-arn"] == arn
+    assert tags["sagemaker:pipeline-step-name"] == "Learn"
 
 
 def test_tracking_that_fails_fails_no_job(cloud, monkeypatch):
