@@ -77,7 +77,8 @@ def judge_parts(
     wanted = [*PREDICTIONS, PROBABILITIES] if metric == "logloss" else list(PREDICTIONS)
     made = pl.concat([empty(PREDICTIONS), *_read(predictions, wanted)], how="diagonal")
     told = pl.concat([empty(TRUTH), *_read(truth, list(TRUTH))])
-    joined = join(made.filter(pl.col("time") >= since), told)
+    # Capture tells whole seconds: a request in the second in which the version came is its own.
+    joined = join(made.filter(pl.col("time") >= math.floor(since)), told)
     limit = Floor(metric, direction, floor, minimum_rows)
     points: list[Point] = []
     documents: dict[float, dict[str, Any]] = {}

@@ -70,8 +70,10 @@ def test_windows_of_few_rows_are_put_together_in_order(judge):
     assert [p["verdict"] for p in found["points"]] == ["reached", "reached", "too_few_rows"]
 
 
-def test_predictions_of_the_version_before_do_not_count(judge):
-    found = judge(*traffic((0, 4), (1, 4)), since=3_600.0)
+@pytest.mark.parametrize("since", [3_600.0, 3_600.7, 3_541.0])
+def test_predictions_of_the_version_before_do_not_count(judge, since):
+    """Capture tells whole seconds; what was asked in the version's first second is its own."""
+    found = judge(*traffic((0, 4), (1, 4)), since=since)
     assert [p["start"] for p in found["points"]] == [3_600.0]
     assert found["counts"]["predictions"] == 4
     assert found["counts"]["unknown"] == 4
