@@ -134,7 +134,11 @@ class Cloud:
                 region_name=self._environment["AWS_DEFAULT_REGION"],
                 aws_access_key_id=self._environment["AWS_ACCESS_KEY_ID"],
                 aws_secret_access_key=self._environment["AWS_SECRET_ACCESS_KEY"],
-                config=Config(retries={"total_max_attempts": 1}, max_pool_connections=32),
+                config=Config(
+                    retries={"total_max_attempts": 1},
+                    max_pool_connections=32,
+                    read_timeout=900,  # as long as a function may take
+                ),
             )
         return self._clients[service]
 
