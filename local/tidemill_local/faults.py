@@ -44,6 +44,7 @@ class Kind:
     seconds: float | None = None
 
 
+_OF_RUNTIMES = ("InvokeEndpoint", "PutRecord", "GetRecord", "DeleteRecord", "BatchGetRecord")
 _JOBS = ("CreateProcessingJob", "CreateTrainingJob", "CreateTransformJob")
 _ENDPOINTS = ("CreateEndpoint", "UpdateEndpoint")
 
@@ -203,7 +204,7 @@ def _check_types(scope: dict[str, Any]) -> None:
 def _check_operation(kind: str, glob: str, operations: Iterable[str]) -> None:
     possible = [
         name
-        for name in (*operations, "InvokeEndpoint")
+        for name in (*operations, *_OF_RUNTIMES)
         if any(fnmatchcase(name, own) for own in KINDS[kind].operations or ())
     ]
     if not any(fnmatchcase(name, glob) for name in possible):

@@ -35,6 +35,7 @@ _WORDS = {
     "TransformJob": "Transform Job",
     "HyperParameterTuningJob": "HyperParameter Tuning Job",
     "ModelPackage": "Model Package",
+    "FeatureGroup": "Feature Group",
 }
 _ANSWERS = {
     "TrainingJob": "Response",
@@ -42,4 +43,5 @@ _ANSWERS = {
     "TransformJob": "Response",
     "HyperParameterTuningJob": "Response",
     "ModelPackage": "Output",
+    "FeatureGroup": "Response",
 }

@@ -35,6 +35,13 @@ _RUNTIME = """
   IncludeInferenceResponseIn is refused, backlog metrics are not put
 * **InvokeEndpointWithResponseStream**: the answer comes in parts of 64 KB once the container has
   given all of it
+
+## The Feature Store's runtime
+
+* **PutRecord**, **GetRecord**, **DeleteRecord** (SoftDelete and HardDelete), **BatchGetRecord**:
+  by event time, with TtlDuration and TargetStores. Offline, every record lies within seconds as
+  Parquet in SageMaker's layout, without a Glue table
+* **BatchWriteRecord**, **ListRecords** and **UpdateRecord** are refused
 """
 
 

@@ -85,6 +85,7 @@ _RESOURCES = {
     "Endpoint": _Searched("Endpoint", "Endpoint", "Endpoint"),
     "ModelPackage": _Searched("ModelPackage", "ModelPackage", "ModelPackage"),
     "ModelPackageGroup": _Searched("ModelPackageGroup", "ModelPackageGroup", "ModelPackageGroup"),
+    "FeatureGroup": _Searched("FeatureGroup", "FeatureGroup", "FeatureGroup"),
     "Pipeline": _Searched("Pipeline", "Pipeline", "Pipeline"),
     "PipelineExecution": _Searched(
         "PipelineExecution", "PipelineExecution", "PipelineExecution", _execution_parameters

@@ -33,6 +33,7 @@ _MODULES = (
     "experiments",
     "trial_components",
     "search",
+    "feature_groups",
     "tags",
     "hosting",
     "endpoints",
@@ -79,6 +80,7 @@ class Service:
     ) -> None:
         load_operations()
         self._runtime = importlib.import_module("tidemill_local.sagemaker.runtime")
+        self._features = importlib.import_module("tidemill_local.sagemaker.feature_records")
         root = root.resolve()
         session = clients.session(account, region)
         self.context = Context(
@@ -149,9 +151,11 @@ class Service:
         """Answer one request to `runtime.sagemaker`, such as POST /endpoints/<name>/invocations."""
         request_id = str(uuid.uuid4())
         try:
-            status, answer_headers, answer = self._runtime.invoke(
-                self.context, method, path, headers, body
-            )
+            if self._features.is_ours(path):
+                answered = self._features.answer(self.context, method, path, body)
+            else:
+                answered = self._runtime.invoke(self.context, method, path, headers, body)
+            status, answer_headers, answer = answered
         except ServiceError as error:
             return _failure(error, request_id)
         except Exception as error:  # one bad request must not end the service

@@ -150,6 +150,19 @@ class Store:
         with self._writing():
             yield
 
+    def delete_all(self, kind: str) -> None:
+        """Remove every record of a kind without ARNs; none is no error."""
+        with self._writing():
+            self._db.execute("DELETE FROM records WHERE kind = ?", (kind,))
+
+    def named_rows(self, kind: str) -> list[tuple[str, Body]]:
+        """Return name and body of every record of a kind, oldest first."""
+        with self._changed:
+            found = self._db.execute(
+                "SELECT name, body FROM records WHERE kind = ? ORDER BY sequence", (kind,)
+            ).fetchall()
+        return [(name, json.loads(body)) for name, body in found]
+
     def rows(self, kind: str) -> list[Body]:
         """Return every body of a kind, oldest first."""
         with self._changed:

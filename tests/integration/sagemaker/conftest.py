@@ -57,7 +57,7 @@ class Handler(BaseHTTPRequestHandler):
                 shape = operation(name).output_shape
                 self.server.misfits += misfits(shape, json.loads(answer[2]), name)
         else:
-            answer = self.server.service.invoke("POST", self.path, self.headers, body)
+            answer = self.server.service.invoke(self.command, self.path, self.headers, body)
         status, headers, payload = answer
         self.send_response(status)
         for name, value in headers.items():
@@ -65,6 +65,15 @@ class Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(payload)))
         self.end_headers()
         self.wfile.write(payload)
+
+    def do_GET(self):
+        self.do_POST()  # the Feature Store's runtime speaks REST
+
+    def do_PUT(self):
+        self.do_POST()
+
+    def do_DELETE(self):
+        self.do_POST()
 
     def log_message(self, *_):
         """Keep the test's output to what the test says."""

@@ -111,6 +111,9 @@ _JSON: dict[str, type | tuple[type, ...]] = {
 
 
 def _structure(shape: StructureShape, depth: int) -> st.SearchStrategy[dict[str, Any]]:
+    if getattr(shape, "is_tagged_union", False):  # exactly one member, says the model
+        one = [{name: _value(member, depth + 1)} for name, member in shape.members.items()]
+        return st.one_of([st.fixed_dictionaries(each) for each in one])
     required = {name: _value(shape.members[name], depth + 1) for name in shape.required_members}
     if depth >= _DEEP:
         return st.fixed_dictionaries(required)
