@@ -24,6 +24,7 @@ import command
 import demo
 import drifting
 import intake
+import jobs
 import memory
 import profiling
 import storm
@@ -39,6 +40,7 @@ BENCHES: dict[str, Callable[[Workspace], Result]] = {
     "intake": intake.measure,
     "work": work.measure,
     "memory": memory.measure,
+    "jobs": jobs.measure,
     "command": command.measure,
     "imports": cold_imports.measure,
     "drift": drifting.measure,

@@ -60,6 +60,11 @@ KINDS: dict[str, Kind] = {
         (*_JOBS, *_ENDPOINTS),
     ),
     "job-error": Kind("the job ends Failed with InternalServerError", _JOBS),
+    "spot-interruption": Kind(
+        "the spot training job loses its instances, and goes on from its checkpoints later",
+        ("CreateTrainingJob",),
+        1.0,
+    ),
     "slow-start": Kind(
         "the job or endpoint waits before its container starts", (*_JOBS, *_ENDPOINTS), 10.0
     ),

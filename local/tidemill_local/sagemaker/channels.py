@@ -173,6 +173,10 @@ class Upload:
         self._uri = uri
         self._sent: dict[Path, tuple[int, int]] = {}
 
+    def know(self) -> None:
+        """Take what lies there now as sent: it came from S3."""
+        self._sent = {path: _mark(path) for path in files_below(self._directory)}
+
     def run(self) -> None:
         """
         Send what is new or changed since the last time.
@@ -184,12 +188,14 @@ class Upload:
         base = f"{prefix.rstrip('/')}/" if prefix else ""
 
         def send(path: Path) -> None:
-            status = path.stat()
-            mark = (status.st_mtime_ns, status.st_size)
-            if self._sent.get(path) == mark:
+            try:
+                mark = _mark(path)
+                if self._sent.get(path) == mark:
+                    return
+                key = base + path.relative_to(self._directory).as_posix()
+                upload_file(self._s3, path, bucket, key)
+            except FileNotFoundError:  # the job has removed it in between
                 return
-            key = base + path.relative_to(self._directory).as_posix()
-            upload_file(self._s3, path, bucket, key)
             self._sent[path] = mark
 
         _each(send, list(files_below(self._directory)))
@@ -249,6 +255,12 @@ def files_below(directory: Path) -> Iterator[Path]:
             path = Path(parent, name)
             if path.is_file() and not path.is_symlink():
                 yield path
+
+
+def _mark(path: Path) -> tuple[int, int]:
+    """Return what tells a file from what it was before."""
+    status = path.stat()
+    return status.st_mtime_ns, status.st_size
 
 
 def _keys_under(s3: S3Client, uri: str) -> Iterator[str]:

@@ -34,6 +34,8 @@ class Limits:
         stop_grace_seconds: Between SIGTERM and SIGKILL; SageMaker gives 120 s.
         failed_job_directories: How many directories of failed jobs are kept for a look inside.
         keep_job_directories: Keep the directory of every job.
+        free_disk_bytes: What jobs must leave free on the disk; one that does not fails.
+        spot_price: The share of its training time that a spot job is billed.
     """
 
     jobs: int | None = None
@@ -42,6 +44,8 @@ class Limits:
     stop_grace_seconds: float = 120.0
     failed_job_directories: int = 5
     keep_job_directories: bool = False
+    free_disk_bytes: int = 2**30
+    spot_price: float = 0.3
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,6 +9,7 @@ from pathlib import Path
 from tidemill_local.sagemaker.context import Context
 from tidemill_local.sagemaker.jobs import Outcome, Runnable, job_directory
 from tidemill_local.sagemaker.operations import on_stop
+from tidemill_local.sagemaker.volumes import free_bytes
 from tidemill_local.sagemaker.workspace import prune, remove
 
 logger = logging.getLogger(__name__)
@@ -43,6 +44,12 @@ class JobRunner:
             job.stop()
         for each in waiting:
             each.conclude(Outcome("Stopped", "the job was stopped before it ran"))
+
+    def running(self, kind: str, name: str) -> Runnable | None:
+        """Return a job that runs; None when it waits, has ended or never was."""
+        with self._lock:
+            job, _ = self._running.get((kind, name), (None, None))
+            return job
 
     def directories(self) -> set[Path]:
         """Return the directories of the jobs that run."""
@@ -92,7 +99,8 @@ class JobRunner:
         directory = job_directory(self._context, job.kind, job.name)
         if limits.keep_job_directories or not directory.exists():
             return
-        if outcome.status != "Failed" or not limits.failed_job_directories:
+        scarce = free_bytes(directory) < limits.free_disk_bytes
+        if outcome.status != "Failed" or not limits.failed_job_directories or scarce:
             remove(directory)
             return
         running = self.directories()
@@ -110,7 +118,7 @@ def recover(context: Context, job: type[Runnable], interrupted: str) -> None:
     """
     Take up what an earlier service left underway: its containers died with it.
 
-    A job that had not run yet waits its turn again; one that had run ends.
+    A job that had not run yet waits its turn again, as does one that can begin anew; others end.
 
     Args:
         context: The service that starts now.
@@ -124,10 +132,10 @@ def recover(context: Context, job: type[Runnable], interrupted: str) -> None:
         found = job(context, body[f"{job.kind}Name"])
         if status == "Stopping":
             found.conclude(Outcome("Stopped", interrupted))
-        elif found.has_run():
-            found.conclude(Outcome("Failed", interrupted))
-        else:
+        elif found.resumes(interrupted):
             context.part(JobRunner).submit(found)
+        else:
+            found.conclude(Outcome("Failed", interrupted))
     if context.limits.keep_job_directories:
         return
     underway = context.part(JobRunner).directories()

@@ -1,24 +1,25 @@
 """How a job runs: it gets its data, runs, delivers; the record tells each step."""
 
 import logging
-import signal
 import threading
 import time
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
 from tidemill_local.images import UnknownImageError
-from tidemill_local.sagemaker import misfortune
+from tidemill_local.sagemaker import exits, misfortune
 from tidemill_local.sagemaker.channels import TransferError
 from tidemill_local.sagemaker.container import Container
 from tidemill_local.sagemaker.context import Context
-from tidemill_local.sagemaker.errors import ResourceLimitExceededError, ValidationError
+from tidemill_local.sagemaker.errors import ValidationError
 from tidemill_local.sagemaker.hosts import End, Hosts
+from tidemill_local.sagemaker.live_uploads import LiveUploads
 from tidemill_local.sagemaker.logs import LogStream
+from tidemill_local.sagemaker.volumes import Volume, VolumeFullError
 from tidemill_local.sagemaker.workspace import Workspace, remove
 
 logger = logging.getLogger(__name__)
@@ -26,8 +27,6 @@ logger = logging.getLogger(__name__)
 DEFAULT_RUNTIME_SECONDS = 86_400
 _REASON_LIMIT = 1024  # characters of a FailureReason, by the API
 _TAIL_LINES = 40
-_SIGNAL_BASE = 128  # a process that signal n killed has 128 + n as exit code, to a shell
-_OUT_OF_MEMORY = ("MemoryError", "bad_alloc", "Cannot allocate memory", "memory allocation of")
 
 
 class StoppedError(Exception):
@@ -44,16 +43,43 @@ class Outcome:
     How a job's container ended.
 
     Attributes:
-        status: Completed, Failed or Stopped.
+        status: Completed, Failed, Stopped, or Interrupted: its instances were taken away.
         reason: Why, unless it completed.
-        timed_out: It was stopped because of MaxRuntimeInSeconds.
+        exceeded: Which limit stopped it: MaxRuntimeExceeded or MaxWaitTimeExceeded.
         exit_code: Of the main process, as a shell would say it; None when it never ran.
     """
 
     status: str
     reason: str = ""
-    timed_out: bool = False
+    exceeded: str = ""
     exit_code: int | None = None
+
+
+@dataclass(frozen=True)
+class Limit:
+    """
+    How long a job may still take.
+
+    Attributes:
+        seconds: From now on.
+        exceeded: What its end is called then.
+        reason: What is said of it.
+    """
+
+    seconds: float
+    exceeded: str
+    reason: str
+
+    def outcome(self, code: int | None = None) -> Outcome:
+        """Return how the job ends when the time is over."""
+        reason = f"{self.exceeded}: {self.reason}"
+        return Outcome("Stopped", reason, exceeded=self.exceeded, exit_code=code)
+
+
+def runtime_limit(most: int, taken: float = 0.0) -> Limit:
+    """Return what MaxRuntimeInSeconds leaves of itself."""
+    reason = f"the job ran longer than MaxRuntimeInSeconds ({most} s)"
+    return Limit(most - taken, "MaxRuntimeExceeded", reason)
 
 
 @dataclass(frozen=True)
@@ -86,6 +112,15 @@ class Runnable(ABC):
     def has_run(self) -> bool:
         """Whether the record says that a container was started."""
         return f"{self.kind.removesuffix('Job')}StartTime" in self.body
+
+    def resumes(self, interrupted: str) -> bool:  # noqa: ARG002 - for those that begin anew
+        """
+        Whether the job goes on although the service that had it is gone.
+
+        Args:
+            interrupted: The reason it would fail for.
+        """
+        return not self.has_run()
 
     @abstractmethod
     def run(self) -> Outcome | None:
@@ -121,8 +156,10 @@ class Job(Runnable):
     def __init__(self, context: Context, name: str) -> None:
         super().__init__(context, name)
         self.tail: deque[str] = deque(maxlen=_TAIL_LINES)
-        self._hosts = Hosts(context.limits.stop_grace_seconds)
+        self.live = LiveUploads()
+        self._hosts: Hosts | None = None
         self._stopping = False
+        self._taken = False
         self._abandoned = False
         self._lock = threading.Lock()
 
@@ -146,8 +183,24 @@ class Job(Runnable):
     def deliver(self, workspaces: Sequence[Workspace], outcome: Outcome) -> None:
         """Upload what the contract promises for this outcome, from all hosts."""
 
+    @property
+    def volume_gigabytes(self) -> int | None:
+        """How much each host's files may take; None for as much as there is."""
+        return None
+
+    def limit(self) -> Limit:
+        """Return how long the job may still take."""
+        return runtime_limit(self.body["StoppingCondition"]["MaxRuntimeInSeconds"])
+
+    def begin(self) -> None:
+        """Called before each attempt; may wait."""
+
     def tick(self) -> None:
         """Called a few times a second while the containers run."""
+
+    def goes_on(self, outcome: Outcome) -> bool:  # noqa: ARG002 - for those that begin anew
+        """Whether the job begins anew after this; if so, the record says it."""
+        return False
 
     def observe(self, lines: list[str]) -> None:
         """Called with the lines that a container prints."""
@@ -161,34 +214,53 @@ class Job(Runnable):
             How it ended; None if the service ends first.
         """
         directory = job_directory(self.context, self.kind, self.name)
+        while True:
+            outcome = self._once(directory)
+            if outcome is None:
+                return None
+            if not self.goes_on(outcome):
+                self.conclude(outcome)
+                return outcome
+
+    def _once(self, directory: Path) -> Outcome | None:
+        """Return how one attempt ends; None when the service ends first."""
         try:
-            outcome = self._attempt(directory)
+            return self._attempt(directory)
         except AbandonedError:
             return None
         except StoppedError:
-            outcome = Outcome("Stopped", "the job was stopped before it ran")
-        except misfortune.StruckError as error:
-            outcome = Outcome("Failed", str(error))
+            return Outcome("Stopped", "the job was stopped before it ran")
+        except (misfortune.StruckError, VolumeFullError) as error:
+            return Outcome("Failed", str(error))
         except (TransferError, UnknownImageError) as error:
             text = str(error)
-            outcome = Outcome("Failed", text if "Error: " in text else f"ClientError: {text}")
+            return Outcome("Failed", text if "Error: " in text else f"ClientError: {text}")
         except Exception as error:  # whatever goes wrong, the record must come to an end
             logger.exception("%s %s", self.kind, self.name)
-            outcome = Outcome("Failed", f"InternalServerError: the local cloud erred: {error!r}")
-        self.conclude(outcome)
-        return outcome
+            return Outcome("Failed", f"InternalServerError: the local cloud erred: {error!r}")
 
     def stop(self) -> None:
         """Ask the containers to end; they are killed after the grace period."""
         with self._lock:
             self._stopping = True
-            self._hosts.terminate()
+            if self._hosts is not None:
+                self._hosts.terminate()
 
     def abandon(self) -> None:
         """End the containers at once and leave the record alone."""
         with self._lock:
             self._abandoned = True
-            self._hosts.kill()
+            if self._hosts is not None:
+                self._hosts.kill()
+
+    def take_away(self) -> bool:
+        """End the containers as if their instances were needed elsewhere; False if none runs."""
+        with self._lock:
+            if self._hosts is None or self._stopping:
+                return False
+            self._taken = True
+            self._hosts.terminate()
+            return True
 
     def check(self) -> None:
         """Raise if the job should not go on."""
@@ -199,38 +271,63 @@ class Job(Runnable):
 
     def _attempt(self, directory: Path) -> Outcome:
         self.check()
+        self.begin()
+        limit = self.limit()
+        if limit.seconds <= 0:
+            return limit.outcome()
         misfortune.before_job(self.context, self.kind, self.name, self.check)
         self.enter("Downloading")
         remove(directory)
+        self.live = LiveUploads()
         hosts = [f"algo-{number}" for number in range(1, self.instances + 1)]
         workspaces = [Workspace.create(directory / host, host, hosts) for host in hosts]
         outcome = self._follow(workspaces, [self.prepare(workspace) for workspace in workspaces])
-        self.enter("Uploading")
+        if outcome.status != "Interrupted":
+            self.enter("Uploading")
         self.deliver(workspaces, outcome)
         return outcome
 
     def _follow(self, workspaces: list[Workspace], launches: list[Launch]) -> Outcome:
         """Run the containers to their end and say how the job ended."""
-        streams = []
+        streams: list[LogStream] = []
+        hosts = Hosts(self.context.limits.stop_grace_seconds)
         try:
             with self._lock:
                 self.check()
                 for workspace, launch in zip(workspaces, launches, strict=True):
                     name = f"{self.name}/{workspace.host}-{int(time.time())}"
                     streams.append(self.context.logs.open(self.log_group, name))
-                    self._hosts.add(self._container(workspace, launch, streams[-1]))
-            try:
-                self.enter("Running")
-                limit = self.body["StoppingCondition"]["MaxRuntimeInSeconds"]
-                end = self._hosts.watch(time.monotonic() + limit, self.tick)
-            finally:  # whatever went wrong, no process may outlive its job
-                self._hosts.close()
-        finally:
+                    hosts.add(self._container(workspace, launch, streams[-1]))
+                self._hosts, self._taken = hosts, False
+            self.enter("Running")
+            self.live.start()
+            limit = self.limit()
+            end = hosts.watch(time.monotonic() + limit.seconds, self._ticking(workspaces))
+        finally:  # whatever went wrong, no process may outlive its job
+            hosts.close()
+            with self._lock:
+                self._hosts = None
+            self.live.stop()
             for stream in streams:
                 self.observe(self.context.logs.finish(stream))
         if self._abandoned:
             raise AbandonedError
-        outcome = self._outcome(end, limit)
+        return self._judged(workspaces, end, self._outcome(end, limit))
+
+    def _ticking(self, workspaces: list[Workspace]) -> Callable[[], None]:
+        """Return what is looked at a few times a second."""
+        free = self.context.limits.free_disk_bytes
+        volumes = [Volume(each.directory, self.volume_gigabytes, free) for each in workspaces]
+
+        def tick() -> None:
+            self.tick()
+            self.live.check()
+            for volume in volumes:
+                volume.check()
+
+        return tick
+
+    def _judged(self, workspaces: list[Workspace], end: End, outcome: Outcome) -> Outcome:
         if outcome.status == "Failed":
             return self.judge(workspaces[end.host], outcome)
         for workspace in workspaces:
@@ -248,24 +345,19 @@ class Job(Runnable):
             overlay=workspace.overlay,
         )
 
-    def _outcome(self, end: End, limit: int) -> Outcome:
-        code = end.status if end.status >= 0 else _SIGNAL_BASE - end.status
+    def _outcome(self, end: End, limit: Limit) -> Outcome:
+        code = exits.code_of(end.status)
         if end.timed_out:
-            reason = f"MaxRuntimeExceeded: the job ran longer than MaxRuntimeInSeconds ({limit} s)"
-            return Outcome("Stopped", reason, timed_out=True, exit_code=code)
+            return limit.outcome(code)
         if self._stopping:
             return Outcome("Stopped", "the job was stopped on request", exit_code=code)
+        if self._taken:
+            return Outcome("Interrupted", "its instances were taken away", exit_code=code)
         if code == 0:
             return Outcome("Completed", exit_code=0)
-        if code == _SIGNAL_BASE + signal.SIGKILL or self._ran_out_of_memory():
-            return Outcome("Failed", _memory_reason(code), exit_code=code)
-        reason = f"AlgorithmError: See job logs for more information, exit code: {code}"
+        bounded = self.context.limits.job_memory_bytes is not None
+        reason = exits.reason_of(code, self.tail, bounded=bounded)
         return Outcome("Failed", reason, exit_code=code)
-
-    def _ran_out_of_memory(self) -> bool:
-        if self.context.limits.job_memory_bytes is None:
-            return False
-        return any(sign in line for line in self.tail for sign in _OUT_OF_MEMORY)
 
 
 def job_directory(context: Context, kind: str, name: str) -> Path:
@@ -295,28 +387,3 @@ def request_stop(context: Context, kind: str, name: str, words: str) -> dict[str
 def short_reason(reason: str) -> str:
     """Cut a FailureReason to what the API can carry."""
     return reason[:_REASON_LIMIT]
-
-
-def check_instance_count(context: Context, count: int, instance: str, usage: str) -> None:
-    """
-    Refuse a job on more hosts than the local cloud has, in the words of a service quota.
-
-    Raises:
-        ResourceLimitExceededError: It asks for too many.
-    """
-    limit = context.limits.hosts
-    if count > limit:
-        raise ResourceLimitExceededError(
-            f"The account-level service limit '{instance} for {usage}' is {limit} Instances, with "
-            f"current utilization of 0 Instances and a request delta of {count} Instances. Please "
-            "use AWS Service Quotas to request an increase for this quota. If AWS Service Quotas "
-            "is not available, contact AWS support to request an increase for this quota."
-        )
-
-
-def _memory_reason(code: int) -> str:
-    return (
-        "AlgorithmError: Please use an instance type with more memory, or reduce the size of the "
-        "data processed on an instance. The process was out of memory: it was killed without our "
-        f"asking (SIGKILL) or hit its memory limit, exit code: {code}"
-    )

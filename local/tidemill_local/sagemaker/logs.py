@@ -22,6 +22,9 @@ _BYTES_PER_CALL = 900_000
 _EVENT_OVERHEAD = 26  # bytes that CloudWatch counts per event
 _LONGEST_LINE = 60_000  # bytes of a line; longer ones are split (an event may have 256 KiB)
 _BACKLOG = 50_000  # lines kept per stream while CloudWatch does not answer
+_BACKLOG_CHARACTERS = 32_000_000  # and how long they may be together
+_MOST_EVENTS = 500_000  # of a stream, before only its last lines are kept
+_LAST_LINES = 1_000
 _ATTEMPTS = 3
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
@@ -32,8 +35,9 @@ class LogStream:
 
     Lines are split at newlines and decoded as UTF-8 with replacement marks; control characters
     read as SageMaker's log agent writes them, `#011` for a tab: metric patterns rely on it. While
-    CloudWatch Logs does not answer, at most 50,000 lines wait; the oldest are dropped, and a line
-    says how many.
+    CloudWatch Logs does not answer, at most 50,000 lines or 32 million characters wait; the oldest
+    are dropped, and a line says how many. After 500,000 events only the last 1,000 lines are kept,
+    and sent at the end: a program that prints without end must not fill the local cloud.
     """
 
     def __init__(self, group: str, name: str) -> None:
@@ -47,6 +51,8 @@ class LogStream:
         self._partial = b""
         self._waiting: deque[tuple[int, str]] = deque()
         self._dropped = 0
+        self._size = 0
+        self._taken = 0
 
     def write(self, data: bytes) -> list[str]:
         """Take what a process printed; return the lines that this completed."""
@@ -70,19 +76,30 @@ class LogStream:
         decoded = [_readable(line) for line in lines]
         for line in decoded:
             for start in range(0, len(line), _LONGEST_LINE) or [0]:
-                if len(self._waiting) >= _BACKLOG:
-                    self._waiting.popleft()
-                    self._dropped += 1
                 self._waiting.append((now, line[start : start + _LONGEST_LINE]))
+                self._size += len(self._waiting[-1][1])
+        self._drop(_BACKLOG)
         return decoded
+
+    def _drop(self, most: int) -> None:
+        """Keep so many lines, the last ones."""
+        while len(self._waiting) > most or self._size > _BACKLOG_CHARACTERS:
+            self._size -= len(self._waiting.popleft()[1])
+            self._dropped += 1
 
     def take(self) -> list[dict[str, Any]]:
         """Remove and return the next batch of events; CloudWatch refuses empty messages."""
         with self.lock:
+            full = self._taken >= _MOST_EVENTS
+            if full and not self.closed:
+                self._drop(_LAST_LINES)
+                return []
             if self._dropped:
-                text = f"[{self._dropped} lines were dropped here: CloudWatch Logs did not answer]"
+                why = "the stream is full" if full else "CloudWatch Logs did not answer"
+                text = f"[{self._dropped} lines were dropped here: {why}]"
                 moment = self._waiting[0][0] if self._waiting else int(time.time() * 1000)
                 self._waiting.appendleft((moment, text))
+                self._size += len(text)
                 self._dropped = 0
             batch: list[dict[str, Any]] = []
             size = 0
@@ -92,8 +109,10 @@ class LogStream:
                 if batch and size > _BYTES_PER_CALL:
                     break
                 self._waiting.popleft()
+                self._size -= len(line)
                 batch.append({"timestamp": moment, "message": line or " "})
             batch.sort(key=lambda event: event["timestamp"])
+            self._taken += len(batch)
             return batch
 
     def give_back(self, batch: list[dict[str, Any]]) -> None:
@@ -102,12 +121,15 @@ class LogStream:
             self._waiting.extendleft(
                 (event["timestamp"], event["message"]) for event in reversed(batch)
             )
+            self._size += sum(len(event["message"]) for event in batch)
+            self._taken -= len(batch)
 
     def give_up(self) -> None:
         """Drop what waits, counting it."""
         with self.lock:
             self._dropped += len(self._waiting)
             self._waiting.clear()
+            self._size = 0
 
     @property
     def idle(self) -> bool:

@@ -196,6 +196,14 @@ def before_job(context: Context, kind: str, name: str, check: Callable[[], None]
         raise StruckError(_JOB_REASONS[fault.kind])
 
 
+def takes_spot_instances(context: Context, name: str) -> float | None:
+    """Return for how many seconds a spot training job that runs has no capacity; None if it has."""
+    fault = context.part(Faults).strike(
+        {"spot-interruption"}, operation="CreateTrainingJob", names=(name,)
+    )
+    return None if fault is None else fault.seconds or 0.0
+
+
 def before_fleet(context: Context, endpoint: str, stopping: threading.Event) -> str | None:
     """
     Let an endpoint meet its faults before its containers start.

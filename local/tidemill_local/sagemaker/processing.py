@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from tidemill_local.images import container_command
-from tidemill_local.sagemaker import experiments, job_queue, jobs, paging
+from tidemill_local.sagemaker import experiments, job_queue, jobs, paging, quotas
 from tidemill_local.sagemaker.arns import arn_of
 from tidemill_local.sagemaker.channels import (
     Upload,
@@ -39,7 +39,6 @@ class ProcessingJob(jobs.Job):
 
     def __init__(self, context: Context, name: str) -> None:
         super().__init__(context, name)
-        self._continuous: list[Upload] = []
         self._at_end: list[Upload] = []
         self._message: str | None = None
 
@@ -48,6 +47,12 @@ class ProcessingJob(jobs.Job):
         """InstanceCount."""
         count: int = self.body["ProcessingResources"]["ClusterConfig"]["InstanceCount"]
         return count
+
+    @property
+    def volume_gigabytes(self) -> int | None:
+        """VolumeSizeInGB."""
+        size: int = self.body["ProcessingResources"]["ClusterConfig"]["VolumeSizeInGB"]
+        return size
 
     def enter(self, phase: str) -> None:
         """Record when the container starts; the API has no other steps."""
@@ -74,8 +79,10 @@ class ProcessingJob(jobs.Job):
             directory = workspace.path(target["LocalPath"])
             directory.mkdir(parents=True, exist_ok=True)
             upload = Upload(self.context.s3, directory, target["S3Uri"])
-            continuous = target["S3UploadMode"] == "Continuous"
-            (self._continuous if continuous else self._at_end).append(upload)
+            if target["S3UploadMode"] == "Continuous":
+                self.live.add(upload)
+            else:
+                self._at_end.append(upload)
         app = body["AppSpecification"]
         command = container_command(
             self.context.root,
@@ -87,11 +94,6 @@ class ProcessingJob(jobs.Job):
             [workspace.translate(word) for word in command],
             workspace.environment(self.context, body["Environment"]),
         )
-
-    def tick(self) -> None:
-        """Send what a Continuous output has so far."""
-        for upload in self._continuous:
-            upload.run()
 
     def judge(self, workspace: Workspace, outcome: jobs.Outcome) -> jobs.Outcome:
         """Read the exit message; one that is not UTF-8 fails the job, as in SageMaker."""
@@ -114,10 +116,8 @@ class ProcessingJob(jobs.Job):
 
     def deliver(self, workspaces: Sequence[Workspace], outcome: jobs.Outcome) -> None:
         """Upload outputs: Continuous ones in any case, EndOfJob ones of a job that did not fail."""
-        uploads = list(self._continuous)
-        if outcome.status != "Failed":
-            uploads += self._at_end
-        for upload in uploads:
+        self.live.run()
+        for upload in self._at_end if outcome.status != "Failed" else ():
             upload.run()
         if "MonitoringScheduleArn" in self.body:
             for workspace in workspaces:
@@ -125,7 +125,7 @@ class ProcessingJob(jobs.Job):
 
     def conclude(self, outcome: jobs.Outcome) -> None:
         """Write status, reason, message and times; announce them."""
-        reason = outcome.reason if outcome.status == "Failed" or outcome.timed_out else None
+        reason = outcome.reason if outcome.status == "Failed" or outcome.exceeded else None
         body = self.context.store.update(
             _KIND,
             self.name,
@@ -217,6 +217,7 @@ def _found(context: Context, name: str) -> dict[str, Any]:
 
 def _checked_input(item: dict[str, Any]) -> dict[str, Any]:
     name = item["InputName"]
+    _refuse_app_managed(f"the processing input {name}", item)
     source = item.get("S3Input")
     if source is None:
         raise ValidationError(
@@ -241,6 +242,7 @@ def _checked_input(item: dict[str, Any]) -> dict[str, Any]:
 
 def _checked_output(item: dict[str, Any]) -> dict[str, Any]:
     name = item["OutputName"]
+    _refuse_app_managed(f"the processing output {name}", item)
     target = item.get("S3Output")
     if target is None or "LocalPath" not in target or "S3Uri" not in target:
         raise ValidationError(
@@ -249,6 +251,14 @@ def _checked_output(item: dict[str, Any]) -> dict[str, Any]:
         )
     check_place(name, target["LocalPath"])
     return item
+
+
+def _refuse_app_managed(owner: str, item: dict[str, Any]) -> None:
+    if item.get("AppManaged"):
+        raise ValidationError(
+            f"{owner} is AppManaged; the local cloud moves data to and from S3 itself, so leave "
+            "AppManaged out"
+        )
 
 
 def check_instances(context: Context, resources: dict[str, Any]) -> None:
@@ -262,7 +272,7 @@ def check_instances(context: Context, resources: dict[str, Any]) -> None:
     cluster = resources["ClusterConfig"]
     if "InstanceCount" not in cluster or "InstanceType" not in cluster:
         raise ValidationError("set ClusterConfig's InstanceType and InstanceCount")
-    jobs.check_instance_count(
+    quotas.check_instance_count(
         context, cluster["InstanceCount"], cluster["InstanceType"], "processing job usage"
     )
 

@@ -151,14 +151,12 @@ def kill_all(child: "subprocess.Popen[bytes]") -> None:
     with contextlib.suppress(ProcessLookupError, PermissionError):  # macOS: EPERM of zombies
         os.killpg(child.pid, signal.SIGKILL)
     child.wait()
-    while orphans := children():
+    while orphans := children():  # the children of those that die become ours, and come next
         for pid in orphans:
             os.kill(pid, signal.SIGKILL)
-        try:
-            while os.waitpid(-1, 0)[0]:
-                pass
-        except ChildProcessError:
-            return
+        for pid in orphans:
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(pid, 0)
 
 
 def children() -> list[int]:

@@ -3,7 +3,7 @@
 import re
 from typing import Any
 
-from tidemill_local.sagemaker import jobs
+from tidemill_local.sagemaker import jobs, quotas
 from tidemill_local.sagemaker.channels import TransferError, is_empty, nothing_under
 from tidemill_local.sagemaker.context import Context
 from tidemill_local.sagemaker.errors import ValidationError
@@ -20,6 +20,7 @@ def check(context: Context, request: dict[str, Any]) -> None:
     """
     _check_algorithm(request)
     _check_resources(context, request)
+    _check_waiting(request)
     checkpoints = request.get("CheckpointConfig", {}).get("LocalPath", CONTAINER_ROOT)
     if not is_container_path(checkpoints):
         raise ValidationError(
@@ -52,9 +53,26 @@ def _check_resources(context: Context, request: dict[str, Any]) -> None:
             "set ResourceConfig's InstanceType and InstanceCount; the local cloud has no "
             "instance groups"
         )
-    jobs.check_instance_count(
+    quotas.check_instance_count(
         context, resources["InstanceCount"], resources["InstanceType"], "training job usage"
     )
+
+
+def _check_waiting(request: dict[str, Any]) -> None:
+    condition = request.get("StoppingCondition", {})
+    wait = condition.get("MaxWaitTimeInSeconds")
+    run = condition.get("MaxRuntimeInSeconds", jobs.DEFAULT_RUNTIME_SECONDS)
+    if request.get("EnableManagedSpotTraining"):
+        if wait is None or wait < run:
+            raise ValidationError(
+                "Invalid MaxWaitTimeInSeconds. It must be present and be greater than or equal to "
+                "MaxRuntimeInSeconds"
+            )
+    elif wait is not None:
+        raise ValidationError(
+            "Invalid MaxWaitTimeInSeconds. It is only supported when EnableManagedSpotTraining is "
+            "set to true"
+        )
 
 
 def check_channels(context: Context, request: dict[str, Any]) -> None:

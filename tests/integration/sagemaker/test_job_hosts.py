@@ -38,20 +38,24 @@ def test_each_host_of_a_processing_job_gets_its_share_and_all_outputs_arrive(
         }
         output = base / "processing/output" / resources["current_host"]
         output.write_text(json.dumps(found | resources))
+        (base / "processing/more" / resources["current_host"]).touch()
         print("I am", resources["current_host"])
     """)
     sharded = s3_input("raw", f"s3://{bucket}/raw")
     sharded["S3Input"]["S3DataDistributionType"] = "ShardedByS3Key"
+    outputs = s3_output(f"s3://{bucket}/out")["Outputs"]
+    more = s3_output(f"s3://{bucket}/more", path="/opt/ml/processing/more")["Outputs"][0]
 
     name = cloud.process(
         image,
         ClusterConfig={"InstanceCount": 2},
         ProcessingInputs=[sharded, s3_input("ref", f"s3://{bucket}/ref")],
-        ProcessingOutputConfig=s3_output(f"s3://{bucket}/out"),
+        ProcessingOutputConfig={"Outputs": [*outputs, more | {"OutputName": "more"}]},
     )
 
     job = cloud.processed(name)
     assert job["ProcessingJobStatus"] == "Completed", job.get("FailureReason")
+    assert keys(s3, bucket, "more/") == ["algo-1", "algo-2"]
     first, second = (document(s3, bucket, f"out/algo-{number}") for number in (1, 2))
     hosts = ["algo-1", "algo-2"]
     assert first == {"raw": ["a", "c"], "ref": ["r"], "current_host": "algo-1", "hosts": hosts}

@@ -5,6 +5,7 @@ import uuid
 
 import pytest
 
+from tidemill_local.sagemaker import logs as logs_module
 from tidemill_local.sagemaker.logs import JobLogs, LogStream
 
 from .conftest import client_of, eventually, log_lines
@@ -132,3 +133,35 @@ def test_a_batch_that_failed_goes_first_again():
     stream.write(b"c\n")
 
     assert [event["message"] for event in stream.take()] == ["a", "b", "c"]
+
+
+def test_what_waits_is_bounded_however_long_its_lines_are(monkeypatch):
+    monkeypatch.setattr(logs_module, "_BACKLOG_CHARACTERS", 100)
+    stream = LogStream("group", "stream")
+    stream.write(b"".join(b"%d" % digit * 30 + b"\n" for digit in range(9)))
+
+    messages = [event["message"] for event in stream.take()]
+
+    assert messages[0] == "[6 lines were dropped here: CloudWatch Logs did not answer]"
+    assert [message[0] for message in messages[1:]] == ["6", "7", "8"]
+
+
+def test_a_stream_without_end_keeps_its_beginning_and_its_last_words(monkeypatch):
+    monkeypatch.setattr(logs_module, "_MOST_EVENTS", 3)
+    monkeypatch.setattr(logs_module, "_LAST_LINES", 2)
+    stream = LogStream("group", "stream")
+    stream.write(b"1\n2\n3\n")
+    assert [event["message"] for event in stream.take()] == ["1", "2", "3"]
+    stream.write(b"4\n5\n6\n7\n")
+    assert stream.take() == []
+    stream.write(b"8\nlast")
+    assert stream.take() == []
+
+    stream.finish()
+
+    assert [event["message"] for event in stream.take()] == [
+        "[3 lines were dropped here: the stream is full]",
+        "7",
+        "8",
+        "last",
+    ]

@@ -270,6 +270,16 @@ def test_what_cannot_be_done_here_is_refused_at_once(cloud, change, why):
         cloud.process(cloud.image("pass"), ProcessingInputs=[channel])
 
 
+def test_what_the_program_would_have_to_move_itself_is_refused_by_name(cloud):
+    output = s3_output("s3://b/out")
+    output["Outputs"][0]["AppManaged"] = True
+
+    with pytest.raises(ClientError, match="output out is AppManaged"):
+        cloud.process("x", ProcessingOutputConfig=output)
+    with pytest.raises(ClientError, match="input in is AppManaged"):
+        cloud.process("x", ProcessingInputs=[s3_input("in", "s3://b/p") | {"AppManaged": True}])
+
+
 def test_the_log_arrives_while_the_job_runs_whatever_it_prints(cloud, logs):
     image = cloud.image("""
         import os, pathlib, sys, time
