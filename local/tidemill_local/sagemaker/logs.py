@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 import threading
 import time
 from collections import deque
@@ -26,7 +25,7 @@ _BACKLOG_CHARACTERS = 32_000_000  # and how long they may be together
 _MOST_EVENTS = 500_000  # of a stream, before only its last lines are kept
 _LAST_LINES = 1_000
 _ATTEMPTS = 3
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_CONTROL = {code: f"#{code:03o}" for code in (*range(0x20), 0x7F)}
 
 
 class LogStream:
@@ -140,11 +139,7 @@ class LogStream:
 
 def _readable(line: bytes) -> str:
     text = line.rstrip(b"\r").decode("utf-8", errors="replace")
-    return text if text.isprintable() else _CONTROL.sub(_octal, text)
-
-
-def _octal(match: re.Match[str]) -> str:
-    return f"#{ord(match[0]):03o}"
+    return text if text.isprintable() else text.translate(_CONTROL)
 
 
 class JobLogs:

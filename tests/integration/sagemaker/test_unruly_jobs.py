@@ -41,7 +41,7 @@ def test_a_daemon_does_not_outlive_its_job(cloud, tmp_path):
 def test_bytes_without_an_end_of_line_are_cut_into_lines(cloud, logs):
     image = cloud.image("""
         import os
-        for _ in range(400):
+        for _ in range(20):
             os.write(1, b"\\xff\\x00\\x1b" * 10_000)
         os.write(1, b"the end")
     """)
