@@ -50,7 +50,7 @@ LOCK := $(UV) pip compile -q --universal --python-version 3.11 --generate-hashes
 .PHONY: lock
 lock: .tools/uv/.installed  ## resolve the lock files anew (after a changed pin)
 	@$(LOCK) --all-extras pyproject.toml -o requirements/dev.lock
-	@for tool in uv sam aws oracles evidently nannyml toolkits peers sdk; do $(LOCK) requirements/$$tool.in -o requirements/$$tool.lock; done
+	@for tool in uv sam aws oracles evidently nannyml toolkits peers servers sdk; do $(LOCK) requirements/$$tool.in -o requirements/$$tool.lock; done
 	@$(LOCK) --no-deps requirements/data.in -o requirements/data.lock
 	@$(LOCK) -c requirements/dev.lock jobs/requirements.in -o jobs/requirements.lock
 	@for layer in $(LAYERS); do \
@@ -105,8 +105,11 @@ down:  ## stop the local cloud
 .PHONY: peers
 peers: .tools/peers/.installed  ## pandas and Apache DataSketches, in an environment of their own (for make bench)
 
+.PHONY: servers
+servers: .tools/servers/.installed  ## Flask and gunicorn, in an environment of their own (for make bench)
+
 .PHONY: bench
-bench: install peers .tools/data/.installed  ## the figures of docs/benchmarks.md
+bench: install peers servers .tools/data/.installed  ## the figures of docs/benchmarks.md
 	@$(BIN)/python bench/run.py
 
 .PHONY: oracles

@@ -27,6 +27,7 @@ import intake
 import jobs
 import memory
 import profiling
+import serving
 import storm
 import turn_time
 import work
@@ -46,6 +47,7 @@ BENCHES: dict[str, Callable[[Workspace], Result]] = {
     "drift": drifting.measure,
     "year": year.measure,
     "profile": profiling.measure,
+    "serving": serving.measure,
     "storm": storm.measure,
     "demo": demo.measure,
 }

@@ -162,6 +162,45 @@ def test_a_caller_that_breaks_off_disturbs_nobody(server, connection):
     assert call(connection)[0] == 200
 
 
+@pytest.mark.parametrize(
+    ("head", "status"),
+    [
+        (b"content-length:7\r\nCONTENT-TYPE: text/csv", 200),
+        (b"Content-Length: 7\nContent-Type: text/csv", 200),
+        (b"Content-Length: 7\r\nContent-Length: 7\r\nContent-Type: text/csv", 200),
+        (b"Content-Length: 7\r\nContent-Length: 8", 400),
+        (b"Content-Length : 7", 400),
+        (b" folded: 7", 400),
+        (b"no colon", 400),
+        (b": no name", 400),
+        (b"Long: " + b"x" * 70_000, 431),
+        (b"\r\n".join([b"Many: x"] * 101), 431),
+    ],
+)
+def test_headers_are_read_as_http_says(server, head, status):
+    with socket.create_connection(server.server_address, timeout=10) as raw:
+        raw.sendall(b"POST /invocations HTTP/1.1\r\n" + head + b"\r\n\r\n7,Oslo\n")
+        answer = raw.recv(65_536)
+    assert answer.startswith(b"HTTP/1.1 %d " % status)
+    assert (b"Connection: close" in answer) == (status != 200)
+
+
+def test_a_caller_may_close_the_connection_or_wait_for_leave_to_send(server):
+    with socket.create_connection(server.server_address, timeout=10) as raw:
+        raw.sendall(b"GET /ping HTTP/1.1\r\nConnection: Close\r\n\r\n")
+        answer = b"".join(iter(lambda: raw.recv(65_536), b""))
+    assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert b"Connection: close\r\n" in answer
+    with socket.create_connection(server.server_address, timeout=10) as raw:
+        raw.sendall(
+            b"POST /invocations HTTP/1.1\r\nExpect: 100-continue\r\nContent-Type: text/csv\r\n"
+            b"Content-Length: 7\r\n\r\n"
+        )
+        assert raw.recv(65_536).startswith(b"HTTP/1.1 100 ")
+        raw.sendall(b"7,Oslo\n")
+        assert raw.recv(65_536).startswith(b"HTTP/1.1 200 ")
+
+
 def test_a_silent_connection_is_closed(server, monkeypatch):
     monkeypatch.setattr(module._Handler, "timeout", 0.05)
     with socket.create_connection(server.server_address, timeout=5) as silent:
