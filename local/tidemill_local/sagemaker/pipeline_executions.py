@@ -53,8 +53,7 @@ def start_pipeline_execution(context: Context, request: dict[str, Any]) -> dict[
         pipeline = find_pipeline(context, name_in(request["PipelineName"]))
         number = request.get("PipelineVersionId") or latest_version(context, pipeline)
         version = find_version(context, pipeline, number)
-        definition = read_definition(version["PipelineDefinition"])
-        values = _values(definition, request)
+        definition, values = _read(version["PipelineDefinition"], request)
         for run in executions(context, pipeline):
             if run[TOKEN] == request["ClientRequestToken"]:
                 if run[PARAMETERS] != values:
@@ -207,13 +206,15 @@ def find_execution(context: Context, arn: str) -> dict[str, Any]:
     return body
 
 
-def _values(definition: Definition, request: dict[str, Any]) -> dict[str, Any]:
+def _read(text: str, request: dict[str, Any]) -> tuple[Definition, dict[str, Any]]:
+    """Return the definition that is to run, and its parameters' values."""
     given = request.get("PipelineParameters", [])
     values = {item["Name"]: item["Value"] for item in given}
     if len(values) < len(given):
         raise ValidationError("PipelineParameters must name each parameter once.")
     try:
-        return definition.values(values)
+        definition = read_definition(text)
+        return definition, definition.values(values)
     except DefinitionError as error:
         raise ValidationError(str(error)) from None
 

@@ -47,7 +47,7 @@ def run_job(run: StepRun) -> Properties:
 def make_model(run: StepRun) -> Properties:
     """Make a model."""
     kind = KINDS[run.step.type]
-    return call(run.context, kind.describe, {kind.name: _make(run, kind)})
+    return run.look(kind.describe, {kind.name: _make(run, kind)})
 
 
 def register_model(run: StepRun) -> Properties:
@@ -62,7 +62,7 @@ def register_model(run: StepRun) -> Properties:
             _ensure_group(run, name_in(group))
         known = {"Arn": call(run.context, kind.create, request)[kind.arn]}
         run.progress(Metadata={kind.metadata: known})
-    return call(run.context, kind.describe, {"ModelPackageName": known["Arn"]})
+    return run.look(kind.describe, {"ModelPackageName": known["Arn"]})
 
 
 def decide(run: StepRun) -> Properties:
@@ -113,7 +113,7 @@ def _listing(run: StepRun, kind: StepKind, described: dict[str, Any]) -> dict[st
         "SortOrder": "Ascending" if objective == "Minimize" else "Descending",
         "MaxResults": _MOST_LISTED,
     }
-    return call(run.context, kind.listing, request)
+    return run.look(kind.listing, request)
 
 
 def _make(run: StepRun, kind: StepKind) -> str:
@@ -195,7 +195,7 @@ def _await_end(run: StepRun, kind: StepKind, name: str) -> dict[str, Any]:
                 call(run.context, kind.stop, {kind.name: name})
             except ServiceError:
                 continue  # it ended just now: the next look will say how
-    return call(run.context, kind.describe, {kind.name: name})
+    return run.look(kind.describe, {kind.name: name})
 
 
 def _job_failure(run: StepRun, described: dict[str, Any], status: str) -> StepError:

@@ -14,6 +14,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from tidemill_local.sagemaker.channels import TransferError, split_uri
 from tidemill_local.sagemaker.context import Context
 from tidemill_local.sagemaker.errors import ServiceError
+from tidemill_local.sagemaker.operations import call
 from tidemill_local.sagemaker.pipeline_definition import PropertyFile, Step
 from tidemill_local.sagemaker.pipeline_expressions import ExpressionError, Scope, walk
 from tidemill_local.sagemaker.pipeline_kinds import KINDS
@@ -23,6 +24,7 @@ from tidemill_local.sagemaker.pipeline_record import BEGUN, JOB, moment
 logger = logging.getLogger(__name__)
 
 LOOK_SECONDS = 0.2
+_PATIENT_LOOKS = 150  # half a minute
 INTERRUPTED = (
     "InternalServerError: the local SageMaker was stopped while this step ran. "
     "Retry the execution, or start the pipeline again."
@@ -160,6 +162,23 @@ class StepRun:
             self.check_abandoned()
         return future.result()
 
+    def look(self, operation: str, request: dict[str, Any]) -> dict[str, Any]:
+        """
+        Return what a reading operation answers; one that is busy or unwell is asked for a while.
+
+        Raises:
+            ServiceError: It stays so, or refuses for another reason.
+        """
+        for _ in range(_PATIENT_LOOKS):
+            self.check_abandoned()
+            try:
+                return call(self.context, operation, request)
+            except ServiceError as error:
+                if _kind_of(error) not in {"Step.THROTTLING", "Step.SERVICE_FAULT"}:
+                    raise
+                self.abandoned.wait(LOOK_SECONDS)
+        return call(self.context, operation, request)
+
     def scope(self) -> Scope:
         """Return what the step's expressions may see now."""
         return Scope(
@@ -178,8 +197,7 @@ class StepRun:
         except ServiceError as error:
             operation = KINDS[self.step.type].create
             reason = f"ClientError: Failed to invoke sagemaker:{operation}. Error Details: "
-            fault = "Step.SERVICE_FAULT" if error.status >= _HTTP_FAULT else ""
-            raise StepError(reason + error.message, kind=_CODES.get(error.code, fault)) from error
+            raise StepError(reason + error.message, kind=_kind_of(error)) from error
 
     def _pause(self, seconds: float) -> None:
         deadline = time.monotonic() + seconds
@@ -205,6 +223,11 @@ class StepRun:
             raise ExpressionError(f"{uri} cannot be read: {error}") from error
         except (ValueError, RecursionError) as error:
             raise ExpressionError(f"{uri} is not JSON: {error}") from error
+
+
+def _kind_of(error: ServiceError) -> str:
+    """Return what retry policies call an operation's error; "" when they have no word for it."""
+    return _CODES.get(error.code, "Step.SERVICE_FAULT" if error.status >= _HTTP_FAULT else "")
 
 
 Action = Callable[[StepRun], Properties]

@@ -258,3 +258,12 @@ def make_cloud(aws, tmp_path) -> Iterator[Callable[..., Cloud]]:
 @pytest.fixture
 def cloud(make_cloud) -> Cloud:
     return make_cloud()
+
+
+@pytest.fixture(scope="module")
+def shared_cloud(aws, tmp_path_factory) -> Iterator[Cloud]:
+    """A cloud of all tests of a module; names keep them apart."""
+    cloud = Cloud(tmp_path_factory.mktemp("shared"), aws, FAST).start()
+    yield cloud
+    cloud.stop()
+    assert not cloud.misfits

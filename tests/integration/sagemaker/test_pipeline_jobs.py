@@ -104,8 +104,8 @@ def transform_step(pipelines):
     }
 
 
-def test_best_of_a_tuning_job_becomes_a_model_that_scores(cloud, bucket, s3):
-    pipelines = Pipelines(cloud, bucket)
+def test_best_of_a_tuning_job_becomes_a_model_that_scores(shared_cloud, bucket, s3):
+    pipelines = Pipelines(shared_cloud, bucket)
     s3.put_object(Bucket=bucket, Key="in/rows.csv", Body=b"1\n2\n")
     document = json.loads(
         pipelines.definition(
@@ -152,9 +152,9 @@ def test_best_of_a_tuning_job_becomes_a_model_that_scores(cloud, bucket, s3):
     assert component["DisplayName"] == "Score"
 
 
-def test_second_execution_has_a_trial_of_its_own(cloud, bucket):
-    pipelines = Pipelines(cloud, bucket)
-    job = pipelines.processing("Look", cloud.image("pass"))
+def test_second_execution_has_a_trial_of_its_own(shared_cloud, bucket):
+    pipelines = Pipelines(shared_cloud, bucket)
+    job = pipelines.processing("Look", shared_cloud.image("pass"))
     document = json.loads(pipelines.definition(job))
     document["PipelineExperimentConfig"] = {
         "ExperimentName": "mine",
@@ -171,8 +171,8 @@ def test_second_execution_has_a_trial_of_its_own(cloud, bucket):
     assert {trial["TrialName"] for trial in trials} == {"r1", "r2"}
 
 
-def test_tuning_and_transform_steps_that_name_what_is_not_there(cloud, bucket):
-    pipelines = Pipelines(cloud, bucket)
+def test_tuning_and_transform_steps_that_name_what_is_not_there(shared_cloud, bucket):
+    pipelines = Pipelines(shared_cloud, bucket)
     step = transform_step(pipelines)
     step["Arguments"]["ModelName"] = "nobody"
 

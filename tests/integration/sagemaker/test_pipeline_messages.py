@@ -8,23 +8,15 @@ import pytest
 
 from tidemill_local.sagemaker import pipeline_messages
 
-from .conftest import ACCOUNT, FAST, Cloud, client_of, eventually
+from .conftest import ACCOUNT, client_of, eventually
 from .fake_aws import FUNCTIONS
 from .model_servers import refused
 from .pipeline_calls import PIPELINE_EVENT, STEP_EVENT, Pipelines
 
 
-@pytest.fixture(scope="module")
-def module_cloud(aws, tmp_path_factory):
-    cloud = Cloud(tmp_path_factory.mktemp("messages"), aws, FAST).start()
-    yield cloud
-    cloud.stop()
-    assert not cloud.misfits
-
-
 @pytest.fixture
-def pipelines(module_cloud):
-    return Pipelines(module_cloud, "no-bucket-needed")
+def pipelines(shared_cloud):
+    return Pipelines(shared_cloud, "no-bucket-needed")
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ import uuid
 
 import pytest
 
-from .conftest import ACCOUNT, FAST, Cloud
+from .conftest import ACCOUNT
 from .fake_aws import FUNCTIONS
 from .model_servers import refused
 from .pipeline_calls import PIPELINE_EVENT, STEP_EVENT, Pipelines
@@ -13,17 +13,9 @@ ALWAYS = {"Type": "Equals", "LeftValue": 1, "RightValue": 1}
 CACHED = {"Enabled": True, "ExpireAfter": "P1D"}
 
 
-@pytest.fixture(scope="module")
-def module_cloud(aws, tmp_path_factory):
-    cloud = Cloud(tmp_path_factory.mktemp("reuse"), aws, FAST).start()
-    yield cloud
-    cloud.stop()
-    assert not cloud.misfits
-
-
 @pytest.fixture
-def pipelines(module_cloud):
-    return Pipelines(module_cloud, "no-bucket-needed")
+def pipelines(shared_cloud):
+    return Pipelines(shared_cloud, "no-bucket-needed")
 
 
 class Function:

@@ -5,8 +5,7 @@ import re
 
 import pytest
 
-from tidemill_local.sagemaker import operations
-from tidemill_local.sagemaker.errors import ServiceError
+from tidemill_local.sagemaker.misfortune import Faults
 
 from .conftest import ACCOUNT
 from .model_servers import refused
@@ -14,8 +13,8 @@ from .pipeline_calls import PIPELINE_EVENT, RESOURCES, SLEEP, STEP_EVENT, Pipeli
 
 
 @pytest.fixture
-def pipelines(cloud, bucket):
-    return Pipelines(cloud, bucket)
+def pipelines(shared_cloud, bucket):
+    return Pipelines(shared_cloud, bucket)
 
 
 def test_gate_passes_and_the_version_is_registered(pipelines, s3):
@@ -282,49 +281,88 @@ def test_job_stopped_by_someone_else_fails_the_step(pipelines):
     assert "Stopped" in pipelines.steps(arn)["Train"]["FailureReason"]
 
 
-def test_throttled_step_is_tried_again_as_its_policy_says(pipelines, monkeypatch):
-    step = pipelines.training(
-        RetryPolicies=[
-            {
-                "ExceptionType": ["Step.THROTTLING"],
-                "IntervalSeconds": 1,
-                "BackoffRate": 0.1,
-                "MaxAttempts": 2,
-            }
-        ]
-    )
-    name = pipelines.create(step)
-    create = operations._operations["CreateTrainingJob"].function
-    refusals = []
+@pytest.fixture
+def faults(pipelines):
+    found = pipelines.cloud.service.context.part(Faults)
+    yield found
+    for fault in found.list():
+        found.remove(fault.id)
 
-    def throttled(context, request):
-        if len(refusals) < 2:
-            refusals.append(request["TrainingJobName"])
-            raise ServiceError("ThrottlingException", "Rate exceeded")
-        return create(context, request)
 
-    monkeypatch.setitem(operations._operations, "CreateTrainingJob", operations.Offer(throttled))
+def retried(*kinds, attempts=2):
+    """A policy that waits a second before the first try, and hardly before the others."""
+    policy = {"IntervalSeconds": 1, "BackoffRate": 0.1, "MaxAttempts": attempts}
+    return policy | {"ExceptionType": list(kinds)}
+
+
+@pytest.mark.parametrize(
+    ("fault", "kind"),
+    [
+        ("throttle", "Step.THROTTLING"),
+        ("internal-error", "Step.SERVICE_FAULT"),
+        ("resource-limit", "SageMaker.RESOURCE_LIMIT"),
+        ("capacity-error", "SageMaker.CAPACITY_ERROR"),
+        ("job-error", "SageMaker.JOB_INTERNAL_ERROR"),
+    ],
+)
+def test_step_is_tried_again_as_its_policy_says(pipelines, faults, fault, kind):
+    image = pipelines.cloud.image("pass")
+    policies = [retried("Step.THROTTLING", attempts=1), retried(kind)]
+    if kind == "Step.THROTTLING":
+        policies = [retried(kind)]
+    name = pipelines.create(pipelines.processing("Look", image, RetryPolicies=policies))
+    faults.add(fault, operation="CreateProcessingJob", count=2)
+
     arn = pipelines.start(name)
+
     assert pipelines.ended(arn)["PipelineExecutionStatus"] == "Succeeded"
-    assert pipelines.steps(arn)["Train"]["AttemptCount"] == 3
-    assert len(set(refusals)) == 2
+    step = pipelines.steps(arn)["Look"]
+    assert step["AttemptCount"] == 3
+    assert "FailureReason" not in step
+    job = step["Metadata"]["ProcessingJob"]["Arn"].rpartition("/")[2]
+    made = pipelines.sagemaker.describe_processing_job(ProcessingJobName=job)
+    assert made["ProcessingJobStatus"] == "Completed"
 
 
-def test_retries_come_to_an_end(pipelines, monkeypatch):
-    policy = {"ExceptionType": ["Step.THROTTLING"], "MaxAttempts": 1, "IntervalSeconds": 1}
+def test_retries_come_to_an_end(pipelines, faults):
+    policy = retried("Step.THROTTLING", attempts=1)
     name = pipelines.create(pipelines.training(RetryPolicies=[policy]))
-    tries = []
+    fault = faults.add("throttle", operation="CreateTrainingJob")
 
-    def throttled(context, request):
-        tries.append(request["TrainingJobName"])
-        raise ServiceError("ThrottlingException", "Rate exceeded")
-
-    monkeypatch.setitem(operations._operations, "CreateTrainingJob", operations.Offer(throttled))
     arn = pipelines.start(name)
 
     assert pipelines.ended(arn)["PipelineExecutionStatus"] == "Failed"
-    assert "Rate exceeded" in pipelines.steps(arn)["Train"]["FailureReason"]
-    assert len(tries) == 2
+    step = pipelines.steps(arn)["Train"]
+    assert "Rate exceeded" in step["FailureReason"]
+    assert step["AttemptCount"] == 2
+    assert next(f for f in faults.list() if f.id == fault.id).struck == 2
+
+
+def test_step_whose_job_is_done_does_not_fail_of_a_throttled_look(pipelines, faults):
+    name = pipelines.create(pipelines.processing("Look", pipelines.cloud.image("pass")))
+    faults.add("throttle", operation="DescribeProcessingJob", count=2)
+    faults.add("internal-error", operation="DescribeProcessingJob", after=2, count=1)
+
+    arn = pipelines.start(name)
+
+    assert pipelines.ended(arn)["PipelineExecutionStatus"] == "Succeeded"
+
+
+def test_parallelism_of_an_execution_is_changed_on_its_way(pipelines):
+    slow = pipelines.cloud.image(SLEEP)
+    steps = [pipelines.processing(name, slow) for name in "AB"]
+    one = {"MaxParallelExecutionSteps": 1}
+    arn = pipelines.start(pipelines.create(*steps, ParallelismConfiguration=one))
+    pipelines.running(arn, "A")
+    assert list(pipelines.steps(arn)) == ["A"]
+
+    pipelines.sagemaker.update_pipeline_execution(
+        PipelineExecutionArn=arn, ParallelismConfiguration={"MaxParallelExecutionSteps": 2}
+    )
+
+    pipelines.running(arn, "B")
+    pipelines.sagemaker.stop_pipeline_execution(PipelineExecutionArn=arn)
+    assert pipelines.ended(arn)["PipelineExecutionStatus"] == "Stopped"
 
 
 def test_error_that_no_policy_names_is_not_tried_again(pipelines):
