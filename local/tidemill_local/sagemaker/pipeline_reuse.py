@@ -100,8 +100,8 @@ def reused_steps(
     needed = sorted({need for name in selected for need in steps[name].needs} - set(selected))
     if needed and source is None:
         raise SelectionError(
-            "SourcePipelineExecutionArn is required: the selected steps depend on "
-            f"{', '.join(needed)}."
+            "Invalid SourcePipelineExecutionArn: null. The selected steps "
+            f"[{', '.join(sorted(selected))}] have dependencies on [{', '.join(needed)}]"
         )
     return [_reused(steps[name], source) for name in needed if source is not None]
 

@@ -179,7 +179,7 @@ def test_selection_that_cannot_run_is_refused(pipelines, function):
     for config, says in (
         (select("Nope"), "do not exist in the pipeline: Nope"),
         (select("A", "C", source=failed), "must be selected; missing: B"),
-        (select("B"), "SourcePipelineExecutionArn is required"),
+        (select("B"), "The selected steps [B] have dependencies on [A]"),
         (select("B", source=failed), "Step [A] has not succeeded"),
         (select("B", source=other), "must be of the same pipeline"),
     ):
