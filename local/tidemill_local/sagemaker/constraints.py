@@ -45,6 +45,8 @@ def _structure(shape: StructureShape, value: dict[str, Any], path: str) -> Itera
             )
         elif member is not None:
             yield from _value(shape.members[name], member, _join(path, name))
+    if shape.is_tagged_union and sum(member is not None for member in value.values()) != 1:
+        yield f"Exactly one of {', '.join(shape.members)} must be set at '{path}'"
 
 
 def _value(shape: Shape, value: Any, path: str) -> Iterator[str]:

@@ -24,6 +24,7 @@ _MODULES = (
     "processing",
     "training",
     "tuning",
+    "automl",
     "transform",
     "registry",
     "registry_access",

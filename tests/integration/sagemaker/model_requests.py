@@ -115,6 +115,12 @@ def _structure(shape: StructureShape, depth: int) -> st.SearchStrategy[dict[str,
         one = [{name: _value(member, depth + 1)} for name, member in shape.members.items()]
         return st.one_of([st.fixed_dictionaries(each) for each in one])
     required = {name: _value(shape.members[name], depth + 1) for name in shape.required_members}
+    if shape.is_tagged_union:
+        one_of = (
+            st.fixed_dictionaries({name: _value(member, depth + 1)})
+            for name, member in shape.members.items()
+        )
+        return st.one_of(*one_of)
     if depth >= _DEEP:
         return st.fixed_dictionaries(required)
     return st.fixed_dictionaries(

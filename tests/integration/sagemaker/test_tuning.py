@@ -356,7 +356,7 @@ def test_a_tuning_job_goes_on_after_a_crash(make_cloud, bucket, tmp_path):
     definition = first.definition(AlgorithmSpecification=algorithm | {"MetricDefinitions": [SCORE]})
     name = first.start(numbers(1, 9), jobs=2, at_once=1, TrainingJobDefinition=definition)
     running = tmp_path / "state/jobs/training"
-    eventually(lambda: list(running.glob("*/opt/ml/here")), "a training job runs")
+    eventually(lambda: list(running.rglob("here")), "a training job runs")
     (before,) = first.jobs(name)
     first.cloud.service.stop()
 
