@@ -4,6 +4,7 @@ import os
 import tempfile
 from collections.abc import Mapping
 
+from tidemill_local import container_tools
 from tidemill_local.state_directory import StateDirectory
 
 ACCOUNT = "000000000000"
@@ -11,7 +12,10 @@ REGION = "us-east-1"
 #: How many functions stay warm, for those who have the memory: starting one takes a second.
 WARM = "TIDEMILL_WARM"
 # SFN_WAIT_SCALE shortens what state machines wait between retries: tests take all of them.
-_INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "SFN_WAIT_SCALE", WARM)
+_INHERITED = (
+    "PATH", "HOME", "LANG", "LC_ALL", "SFN_WAIT_SCALE", WARM,
+    "DOCKER_CONFIG", "DOCKER_CONTEXT", container_tools.HOST,
+)  # fmt: skip
 
 
 def client_environment(port: int) -> dict[str, str]:
@@ -29,6 +33,8 @@ def client_environment(port: int) -> dict[str, str]:
 def clean_environment(state: StateDirectory, inherited: Mapping[str, str]) -> dict[str, str]:
     """Return what the engine's process may know of its caller, and where it puts its files."""
     kept = {name: inherited[name] for name in _INHERITED if name in inherited}
+    if "DOCKER_HOST" in inherited:  # for our jobs; under its own name it would be ministack's too
+        kept.setdefault(container_tools.HOST, inherited["DOCKER_HOST"])
     return {"PATH": os.defpath, **kept, "TMPDIR": str(state.temporary)}
 
 
@@ -42,6 +48,7 @@ def engine_environment(
     and wait for a free one instead of being throttled.
     """
     return {
+        container_tools.HOST: "",
         **clean_environment(state, inherited),
         **client_environment(port),
         "AWS_CONFIG_FILE": os.devnull,

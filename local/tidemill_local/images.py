@@ -5,7 +5,8 @@ Some images are built in, known by their repository under any registry and tag. 
 in `<state directory>/images.json`:
 `{"<image URI, with or without tag>": ["python", "/path/to/train.py"]}`, which `tidemill images`
 shows and changes. What is named there goes before what is built in. A Python alone, such as
-`["/home/me/torch/bin/python"]`, stands for script mode in it.
+`["/home/me/torch/bin/python"]`, stands for script mode in it. An image that nobody knows is run by
+docker or finch, where one of them answers.
 """
 
 import json
@@ -18,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tidemill_local import container_tools
 from tidemill_local.built_in_images import BUILT_IN, BuiltInImage, script_command
 
 _PYTHONS = ("python", "python3")
@@ -58,6 +60,10 @@ def known(root: Path) -> list[Image]:
         Image(one.repository, one.command, ours=True, runs=one.runs) for one in BUILT_IN.values()
     ]
     named = sorted(_named_images(root).items())
+    tool = container_tools.find()
+    if tool is not None:
+        runs = f"the image itself, by {Path(tool.path).name}"
+        ours.append(Image("any other", (tool.path, "run"), ours=True, runs=runs))
     return ours + [_added(uri, words) for uri, words in named]
 
 
@@ -103,11 +109,15 @@ def command_for(root: Path, image: str, *, script: bool = False) -> list[str]:
     ours = built_in(image)
     if ours is not None:
         return list(ours.command)
+    tool = container_tools.find()
+    if tool is not None:
+        return tool.command(image, [])
     if script:
         return list(script_command(sys.executable))
     raise UnknownImageError(
-        f"the local cloud has no command for the image {image}; it runs without containers, so say "
-        f"what it stands for: tidemill images add {image} -- python /path/to/program.py"
+        f"the local cloud has no command for the image {image}, and neither docker nor finch "
+        "answers here, which could run it; say what it stands for: "
+        f"tidemill images add {image} -- python /path/to/program.py"
     )
 
 
@@ -155,6 +165,10 @@ def container_command(
     if entrypoint and entrypoint[0] in _PYTHONS:
         python = words[0] if words is not None and _is_python(words) else entrypoint[0]
         return [*_with_this_python([python, *entrypoint[1:]]), *arguments]
+    if entrypoint and words is None and built_in(image) is None:
+        tool = container_tools.find()
+        if tool is not None:
+            return [*tool.command(image, list(entrypoint)), *arguments]
     command = command_for(root, image, script=script)
     return [*(entrypoint or command), *arguments]
 

@@ -18,6 +18,7 @@ import boto3
 import pytest
 from botocore.config import Config
 
+from tidemill_local import container_tools
 from tidemill_local.sagemaker.context import Limits
 from tidemill_local.sagemaker.service import Service
 
@@ -211,6 +212,12 @@ def log_lines(logs, group: str, job: str) -> list[str]:
             logGroupName=group, logStreamName=stream["logStreamName"], startFromHead=True
         )["events"]
     ]
+
+
+@pytest.fixture(autouse=True)
+def without_docker(monkeypatch):
+    """A developer's Docker runs no test's images."""
+    monkeypatch.setattr(container_tools, "find", lambda: None)
 
 
 @pytest.fixture(scope="session")

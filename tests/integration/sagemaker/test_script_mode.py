@@ -7,6 +7,7 @@ import tarfile
 
 import pytest
 
+from tidemill_local import container_tools
 from tidemill_local.sagemaker import workspace
 
 from .conftest import log_lines
@@ -185,3 +186,26 @@ def test_a_model_trainers_script_is_driven_from_a_channel(
     assert job["TrainingJobStatus"] == "Completed", job["FailureReason"]
     model = archive(s3, bucket, f"models/{name}/output/model.tar.gz")
     assert json.loads(model["model.json"])[:2] == [2, "1,2"]
+
+
+FAKE_DOCKER = """#!/bin/sh
+[ "$1" = run ] || exit 0
+for word; do case "$word" in *:/opt/ml) base=${word%:/opt/ml};; esac; last=$word; done
+echo "as $last" > "$base/model/said"
+"""
+
+
+def test_an_image_that_nobody_knows_is_run_by_docker(cloud, s3, bucket, tmp_path, monkeypatch):
+    """The directory that docker mounts is the machine's, whatever the job sees at /opt/ml."""
+    fake = tmp_path / "bin" / "docker"
+    fake.parent.mkdir()
+    fake.write_text(FAKE_DOCKER)
+    fake.chmod(0o755)
+    docker = container_tools.Tool(str(fake), {"PATH": "/usr/bin:/bin"})
+    monkeypatch.setattr(container_tools, "find", lambda: docker)
+
+    name = cloud.train("company/image:1", bucket=bucket)
+
+    job = cloud.trained(name)
+    assert job["TrainingJobStatus"] == "Completed", job["FailureReason"]
+    assert archive(s3, bucket, f"models/{name}/output/model.tar.gz") == {"said": "as train\n"}

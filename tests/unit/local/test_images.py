@@ -5,7 +5,20 @@ import sys
 
 import pytest
 
-from tidemill_local.images import UnknownImageError, command_for, container_command
+from tidemill_local import container_tools
+from tidemill_local.images import (
+    UnknownImageError,
+    command_for,
+    container_command,
+    known,
+    search_path,
+)
+
+
+@pytest.fixture(autouse=True)
+def without_docker(monkeypatch):
+    monkeypatch.setattr(container_tools, "find", lambda: None)
+
 
 JOBS = [sys.executable, "-m", "tidemill_jobs"]
 
@@ -58,3 +71,38 @@ def test_an_entrypoint_replaces_the_images_command(tmp_path):
 def test_a_program_of_an_unknown_image_is_unknown_too(tmp_path):
     with pytest.raises(UnknownImageError):
         container_command(tmp_path, "unknown:1", ["/bin/sh"], [])
+
+
+def test_an_unknown_image_is_run_by_docker_where_it_answers(tmp_path, monkeypatch):
+    docker = container_tools.Tool("/usr/bin/docker", {"HOME": "/home/me"})
+    monkeypatch.setattr(container_tools, "find", lambda: docker)
+
+    ran = command_for(tmp_path, "unknown:1", script=True)
+    assert ran[:-1] == [sys.executable, "-I", "-m", "tidemill_local.containers.docker"]
+    assert json.loads(ran[-1]) == {
+        "tool": "/usr/bin/docker",
+        "environment": {"HOME": "/home/me"},
+        "image": "unknown:1",
+        "entrypoint": [],
+    }
+    *_, settings, argument = container_command(tmp_path, "unknown:1", ["/bin/sh", "-c"], ["x"])
+    assert (json.loads(settings)["entrypoint"], argument) == (["/bin/sh", "-c"], "x")
+    assert command_for(tmp_path, "tidemill-jobs:local") == JOBS
+    assert "by docker" in [image for image in known(tmp_path) if image.ours][-1].runs
+
+
+def test_a_python_alone_runs_scripts(tmp_path):
+    images = {"mine/torch": ["/venv/bin/python3.12"]}
+    (tmp_path / "images.json").write_text(json.dumps(images))
+
+    python, launch, image = command_for(tmp_path, "mine/torch:2")
+    assert (python, image) == ("/venv/bin/python3.12", "script")
+    assert launch.endswith("containers/launch.py")
+    entry = container_command(tmp_path, "mine/torch:2", ["python3", "x.py"], [])
+    assert entry == ["/venv/bin/python3.12", "x.py"]
+    assert search_path(tmp_path, "mine/torch:2", "/bin").startswith("/venv/bin:")
+    assert search_path(tmp_path, "other", "/bin").endswith("containers/bin:/bin")
+
+
+def test_a_script_runs_in_this_python_when_nobody_knows_its_image(tmp_path):
+    assert command_for(tmp_path, "unknown:1", script=True)[0] == sys.executable
