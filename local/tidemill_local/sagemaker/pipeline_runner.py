@@ -147,7 +147,7 @@ class Execution:
             return True
         if step.branch is None or step.branch.condition not in self._finished:
             return False
-        outcome = self._finished[step.branch.condition]["Outcome"] == "True"
+        outcome = self._finished[step.branch.condition].get("Outcome") == "True"
         return outcome is not step.branch.outcome
 
     def _settle(self, step: Step, future: Future[Properties]) -> None:
@@ -257,6 +257,11 @@ class PipelineRunner:
         )
         with self._lock:
             self._executions[arn] = (execution, thread)
+        # Whoever stopped or changed it since its record was read found nobody to tell.
+        body = self._context.store.get("PipelineExecution", arn) or {}
+        execution.parallel = parallelism(body)
+        if body.get("PipelineExecutionStatus") == "Stopping":
+            execution.stopping.set()
         thread.start()
 
     def stop(self, arn: str) -> None:
@@ -290,8 +295,11 @@ class PipelineRunner:
                 self.start(arn)
             except Exception as error:  # one record that cannot be read must not end the service
                 logger.exception("pipeline execution %s", arn)
-                reason = f"The execution cannot go on: {error!r}"[:_REASON_LIMIT]
-                move_execution(self._context, arn, "Failed", allowed=LIVE, reason=reason)
+                self._give_up(arn, error)
+
+    def _give_up(self, arn: str, error: Exception) -> None:
+        reason = f"InternalServerError: the execution cannot go on: {error!r}"[:_REASON_LIMIT]
+        move_execution(self._context, arn, "Failed", allowed=LIVE, reason=reason)
 
     def _underway(self, arn: str) -> Execution | None:
         with self._lock:
@@ -301,8 +309,9 @@ class PipelineRunner:
     def _run(self, arn: str, execution: Execution) -> None:
         try:
             execution.run()
-        except Exception:  # the thread ends here; the next start goes on with the execution
+        except Exception as error:  # nobody else would say that it has ended
             logger.exception("pipeline execution %s", arn)
+            self._give_up(arn, error)
         finally:
             with self._lock:
                 if self._executions.get(arn, (None, None))[0] is execution:

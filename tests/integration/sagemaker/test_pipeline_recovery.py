@@ -11,9 +11,10 @@ from dataclasses import replace
 
 import pytest
 
+from tidemill_local.sagemaker import pipeline_runner
 from tidemill_local.sagemaker.operations import call
 from tidemill_local.sagemaker.pipeline_messages import Neighbours
-from tidemill_local.sagemaker.pipeline_record import LIVE, STEPS
+from tidemill_local.sagemaker.pipeline_record import DEFINITION, LIVE, STEPS
 from tidemill_local.sagemaker.pipeline_runner import (
     STEP_FAILURE,
     close_executions,
@@ -187,6 +188,45 @@ def test_killed_between_any_two_writes_an_execution_comes_to_its_end(
     assert len(ends) >= 12
     assert ends[0] == ends[-1] == "Succeeded"
     assert 1 <= ends.count("Failed") <= 3
+
+
+def test_record_that_cannot_be_read_fails_alone(make_cloud, calls):
+    pipelines = Pipelines(make_cloud(), "")
+    context = pipelines.cloud.service.context
+    name = pipelines.create(pipelines.function("Tell", FUNCTION))
+    arn = pipelines.start(name)
+    pipelines.ended(arn)
+    broken = {"PipelineExecutionStatus": "Executing", "FailureReason": None, DEFINITION: "{"}
+    context.store.update("PipelineExecution", arn, **broken)
+
+    recover_executions(context)
+
+    described = pipelines.ended(arn)
+    assert described["PipelineExecutionStatus"] == "Failed"
+    assert "cannot go on" in described["FailureReason"]
+    assert pipelines.ended(pipelines.start(name))["PipelineExecutionStatus"] == "Succeeded"
+
+
+def test_stop_that_comes_before_the_first_step_is_not_lost(make_cloud, calls, monkeypatch):
+    pipelines = Pipelines(make_cloud(), "")
+    name = pipelines.create(pipelines.function("Tell", FUNCTION))
+    stop = pipelines.sagemaker.stop_pipeline_execution
+    read = pipeline_runner.read_definition
+
+    def meanwhile(text):
+        monkeypatch.undo()
+        (summary,) = pipelines.sagemaker.list_pipeline_executions(PipelineName=name)[
+            "PipelineExecutionSummaries"
+        ]
+        stop(PipelineExecutionArn=summary["PipelineExecutionArn"])
+        return read(text)
+
+    monkeypatch.setattr(pipeline_runner, "read_definition", meanwhile)
+
+    arn = pipelines.start(name)
+
+    assert pipelines.ended(arn)["PipelineExecutionStatus"] == "Stopped"
+    assert calls == []
 
 
 def ended(context, arn):
