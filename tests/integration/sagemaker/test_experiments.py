@@ -303,3 +303,18 @@ def test_tracking_that_fails_fails_no_job(cloud, monkeypatch):
 
     monkeypatch.setattr(lineage_recorder, "record", broken)
     assert cloud.processed(cloud.process(cloud.image("pass")))["ProcessingJobStatus"] == "Completed"
+
+
+def test_the_component_of_an_interrupted_job_ends_with_it(make_cloud, tmp_path):
+    cloud = make_cloud(root=tmp_path)
+    name = cloud.process(cloud.image("import time; time.sleep(60)"))
+    part = {"TrialComponentName": f"{name}-aws-processing-job"}
+    assert cloud.sagemaker.describe_trial_component(**part)["Status"] == {
+        "PrimaryStatus": "InProgress"
+    }
+    cloud.stop()
+
+    found = make_cloud(root=tmp_path).sagemaker.describe_trial_component(**part)
+
+    assert found["Status"]["PrimaryStatus"] == "Failed"
+    assert "the local cloud stopped" in found["Status"]["Message"]
