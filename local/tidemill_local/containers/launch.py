@@ -15,6 +15,8 @@ _HERE = Path(__file__).parent
 
 def main() -> None:
     """Make the folder importable and run it."""
+    if sys.version_info < (3, 10):  # noqa: UP036  # of the user's Python, not ours
+        sys.exit(f"{sys.executable} is too old for scripts; name a Python of 3.10 or newer")
     sys.path[:] = [entry for entry in sys.path if entry not in ("", str(_HERE))]
     package = types.ModuleType("tidemill_local")
     package.__path__ = [str(_HERE.parent)]
