@@ -225,13 +225,12 @@ class AsyncQueue:
 
     def _answer(self, item: _Item) -> None:
         record = item.record
-        endpoint = self._context.store.get("Endpoint", record["endpoint"])
-        if endpoint is None:  # deleted with its queue
+        endpoint = self._context.store.get("Endpoint", record["endpoint"]) or {}
+        config = endpoint.get(DEPLOYED, {}).get("config", {}).get("AsyncInferenceConfig")
+        if config is None:  # deleted with its queue, and perhaps created anew
             self._forget(item)
             return
-        topics = endpoint[DEPLOYED]["config"]["AsyncInferenceConfig"]["OutputConfig"].get(
-            "NotificationConfig", {}
-        )
+        topics = config["OutputConfig"].get("NotificationConfig", {})
         try:
             content_type = self._perform(record)
         except FailedError as error:
