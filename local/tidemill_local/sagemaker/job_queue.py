@@ -8,9 +8,9 @@ from pathlib import Path
 
 from tidemill_local.sagemaker.context import Context
 from tidemill_local.sagemaker.jobs import Outcome, Runnable, job_directory
-from tidemill_local.sagemaker.operations import on_stop
+from tidemill_local.sagemaker.operations import on_start, on_stop
 from tidemill_local.sagemaker.volumes import free_bytes
-from tidemill_local.sagemaker.workspace import prune, remove
+from tidemill_local.sagemaker.workspace import private_paths, prune, remove
 
 logger = logging.getLogger(__name__)
 
@@ -106,6 +106,12 @@ class JobRunner:
         running = self.directories()
         siblings = (path for path in directory.parent.iterdir() if path not in running)
         prune([*siblings, directory], limits.failed_job_directories)
+
+
+@on_start
+def find_out_what_the_kernel_allows(context: Context) -> None:  # noqa: ARG001 - a hook has it
+    """Try out private paths while nobody waits, so that the first job need not."""
+    threading.Thread(target=private_paths, name="probe", daemon=True).start()
 
 
 @on_stop

@@ -117,12 +117,12 @@ def lay_over(directory: Path) -> None:
     mount(libc, None, Path("/"), _MS_REC | _MS_PRIVATE)
     for entry in Path("/opt").iterdir():
         here = directory / "opt" / entry.name
-        if entry.name == "ml" or here.exists() or here.is_symlink():
+        if entry.name == "ml" or here.is_symlink():
             continue
         if entry.is_symlink():
             here.symlink_to(entry.readlink())
         elif entry.is_dir():
-            here.mkdir()
+            here.mkdir(exist_ok=True)  # it is there when a container starts again
             mount(libc, entry, here, _MS_BIND | _MS_REC)
         else:
             here.touch()

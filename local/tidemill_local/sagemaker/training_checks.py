@@ -20,7 +20,7 @@ def check(context: Context, request: dict[str, Any]) -> None:
     """
     _check_algorithm(request)
     _check_resources(context, request)
-    _check_waiting(request)
+    check_waiting(request)
     checkpoints = request.get("CheckpointConfig", {}).get("LocalPath", CONTAINER_ROOT)
     if not is_container_path(checkpoints):
         raise ValidationError(
@@ -58,7 +58,13 @@ def _check_resources(context: Context, request: dict[str, Any]) -> None:
     )
 
 
-def _check_waiting(request: dict[str, Any]) -> None:
+def check_waiting(request: dict[str, Any]) -> None:
+    """
+    Refuse MaxWaitTimeInSeconds of a job that is no spot job, and a spot job without enough of it.
+
+    Raises:
+        ValidationError: In SageMaker's words.
+    """
     condition = request.get("StoppingCondition", {})
     wait = condition.get("MaxWaitTimeInSeconds")
     run = condition.get("MaxRuntimeInSeconds", jobs.DEFAULT_RUNTIME_SECONDS)

@@ -6,7 +6,7 @@ import secrets
 from typing import Any
 
 from tidemill_local.images import built_in
-from tidemill_local.sagemaker import jobs, paging
+from tidemill_local.sagemaker import jobs, paging, training_checks
 from tidemill_local.sagemaker.arns import arn_of
 from tidemill_local.sagemaker.context import Context
 from tidemill_local.sagemaker.errors import (
@@ -225,6 +225,7 @@ def _check_definition(definition: dict[str, Any], config: dict[str, Any]) -> Non
     ranges = definition.get("HyperParameterRanges") or config.get("ParameterRanges", {})
     if ranges.get("AutoParameters"):
         raise ValidationError("AutoParameters are not supported by the local SageMaker")
+    training_checks.check_waiting(definition)
     places = ("ResourceConfig", "HyperParameterTuningResourceConfig")
     if sum(place in definition for place in places) != 1:
         raise ValidationError(f"A training job definition needs one of {' and '.join(places)}")

@@ -132,6 +132,30 @@ def test_elsewhere_a_single_host_is_called_as_everyone_can_resolve_it(
     assert output == {"host": '["localhost"]'}
 
 
+@private
+def test_a_container_that_starts_again_sees_the_rest_of_opt_as_before(tmp_path):
+    (tmp_path / "opt" / "ml").mkdir(parents=True)
+    code = """if True:
+        import os
+        folders = sorted(entry.path for entry in os.scandir("/opt") if entry.is_dir())
+        print([(folder, sorted(os.listdir(folder))) for folder in folders])
+    """
+    told = []
+    for _ in range(2):
+        printed = []
+        process = container.Container(
+            [sys.executable, "-S", "-c", code],
+            env={},
+            directory=tmp_path,
+            output=printed.append,
+            overlay=tmp_path,
+        )
+        assert process.wait(20) == 0, printed
+        told.append(b"".join(printed))
+
+    assert told[0] == told[1]
+
+
 # Gives up CAP_SYS_ADMIN, which lets root mount without a user namespace, and goes on as argv.
 UNPRIVILEGED = """
 import ctypes, os, sys

@@ -434,6 +434,7 @@ WARM = {
         ),
         ({"Autotune": {"Mode": "Enabled"}}, "Autotune is not supported"),
         ({"definition": {"ResourceConfig": None}}, "one of ResourceConfig and"),
+        ({"definition": {"EnableManagedSpotTraining": True}}, "Invalid MaxWaitTimeInSeconds"),
         (
             {"WarmStartConfig": WARM, "definition": {"AlgorithmSpecification": IMAGE}},
             "TrainingImage must be the parent tuning job's",
