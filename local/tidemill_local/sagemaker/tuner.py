@@ -316,13 +316,16 @@ class _Tuner:
 
 
 def _due(trials: list[Launched]) -> Launched | None:
-    """Return the first training job that an internal error ended and whose values may try again."""
+    """
+    Return the first training job that an internal error ended and whose values may try once more.
+
+    One with a RetryStrategy has tried again itself.
+    """
+    again = [trial.values for trial in trials if trial.retried]
     for trial in trials:
-        if trial.retryable and not trial.retried:
-            strategy = trial.definition.body.get("RetryStrategy", {})
-            used = sum(other.retried and other.values == trial.values for other in trials)
-            if used < strategy.get("MaximumRetryAttempts", 1):
-                return trial
+        itself = trial.retried or "RetryStrategy" in trial.definition.body
+        if trial.retryable and not itself and trial.values not in again:
+            return trial
     return None
 
 

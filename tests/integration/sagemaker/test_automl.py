@@ -7,6 +7,8 @@ import uuid
 import pytest
 
 from tidemill_local.sagemaker.context import Limits
+from tidemill_local.sagemaker.errors import ValidationError
+from tidemill_local.sagemaker.operations import call
 
 from .conftest import ACCOUNT, FAST, PATIENCE, REGION, ROLE, Cloud, eventually
 from .job_requests import archive
@@ -202,6 +204,14 @@ def test_jobs_of_no_known_name_are_not_found(plain):
         plain.sagemaker.list_candidates_for_auto_ml_job,
     ):
         refused(ask, "Could not find an AutoML job", "ResourceNotFound", AutoMLJobName="nobody")
+
+
+@pytest.mark.parametrize(
+    "members", [{}, {"TabularJobConfig": {}, "TextClassificationJobConfig": {}}]
+)
+def test_what_is_to_be_one_of_several_things_is_exactly_one(plain, members):
+    with pytest.raises(ValidationError, match="Exactly one of ImageClassificationJobConfig"):
+        call(plain.cloud.service.context, "CreateAutoMLJobV2", {"AutoMLProblemTypeConfig": members})
 
 
 SOURCE = {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": "s3://b/in"}}
