@@ -346,7 +346,6 @@ def test_a_tuning_job_goes_on_after_a_crash(make_cloud, bucket, tmp_path):
     image = first.cloud.image(f"""
         import json, os, pathlib, time
         base = pathlib.Path(os.environ["SAGEMAKER_BASE_DIR"])
-        (base / "here").touch()
         while not pathlib.Path({str(flag)!r}).exists():
             time.sleep(0.02)
         given = json.loads((base / "input/config/hyperparameters.json").read_text())
@@ -355,9 +354,11 @@ def test_a_tuning_job_goes_on_after_a_crash(make_cloud, bucket, tmp_path):
     algorithm = {"TrainingImage": image, "TrainingInputMode": "File"}
     definition = first.definition(AlgorithmSpecification=algorithm | {"MetricDefinitions": [SCORE]})
     name = first.start(numbers(1, 9), jobs=2, at_once=1, TrainingJobDefinition=definition)
-    running = tmp_path / "state/jobs/training"
-    eventually(lambda: list(running.rglob("here")), "a training job runs")
+    eventually(lambda: first.jobs(name), "a training job is launched")
     (before,) = first.jobs(name)
+    first.cloud.service.context.store.wait_for(
+        "TrainingJob", before["TrainingJobName"], lambda b: "TrainingStartTime" in b, PATIENCE
+    )
     first.cloud.service.stop()
 
     flag.touch()
