@@ -8,6 +8,8 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from botocore import xform_name
+
 from tidemill.adapters.items import unmarshal
 
 Item = dict[str, Any]
@@ -28,6 +30,14 @@ class MemoryTables:
         self._items: dict[str, dict[tuple[str, ...], Item]] = {name: {} for name in tables}
         self.before: Callable[[str], None] = lambda _: None
 
+    def answer(self, operation: str, request: dict[str, Any]) -> dict[str, Any]:
+        """Answer what a client asks as DynamoDB would; what it raises is a ClientError."""
+        if operation == "Query" and "Limit" not in request:
+            (page,) = self.paginate(**request)
+            return page
+        found: dict[str, Any] | None = getattr(self, xform_name(operation))(**request)
+        return found or {}
+
     def get_item(self, *, TableName: str, Key: Item, **_: Any) -> dict[str, Any]:
         self.before("GetItem")
         held = self._items[TableName].get(self._key(TableName, Key))
@@ -42,7 +52,7 @@ class MemoryTables:
     def delete_item(self, **write: Any) -> None:
         self._alone("DeleteItem", {"Delete": write})
 
-    def transact_write_items(self, *, TransactItems: list[dict[str, Any]]) -> None:
+    def transact_write_items(self, *, TransactItems: list[dict[str, Any]], **_: Any) -> None:
         self.before("TransactWriteItems")
         codes = [
             {"Code": "None" if self._holds(write) else "ConditionalCheckFailed"}

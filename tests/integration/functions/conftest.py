@@ -1,6 +1,6 @@
 import pytest
 
-from ..cloud import Killed
+from ..cloud import READS, Killed
 from .traffic import DRIFT, serve
 
 
@@ -19,6 +19,7 @@ def survives(make_cloud):
 
     A clean run is compared with runs that are killed before their n-th call and then repeated:
     what is kept must be equal, and every message and event of the clean run must have gone out.
+    After a call that only read all is as it was before it, so those points are passed over.
     """
 
     def check(
@@ -36,13 +37,13 @@ def survives(make_cloud):
                 if operation in ("PutEvents", "SendMessage")
             }
 
-        with make_cloud() as cloud:
+        with make_cloud(memory=True) as cloud:
             event = prepare(cloud)
             answer = cloud.invoke(name, event)
-            calls, said = len(cloud.calls), told(cloud)
-            kept = cloud.facts(apart=apart)
-        for n in range(calls):
-            with make_cloud() as cloud:
+            wrote = [not operation.startswith(READS) for _, operation, _ in cloud.calls]
+            said, kept = told(cloud), cloud.facts(apart=apart)
+        for n in (n for n in range(len(wrote)) if n == 0 or wrote[n - 1]):
+            with make_cloud(memory=True) as cloud:
                 event = prepare(cloud)
                 with pytest.raises(Killed):
                     cloud.invoke(name, event, kill_before=n)
@@ -51,6 +52,6 @@ def survives(make_cloud):
                 assert cloud.facts(apart=apart) == kept, f"killed before call {n}"
                 assert said <= before | told(cloud), f"killed before call {n}: not told"
                 assert repeated == answer or not same_answer
-        assert calls > 0
+        assert wrote
 
     return check
