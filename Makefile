@@ -50,7 +50,7 @@ LOCK := $(UV) pip compile -q --universal --python-version 3.11 --generate-hashes
 .PHONY: lock
 lock: .tools/uv/.installed  ## resolve the lock files anew (after a changed pin)
 	@$(LOCK) --all-extras pyproject.toml -o requirements/dev.lock
-	@for tool in uv sam aws oracles evidently nannyml toolkits peers servers sdk; do $(LOCK) requirements/$$tool.in -o requirements/$$tool.lock; done
+	@for tool in uv sam aws oracles evidently nannyml toolkits peers servers sdk sdk3; do $(LOCK) requirements/$$tool.in -o requirements/$$tool.lock; done
 	@$(LOCK) --no-deps requirements/data.in -o requirements/data.lock
 	@$(LOCK) -c requirements/dev.lock jobs/requirements.in -o jobs/requirements.lock
 	@for layer in $(LAYERS); do \
@@ -72,7 +72,7 @@ test: install  ## every test: unit, integration, infrastructure, workflows, e2e 
 	$(BIN)/pytest -n auto --no-loadscope-reorder tests --ignore=tests/sdk --ignore=tests/oracles
 
 .PHONY: test-sdk
-test-sdk: install .tools/sdk/.installed  ## the SageMaker SDK reads our files (fetches it: 190 MB)
+test-sdk: install .tools/sdk/.installed .tools/sdk3/.installed  ## programs of the SageMaker SDK v3 run on the local cloud (fetches it, and v2: 920 MB)
 	$(BIN)/pytest tests/sdk
 
 # Which table of samconfig.toml: `make build ENV=dev` builds what Lambda runs, `make build` what this

@@ -1,43 +1,24 @@
 """
 The SageMaker SDK, in an environment of its own, reads our files as Model Monitor's.
-
-`make test-sdk` makes the environment; without it these tests are skipped.
 """
 
 import json
-import subprocess
-from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
 
-from local_cloud import LocalCloud
 from tidemill.pipeline.steps import RegisterModelStep
 from tidemill_jobs.baseline import Baseline
 from tidemill_jobs.drift import DriftSettings, compare
 from tidemill_jobs.monitor import monitoring_config, to_text, violations
 from tidemill_jobs.profile import Profiler
 
-ROOT = Path(__file__).parents[2]
-SDK = ROOT / ".tools" / "sdk" / "bin" / "python"
-GROUP, BUCKET = "tidemill--flights--delay", "artifacts"
+from .conftest import BUCKET
+
+GROUP = "tidemill--flights--delay"
 WHERE = "pipelines/flights/delay/run-1/baseline"
 KINDS = {"wind": "number", "origin": "category", "left": "time", "night": "boolean"}
-
-pytestmark = [
-    pytest.mark.engine,
-    pytest.mark.skipif(not SDK.exists(), reason="the SDK is not there; `make test-sdk` fetches it"),
-]
-
-
-@pytest.fixture(scope="module")
-def cloud(tmp_path_factory):
-    cloud = LocalCloud(tmp_path_factory.mktemp("sdk") / "state").start()
-    try:
-        yield cloud
-    finally:
-        cloud.close()
 
 
 def profile(rows, *, mean, origins, seed=1):
@@ -91,33 +72,17 @@ def registered():
 
 
 @pytest.fixture(scope="module")
-def read(cloud, written, registered):
+def read(cloud, run_program, written, registered):
     """What the SDK reads of a version that is registered so."""
-    cloud.client("s3").create_bucket(Bucket=BUCKET)
     for name, content in written.items():
         cloud.client("s3").put_object(Bucket=BUCKET, Key=f"{WHERE}/{name}", Body=content)
     cloud.client("sagemaker").create_model_package_group(ModelPackageGroupName=GROUP)
     package = cloud.client("sagemaker").create_model_package(**registered)["ModelPackageArn"]
-    done = subprocess.run(
-        [
-            SDK,
-            "-W",
-            "ignore",
-            Path(__file__).with_name("read_monitor_files.py"),
-            package,
-            f"s3://{BUCKET}/{WHERE}/constraint_violations.json",
-        ],
-        env={
-            **cloud.environment(),
-            "SAGEMAKER_SUPPRESS_V2_WARNING": "1",
-            "HTTPS_PROXY": "http://127.0.0.1:9",  # nothing but the local cloud is reached
-        },
-        capture_output=True,
-        timeout=120,
-        check=False,
+    return run_program(
+        "read_monitor_files",
+        package=package,
+        violations_uri=f"s3://{BUCKET}/{WHERE}/constraint_violations.json",
     )
-    assert done.returncode == 0, done.stderr.decode()[-3_000:]
-    return json.loads(done.stdout.decode().splitlines()[-1])
 
 
 def test_statistics_constraints_and_violations_are_read_whole(read, written):

@@ -1,22 +1,20 @@
 """
 What the SageMaker SDK reads of a version's baseline, as one JSON document.
 
-Run by test_model_monitor.py in .tools/sdk, where the SDK is and nothing of ours.
-Arguments: the model package's ARN, and the address of a constraint_violations.json.
+Argument: JSON of the model package's ARN, and of the address of a constraint_violations.json.
 """
 
 import json
 import sys
 
-import boto3
-from sagemaker import Session
-from sagemaker.drift_check_baselines import DriftCheckBaselines
-from sagemaker.model_metrics import MetricsSource, ModelMetrics
-from sagemaker.model_monitor import Constraints, ConstraintViolations, Statistics
+from sagemaker.core.drift_check_baselines import DriftCheckBaselines
+from sagemaker.core.helper.session_helper import Session
+from sagemaker.core.model_metrics import MetricsSource, ModelMetrics
+from sagemaker.core.model_monitor import Constraints, ConstraintViolations, Statistics
 
 
-def main(package, violations_uri):
-    session = Session(boto3.Session())
+def main(package, violations_uri, **_):
+    session = Session()
     described = session.sagemaker_client.describe_model_package(ModelPackageName=package)
     quality = described["DriftCheckBaselines"]["ModelDataQuality"]
     statistics_uri = quality["Statistics"]["S3Uri"]
@@ -41,8 +39,8 @@ def main(package, violations_uri):
         "metrics": ModelMetrics(**sources)._to_request_dict(),
         "baselines": DriftCheckBaselines(**sources)._to_request_dict(),
     }
-    sys.stdout.write(json.dumps(document))
+    sys.stdout.write(json.dumps(document) + "\n")
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main(**json.loads(sys.argv[1]))
