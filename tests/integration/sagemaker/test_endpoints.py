@@ -157,12 +157,12 @@ def test_body_that_is_too_large(hosting):
     ("method", "path", "headers", "says"),
     [
         ("GET", "/endpoints/e/invocations", {}, "offers POST"),
-        ("POST", "/endpoints/e/async-invocations", {}, "offers POST"),
+        ("GET", "/endpoints/e/async-invocations", {}, "offers POST"),
         (
             "POST",
             "/endpoints/e/invocations",
-            {"X-Amzn-SageMaker-Target-Model": "m"},
-            "Target-Model",
+            {"X-Amzn-SageMaker-Target-Container-Hostname": "m"},
+            "Target-Container-Hostname",
         ),
         (
             "POST",

@@ -171,7 +171,8 @@ def test_each_object_gets_an_output_of_its_place(transforming, logs):
         "[sagemaker logs]: MaxConcurrentTransforms=1, MaxPayloadInMB=6, BatchStrategy=MULTI_RECORD"
     )
     assert sorted(*written.values()) == ["asked 1", "asked 2"]
-    assert not list((transforming.cloud.root / "jobs" / "transform").iterdir())
+    left = transforming.cloud.root / "jobs" / "transform"
+    eventually(lambda: not list(left.iterdir()), "the job's directory is gone")
 
 
 def test_records_are_filtered_joined_and_sent_one_by_one(transforming, logs):
