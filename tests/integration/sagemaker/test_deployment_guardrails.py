@@ -125,7 +125,10 @@ def test_canary_gets_its_share_and_an_alarm_takes_it_back(rollouts, processes, c
     assert "PendingDeploymentSummary" not in described
     assert set(rollouts.answers(name, 50)) == {"a"}
     eventually(lambda: len(processes.alive) == 4, "the new fleet is gone")
-    assert statuses(rollouts.cloud, name)[-2:] == ["UPDATING", "IN_SERVICE"]
+    eventually(
+        lambda: statuses(rollouts.cloud, name)[-2:] == ["UPDATING", "IN_SERVICE"],
+        "the events of an update",
+    )
 
 
 def test_canary_that_bakes_well_takes_everything(rollouts, processes, cloudwatch):
@@ -236,7 +239,10 @@ def test_rolling_that_cannot_go_back_serves_a_mix_until_the_next_update(
     assert described["EndpointStatus"] == "UpdateRollbackFailed"
     assert "The rollback failed, too: model a is broken" in described["FailureReason"]
     assert rollouts.answers(name)["b"]
-    assert statuses(rollouts.cloud, name)[-1] == "UPDATE_ROLLBACK_FAILED"
+    eventually(
+        lambda: statuses(rollouts.cloud, name)[-1] == "UPDATE_ROLLBACK_FAILED",
+        "the event of a rollback that failed",
+    )
     cloudwatch.states["errors"] = "OK"
     rollouts.update(name, rollouts.config_of("c", 4), blue_green())
     assert rollouts.settled(name)["EndpointStatus"] == "InService"
@@ -374,8 +380,13 @@ def test_instances_are_started_and_stopped_as_desired(rollouts, processes):
     assert described["EndpointStatus"] == "InService"
     assert "model a is broken" in described["FailureReason"]
     assert described["ProductionVariants"][0]["DesiredInstanceCount"] == 2
-    assert statuses(rollouts.cloud, name)[-3:] == ["UPDATING", "ROLLING_BACK", "IN_SERVICE"]
-    assert len(processes.alive) == 2
+    eventually(
+        lambda: (
+            statuses(rollouts.cloud, name)[-3:] == ["UPDATING", "ROLLING_BACK", "IN_SERVICE"]
+            and len(processes.alive) == 2
+        ),
+        "the events of an update that went back",
+    )
 
 
 def test_maintenance_blocks_changes_and_ends_by_itself(rollouts, processes, monkeypatch):
