@@ -55,13 +55,14 @@ class _Unreliable:
             self._deliver(event, view)
             return
         names = tuple(_names(event))
-        waiting = self._waiting_for(event["DetailType"], names)
-        kinds = _KINDS - {"reorder-event"} if waiting else _KINDS
-        fault = known.strike(kinds, event=event["DetailType"], names=names)
-        kind = fault.kind if fault else ""
-        if kind in {"delay-event", "reorder-event"}:
-            self._hold(event, fault)
-        elif kind != "drop-event":
+        with self._lock:  # of two events at once not both may wait for the next one
+            waiting = self._waiting_for(event["DetailType"], names)
+            kinds = _KINDS - {"reorder-event"} if waiting else _KINDS
+            fault = known.strike(kinds, event=event["DetailType"], names=names)
+            kind = fault.kind if fault else ""
+            if kind in {"delay-event", "reorder-event"}:
+                self._hold(event, fault)
+        if kind not in {"delay-event", "reorder-event", "drop-event"}:
             self._deliver(event, view)
         if kind == "duplicate-event":
             self._deliver(event, view)

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from local_cloud import receive, subscribe
+from local_cloud import receive, subscribe, wait_until
 from tidemill_local.faults import FaultError, RemoteFaults
 
 from .test_events import create_lake
@@ -53,11 +53,13 @@ def test_events_are_dropped_and_doubled_by_the_names_of_their_objects(cloud, fau
 
 def test_events_change_places(cloud, faults):
     put, url = lake(cloud, "lake-reordered")
-    faults.add("reorder-event", name="lake-reordered/*", seconds=60)
+    fault = faults.add("reorder-event", name="lake-reordered/*", seconds=60)
 
-    put("a", "b", "c", "d")
-
-    assert keys(cloud, url, 4) == ["b", "a", "d", "c"]
+    for pair, (first, second) in enumerate(["ab", "cd"], start=1):
+        put(first)
+        wait_until(lambda pair=pair: faults.get(fault.id).struck == pair)
+        put(second)
+        assert keys(cloud, url, 2) == [second, first]
 
 
 def test_an_event_that_waits_outlives_a_kill(own_cloud):
