@@ -29,6 +29,7 @@ log = logging.getLogger(__name__)
 INFERENCE_ID = "X-Amzn-SageMaker-Inference-Id"
 ATTRIBUTES = "X-Amzn-SageMaker-Custom-Attributes"
 IDLE_SECONDS = 75  # longer than a load balancer keeps a connection
+LINGER_SECONDS = 2.0  # how long a refused body is still read, at most
 HEADERS, LINE_BYTES = 100, 65_536  # the most of a request: the standard library's own limits
 
 
@@ -79,6 +80,7 @@ class _Handler(BaseHTTPRequestHandler):
     timeout = IDLE_SECONDS
     server: Server
     raw_requestline: bytes  # the base class's
+    body_left = False  # whether the caller may still be sending a body that nobody reads
 
     def handle_one_request(self) -> None:
         """Answer the next request of this connection."""
@@ -92,6 +94,15 @@ class _Handler(BaseHTTPRequestHandler):
         finally:
             self.server.works(self.connection)
 
+    def finish(self) -> None:
+        """Send what is left to say; a caller in the middle of its body gets to read it.
+
+        Closing with bytes unread resets the connection, and a reset discards the answer.
+        """
+        super().finish()
+        if self.body_left:
+            _discard(self.connection, LINGER_SECONDS)
+
     def parse_request(self) -> bool:
         """Read the request's head; return whether there is a request to answer."""
         self.server.works(self.connection)
@@ -104,8 +115,7 @@ class _Handler(BaseHTTPRequestHandler):
         try:
             headers = _read_headers(self.rfile)
         except _MalformedError as exc:
-            self.close_connection = True
-            self._refuse(exc.status, str(exc))
+            self._refuse_unread(exc.status, str(exc))
             return False
         self.headers = headers  # type: ignore[assignment]  # a mapping is all that we need of it
         self.close_connection = headers.get("Connection", "").lower() == "close"
@@ -174,18 +184,16 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _body(self) -> bytes | None:
         text = self.headers.get("Content-Length", "")
-        self.close_connection = self.close_connection or not text.isdecimal()
         if "Transfer-Encoding" in self.headers or not text:
-            self.close_connection = True
-            self._refuse(HTTPStatus.LENGTH_REQUIRED, "Send the body's Content-Length.")
+            self._refuse_unread(HTTPStatus.LENGTH_REQUIRED, "Send the body's Content-Length.")
             return None
         if not text.isdecimal():
-            self._refuse(HTTPStatus.BAD_REQUEST, f"Content-Length is '{text}'; send a number.")
+            sentence = f"Content-Length is '{text}'; send a number."
+            self._refuse_unread(HTTPStatus.BAD_REQUEST, sentence)
             return None
         length, limit = int(text), self.server.payload_bytes
         if length > limit:
-            self.close_connection = True  # the body is not read
-            self._refuse(
+            self._refuse_unread(
                 HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
                 f"The body has {length:,} bytes and {limit:,} are the most; send fewer rows.",
             )
@@ -195,6 +203,10 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             return None
         return body
+
+    def _refuse_unread(self, status: HTTPStatus, sentence: str) -> None:
+        self.close_connection = self.body_left = True
+        self._refuse(status, sentence)
 
     def _refuse(self, status: HTTPStatus, sentence: str) -> None:
         self._answer(status, JSON, json.dumps({"error": sentence}, ensure_ascii=False).encode())
@@ -261,5 +273,18 @@ def _date(seconds: int) -> str:
 def _stop_reading(connection: socket.socket) -> None:
     try:
         connection.shutdown(socket.SHUT_RD)
+    except OSError:
+        log.debug("connection_gone")
+
+
+def _discard(connection: socket.socket, seconds: float) -> None:
+    """Half-close a connection, and read what still comes until its end or for `seconds`."""
+    until = time.monotonic() + seconds
+    try:
+        connection.shutdown(socket.SHUT_WR)
+        while (left := until - time.monotonic()) > 0:
+            connection.settimeout(left)
+            if not connection.recv(LINE_BYTES):
+                return
     except OSError:
         log.debug("connection_gone")

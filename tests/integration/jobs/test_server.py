@@ -5,6 +5,7 @@ import json
 import socket
 import threading
 import time
+from collections import deque
 
 import pytest
 
@@ -152,6 +153,32 @@ def test_a_refusal_has_its_status_and_a_sentence(connection, arguments, status, 
     found, body, _ = call(connection, **arguments)
     assert found == status
     assert said in json.loads(body)["error"]
+
+
+@pytest.mark.parametrize(
+    ("head", "status"),
+    [
+        (b"Content-Length: 5000000", 413),
+        (b"Transfer-Encoding: chunked", 411),
+        (b"Content-Length: many", 400),
+        (b"no colon", 400),
+    ],
+)
+def test_a_caller_that_sends_on_still_reads_why_it_was_refused(server, head, status):
+    with socket.create_connection(server.server_address, timeout=10) as caller:
+        caller.sendall(b"POST /invocations HTTP/1.1\r\n" + head + b"\r\n\r\n")
+        caller.recv(1, socket.MSG_PEEK)  # the refusal is here, unread
+        for _ in range(5):
+            caller.sendall(b"x" * 1_000_000)
+        assert caller.recv(65_536).startswith(b"HTTP/1.1 %d " % status)
+
+
+def test_a_caller_that_never_stops_sending_is_left(server, monkeypatch):
+    monkeypatch.setattr(module, "LINGER_SECONDS", 0.05)
+    with socket.create_connection(server.server_address, timeout=10) as caller:
+        caller.sendall(b"POST /invocations HTTP/1.1\r\nContent-Length: 5000000\r\n\r\n")
+        with pytest.raises(ConnectionError):
+            deque(iter(lambda: caller.send(b"x" * 1_000), 0), maxlen=0)
 
 
 def test_a_caller_that_breaks_off_disturbs_nobody(server, connection):
