@@ -23,6 +23,7 @@ from tidemill_local.sagemaker.context import Limits
 from tidemill_local.sagemaker.service import Service
 
 from .fake_aws import FakeAws
+from .fake_serving import use_fake_processes
 from .model_requests import misfits, operation
 
 ACCOUNT = "000000000000"
@@ -265,6 +266,12 @@ def make_cloud(aws, tmp_path) -> Iterator[Callable[..., Cloud]]:
 @pytest.fixture
 def cloud(make_cloud) -> Cloud:
     return make_cloud()
+
+
+@pytest.fixture
+def processes(monkeypatch):
+    """Processes that serve without being any, of this test's endpoints."""
+    return use_fake_processes(monkeypatch)
 
 
 @pytest.fixture(scope="module")

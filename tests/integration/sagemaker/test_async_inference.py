@@ -9,8 +9,7 @@ from botocore.exceptions import ClientError
 
 from tidemill_local.sagemaker.async_inference import AsyncQueue, FailedError
 
-from .conftest import FAST, Cloud, eventually
-from .fake_serving import use_fake_processes
+from .conftest import eventually
 from .model_servers import Hosting, refused
 
 TOPICS = {
@@ -28,12 +27,9 @@ class FakeSns:
 
 
 @pytest.fixture(scope="module")
-def cloud(aws, tmp_path_factory):
-    cloud = Cloud(tmp_path_factory.mktemp("cloud"), aws, FAST).start()
-    cloud.service.context.part(AsyncQueue)._sns = FakeSns()
-    yield cloud
-    cloud.stop()
-    assert not cloud.misfits
+def cloud(shared_cloud):
+    shared_cloud.service.context.part(AsyncQueue)._sns = FakeSns()
+    return shared_cloud
 
 
 @pytest.fixture
@@ -41,11 +37,6 @@ def sns(cloud):
     sns = cloud.service.context.part(AsyncQueue)._sns
     sns.told.clear()
     return sns
-
-
-@pytest.fixture
-def processes(monkeypatch):
-    return use_fake_processes(monkeypatch)
 
 
 @pytest.fixture

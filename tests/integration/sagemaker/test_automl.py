@@ -10,7 +10,7 @@ from tidemill_local.sagemaker.context import Limits
 from tidemill_local.sagemaker.errors import ValidationError
 from tidemill_local.sagemaker.operations import call
 
-from .conftest import ACCOUNT, FAST, PATIENCE, REGION, ROLE, Cloud, eventually
+from .conftest import ACCOUNT, PATIENCE, REGION, ROLE, eventually
 from .job_requests import archive
 from .model_servers import refused
 
@@ -92,13 +92,11 @@ def automl(make_cloud, s3, bucket, tmp_path):
 
 
 @pytest.fixture(scope="module")
-def plain(aws, s3, tmp_path_factory):
+def plain(shared_cloud, s3):
     """A cloud whose AutoML jobs never come to run."""
     bucket = f"lake-{uuid.uuid4().hex[:12]}"
     s3.create_bucket(Bucket=bucket)
-    cloud = Cloud(tmp_path_factory.mktemp("automl"), aws, FAST).start()
-    yield AutoML(cloud, s3, bucket)
-    cloud.stop()
+    return AutoML(shared_cloud, s3, bucket)
 
 
 def test_a_leaderboard_of_models_that_were_really_trained(make_cloud, s3, bucket):

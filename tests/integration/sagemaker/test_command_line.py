@@ -7,7 +7,7 @@ import uuid
 import pytest
 
 from .command_line import CommandLine
-from .conftest import ACCOUNT, FAST, REGION, ROLE, Cloud
+from .conftest import ACCOUNT, REGION, ROLE
 from .job_requests import channel, s3_output
 from .model_servers import ECHO, Hosting
 from .monitored_endpoint import TELLING
@@ -22,12 +22,8 @@ SLEEP = "import time; time.sleep(60)"
 
 
 @pytest.fixture(scope="module")
-def cloud(aws, tmp_path_factory):
-    """One local SageMaker for the file: names keep the tests apart."""
-    cloud = Cloud(tmp_path_factory.mktemp("cli"), aws, FAST).start()
-    yield cloud
-    cloud.stop()
-    assert not cloud.misfits
+def cloud(shared_cloud):
+    return shared_cloud
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,6 @@ import pytest
 
 from tidemill_local.sagemaker import container, workspace
 
-from .conftest import FAST, Cloud
 from .job_requests import archive, channel, keys, put, s3_input, s3_output
 
 private = pytest.mark.skipif(
@@ -25,10 +24,8 @@ def names_in_opt():
 
 
 @pytest.fixture(scope="module")
-def cloud(aws, tmp_path_factory):
-    cloud = Cloud(tmp_path_factory.mktemp("paths"), aws, FAST).start()
-    yield cloud
-    cloud.stop()
+def cloud(shared_cloud):
+    return shared_cloud
 
 
 @private

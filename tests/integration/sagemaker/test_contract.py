@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 from tidemill_local.sagemaker import operations
 from tidemill_local.sagemaker.service import load_operations
 
-from .conftest import FAST, Cloud
 from .model_requests import SERVICE, least, misfits, operation, requests, spoiled, with_member
 
 EXAMPLES = 8
@@ -31,10 +30,8 @@ CODES = {
 
 
 @pytest.fixture(scope="module")
-def service(aws, tmp_path_factory):
-    cloud = Cloud(tmp_path_factory.mktemp("contract"), aws, FAST).start()
-    yield cloud.service
-    cloud.stop()
+def service(shared_cloud):
+    return shared_cloud.service
 
 
 def ask(service, name, request):

@@ -10,7 +10,7 @@ from tidemill_local.sagemaker import deployment, shifting
 from tidemill_local.sagemaker.cloudwatch import CloudWatch
 from tidemill_local.sagemaker.deployment import Deployer
 
-from .conftest import FAST, PATIENCE, Cloud, eventually
+from .conftest import PATIENCE, eventually
 from .fake_serving import FakeCloudWatch, use_fake_processes
 from .model_servers import Hosting, refused, said, statuses
 from .test_deployment_plan import blue_green, rolling, size
@@ -19,12 +19,8 @@ LONG = 3600  # a bake that no test waits for
 
 
 @pytest.fixture(scope="module")
-def cloud(aws, tmp_path_factory):
-    """One service for all: what each test does is to endpoints of its own."""
-    cloud = Cloud(tmp_path_factory.mktemp("cloud"), aws, FAST).start()
-    yield cloud
-    cloud.stop()
-    assert not cloud.misfits
+def cloud(shared_cloud):
+    return shared_cloud
 
 
 @pytest.fixture

@@ -8,23 +8,15 @@ from tidemill_local.sagemaker.cloudwatch import CloudWatch
 from tidemill_local.sagemaker.endpoint_metrics import EndpointMetrics
 from tidemill_local.sagemaker.invocation import Shadows
 
-from .conftest import FAST, Cloud, eventually
-from .fake_serving import FakeCloudWatch, use_fake_processes
+from .conftest import eventually
+from .fake_serving import FakeCloudWatch
 from .model_servers import CSV_AND_JSON, Hosting, refused, said
 from .test_capture import capture_config, captured
 
 
 @pytest.fixture(scope="module")
-def cloud(aws, tmp_path_factory):
-    cloud = Cloud(tmp_path_factory.mktemp("cloud"), aws, FAST).start()
-    yield cloud
-    cloud.stop()
-    assert not cloud.misfits
-
-
-@pytest.fixture
-def processes(monkeypatch):
-    return use_fake_processes(monkeypatch)
+def cloud(shared_cloud):
+    return shared_cloud
 
 
 @pytest.fixture

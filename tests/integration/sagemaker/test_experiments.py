@@ -7,7 +7,7 @@ import pytest
 
 from tidemill_local.sagemaker import lineage_recorder
 
-from .conftest import FAST, ROLE, Cloud, eventually
+from .conftest import ROLE, eventually
 from .job_requests import channel, put, s3_input, s3_output
 from .model_servers import Hosting
 from .pipeline_calls import Pipelines
@@ -21,11 +21,8 @@ TRAIN = """
 
 
 @pytest.fixture(scope="module")
-def cloud(aws, tmp_path_factory):
-    cloud = Cloud(tmp_path_factory.mktemp("experiments"), aws, FAST).start()
-    yield cloud
-    cloud.stop()
-    assert not cloud.misfits
+def cloud(shared_cloud):
+    return shared_cloud
 
 
 @pytest.fixture

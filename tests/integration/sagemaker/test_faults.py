@@ -10,25 +10,17 @@ from botocore.config import Config
 
 from tidemill_local.faults import Fault, FaultError
 
-from .conftest import FAST, Cloud, eventually
+from .conftest import eventually
 from .model_servers import Hosting, refused, said
 
 IDLE = "pass"
 GENERIC = "The request processing has failed because of an unknown error, exception or failure."
 
 
-@pytest.fixture(scope="module")
-def shared(aws, tmp_path_factory):
-    cloud = Cloud(tmp_path_factory.mktemp("faults"), aws, FAST).start()
-    yield cloud
-    cloud.stop()
-    assert not cloud.misfits
-
-
 @pytest.fixture
-def cloud(shared):
-    yield shared
-    shared.service.faults.clear()
+def cloud(shared_cloud):
+    yield shared_cloud
+    shared_cloud.service.faults.clear()
 
 
 @pytest.fixture

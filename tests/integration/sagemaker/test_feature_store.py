@@ -9,7 +9,7 @@ import pytest
 
 from tidemill_local.sagemaker.offline_store import OfflineStore
 
-from .conftest import ACCOUNT, FAST, REGION, ROLE, Cloud, client_of
+from .conftest import ACCOUNT, REGION, ROLE, client_of
 
 DEFINITIONS = [
     {"FeatureName": "id", "FeatureType": "String"},
@@ -20,11 +20,8 @@ DEFINITIONS = [
 
 
 @pytest.fixture(scope="module")
-def cloud(aws, tmp_path_factory):
-    cloud = Cloud(tmp_path_factory.mktemp("features"), aws, FAST).start()
-    yield cloud
-    cloud.stop()
-    assert not cloud.misfits
+def cloud(shared_cloud):
+    return shared_cloud
 
 
 @pytest.fixture(scope="module")

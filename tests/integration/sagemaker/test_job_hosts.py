@@ -4,15 +4,13 @@ import json
 
 import pytest
 
-from .conftest import FAST, Cloud, eventually
+from .conftest import eventually
 from .job_requests import archive, channel, keys, put, s3_input, s3_output
 
 
 @pytest.fixture(scope="module")
-def cloud(aws, tmp_path_factory):
-    cloud = Cloud(tmp_path_factory.mktemp("hosts"), aws, FAST).start()
-    yield cloud
-    cloud.stop()
+def cloud(shared_cloud):
+    return shared_cloud
 
 
 def streams(logs, group, job):

@@ -8,20 +8,11 @@ import pytest
 from tidemill_local.sagemaker import operations
 from tidemill_local.sagemaker.errors import ServiceError
 
-from .conftest import FAST, Cloud
-
-
-@pytest.fixture(scope="module")
-def shared(aws, tmp_path_factory):
-    cloud = Cloud(tmp_path_factory.mktemp("lineage"), aws, FAST).start()
-    yield cloud
-    cloud.stop()
-
 
 @pytest.fixture
-def ask(shared):
+def ask(shared_cloud):
     """Perform an operation as a client would; `ask("ListArtifacts", ArtifactType="x")`."""
-    return lambda name, **request: operations.call(shared.service.context, name, request)
+    return lambda name, **request: operations.call(shared_cloud.service.context, name, request)
 
 
 @pytest.fixture

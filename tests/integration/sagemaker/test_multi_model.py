@@ -9,22 +9,13 @@ import pytest
 from tidemill_local.sagemaker import multi_model
 from tidemill_local.sagemaker.router import Router
 
-from .conftest import FAST, ROLE, Cloud, eventually
-from .fake_serving import use_fake_processes
+from .conftest import ROLE, eventually
 from .model_servers import Hosting, refused, said
 
 
 @pytest.fixture(scope="module")
-def cloud(aws, tmp_path_factory):
-    cloud = Cloud(tmp_path_factory.mktemp("cloud"), aws, FAST).start()
-    yield cloud
-    cloud.stop()
-    assert not cloud.misfits
-
-
-@pytest.fixture
-def processes(monkeypatch):
-    return use_fake_processes(monkeypatch)
+def cloud(shared_cloud):
+    return shared_cloud
 
 
 @pytest.fixture

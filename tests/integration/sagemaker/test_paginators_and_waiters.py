@@ -11,7 +11,7 @@ from botocore.exceptions import WaiterError
 from tidemill_local.sagemaker import operations
 from tidemill_local.sagemaker.service import load_operations
 
-from .conftest import FAST, ROLE, Cloud
+from .conftest import ROLE
 from .job_requests import s3_output
 from .model_requests import operation
 from .model_servers import Hosting
@@ -163,17 +163,12 @@ class Furnished:
 
 
 @pytest.fixture(scope="module")
-def furnished(aws, s3, tmp_path_factory):
-    cloud = Cloud(tmp_path_factory.mktemp("clients"), aws, FAST).start()
+def furnished(shared_cloud, s3):
     bucket = f"clients-{uuid.uuid4().hex[:12]}"
     s3.create_bucket(Bucket=bucket)
-    try:
-        everything = Furnished(cloud, s3, bucket)
-        everything.settle()
-        yield everything
-    finally:
-        cloud.stop()
-    assert not cloud.misfits
+    everything = Furnished(shared_cloud, s3, bucket)
+    everything.settle()
+    return everything
 
 
 def names_of(rows):

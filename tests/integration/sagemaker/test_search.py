@@ -5,17 +5,15 @@ import pytest
 from tidemill_local.sagemaker import operations
 from tidemill_local.sagemaker.search_filters import matches, sortable
 
-from .conftest import FAST, Cloud
 from .test_lineage import refused
 
 ACCOUNT = "arn:aws:sagemaker:us-east-1:000000000000"
 
 
 @pytest.fixture(scope="module")
-def context(aws, tmp_path_factory):
+def context(shared_cloud):
     """A service that knows five training jobs, an experiment and two groups."""
-    cloud = Cloud(tmp_path_factory.mktemp("search"), aws, FAST).start()
-    context = cloud.service.context
+    context = shared_cloud.service.context
     for number in range(5):
         name = f"job-{number}"
         body = {
@@ -51,8 +49,7 @@ def context(aws, tmp_path_factory):
     call(context, "AssociateTrialComponent", {"TrialComponentName": "step", "TrialName": "first"})
     for name in ("flights", "boats"):
         call(context, "CreateModelPackageGroup", {"ModelPackageGroupName": name})
-    yield context
-    cloud.stop()
+    return context
 
 
 def search(context, resource="TrainingJob", **request):

@@ -6,7 +6,7 @@ from botocore.exceptions import ClientError
 from tidemill_local.sagemaker import training
 from tidemill_local.sagemaker.misfortune import Faults
 
-from .conftest import FAST, Cloud, eventually
+from .conftest import eventually
 from .job_requests import archive, keys
 
 # Two steps, each of which leaves a checkpoint; the first run does not get beyond the first.
@@ -23,10 +23,8 @@ WAITING = {"MaxRuntimeInSeconds": 6000, "MaxWaitTimeInSeconds": 6000}
 
 
 @pytest.fixture(scope="module")
-def cloud(aws, tmp_path_factory):
-    cloud = Cloud(tmp_path_factory.mktemp("spot"), aws, FAST).start()
-    yield cloud
-    cloud.stop()
+def cloud(shared_cloud):
+    return shared_cloud
 
 
 def steps(job):

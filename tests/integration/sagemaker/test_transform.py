@@ -6,7 +6,7 @@ import uuid
 
 import pytest
 
-from .conftest import FAST, PATIENCE, Cloud, eventually
+from .conftest import PATIENCE, eventually
 from .job_requests import keys
 from .model_servers import Hosting, gone, refused
 
@@ -130,13 +130,10 @@ class Transforming:
 
 
 @pytest.fixture(scope="module")
-def transforming(aws, s3, tmp_path_factory):
+def transforming(shared_cloud, s3):
     bucket = f"lake-{uuid.uuid4().hex[:12]}"
     s3.create_bucket(Bucket=bucket)
-    cloud = Cloud(tmp_path_factory.mktemp("transform"), aws, FAST).start()
-    yield Transforming(cloud, s3, bucket)
-    cloud.stop()
-    assert not cloud.misfits
+    return Transforming(shared_cloud, s3, bucket)
 
 
 def lines(logs, job):

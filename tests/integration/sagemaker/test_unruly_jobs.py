@@ -8,14 +8,12 @@ from botocore.exceptions import ClientError
 
 from tidemill_local.sagemaker import volumes
 
-from .conftest import FAST, Cloud, Limits, eventually, log_lines
+from .conftest import Limits, eventually, log_lines
 
 
 @pytest.fixture(scope="module")
-def cloud(aws, tmp_path_factory):
-    cloud = Cloud(tmp_path_factory.mktemp("unruly"), aws, FAST).start()
-    yield cloud
-    cloud.stop()
+def cloud(shared_cloud):
+    return shared_cloud
 
 
 def test_a_daemon_does_not_outlive_its_job(cloud, tmp_path):
