@@ -129,8 +129,17 @@ class Cloud:
         path.write_text(json.dumps(images | {name: ["python", "-S", str(script)]}))
         return f"{name}:1"
 
-    def details(self, kind: str, name: str = "") -> list[dict]:
-        """Return the details of the events about one kind of thing (and one name), in order."""
+    def details(self, kind: str, name: str = "", until: str | None = None) -> list[dict]:
+        """
+        Return the details of the events about one kind of thing (and one name), in order.
+
+        A status is on record before its event is sent: `until` waits for the event of a status.
+        """
+        if until is not None:
+            eventually(
+                lambda: any(until in detail.values() for detail in self.details(kind, name)),
+                f"an event of {kind} {name} with the status {until}",
+            )
         return [
             detail
             for detail_type, detail, resources in self.events

@@ -89,6 +89,10 @@ def test_update_to_a_sick_model_rolls_back_and_the_old_one_goes_on(hosting):
     name = hosting.endpoint(first)
     before = said(hosting.invoke(name))
     broken = hosting.config(hosting.model(image=hosting.cloud.image(BROKEN)))
+
+    def told():
+        return hosting.cloud.details("Endpoint", name)[-1]
+
     hosting.sagemaker.update_endpoint(EndpointName=name, EndpointConfigName=broken)
 
     described = hosting.settled(name)
@@ -99,9 +103,9 @@ def test_update_to_a_sick_model_rolls_back_and_the_old_one_goes_on(hosting):
     assert "PendingDeploymentSummary" not in described
     after = said(hosting.invoke(name))
     assert (after["model"], after["pid"]) == ("a", before["pid"])
-    last = hosting.cloud.details("Endpoint", name)[-1]
-    assert last["EndpointStatus"] == "IN_SERVICE"
-    assert "this is no ONNX file" in last["FailureReason"]
+    eventually(lambda: "FailureReason" in told(), "the event of the rollback")
+    assert told()["EndpointStatus"] == "IN_SERVICE"
+    assert "this is no ONNX file" in told()["FailureReason"]
     # A good update afterwards forgets the failure.
     hosting.sagemaker.update_endpoint(
         EndpointName=name, EndpointConfigName=hosting.config(hosting.model("c"))

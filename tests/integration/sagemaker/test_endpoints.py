@@ -63,7 +63,7 @@ def test_endpoint_is_described_and_announced(hosting):
         "DesiredInstanceCount": 2,
     }
     assert "PendingDeploymentSummary" not in described
-    first, last = hosting.cloud.details("Endpoint", "upper-case")
+    first, last = hosting.cloud.details("Endpoint", "upper-case", until="IN_SERVICE")
     assert (first["EndpointStatus"], last["EndpointStatus"]) == ("CREATING", "IN_SERVICE")
     assert last["EndpointName"] == "Upper-Case"
     assert last["EndpointConfigName"] == config

@@ -115,7 +115,9 @@ def test_a_job_without_capacity_fails_and_the_next_one_runs(cloud, faults, bucke
     assert unlucky["TrainingJobStatus"] == "Failed"
     assert unlucky["FailureReason"].startswith("CapacityError: Unable to provision requested ML")
     assert "TrainingStartTime" not in unlucky
-    assert cloud.details("Training Job")[-1]["FailureReason"] == unlucky["FailureReason"]
+    reason = unlucky["FailureReason"]
+    told = cloud.details("Training Job", unlucky["TrainingJobName"], until="Failed")
+    assert told[-1]["FailureReason"] == reason
     assert cloud.trained(cloud.train(image, bucket=bucket))["TrainingJobStatus"] == "Completed"
 
 

@@ -230,12 +230,8 @@ def test_the_transitions_follow_each_other_without_a_gap(cloud, bucket):
 def test_events_tell_each_step_as_describe_would(cloud, bucket):
     name = cloud.train(cloud.image(WRITE_MODEL), bucket=bucket, Tags=[{"Key": "a", "Value": "b"}])
     job = cloud.trained(name)
-    eventually(
-        lambda: cloud.details("Training Job", name)[-1]["TrainingJobStatus"] == "Completed",
-        "the last event",
-    )
 
-    details = cloud.details("Training Job", name)
+    details = cloud.details("Training Job", name, until="Completed")
     assert [detail["SecondaryStatus"] for detail in details] == [
         "Starting",
         "Downloading",

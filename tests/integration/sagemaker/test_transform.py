@@ -161,7 +161,9 @@ def test_each_object_gets_an_output_of_its_place(transforming, logs):
     assert transforming.outputs(job) == {"a.csv.out": b"3.0\n7.0\n", "day/b.csv.out": b"11.0\n"}
     assert job["CreationTime"] <= job["TransformStartTime"] <= job["TransformEndTime"]
     assert job["DataProcessing"] == {"InputFilter": "$", "OutputFilter": "$", "JoinSource": "None"}
-    details = transforming.cloud.details("Transform Job", job["TransformJobName"])
+    details = transforming.cloud.details(
+        "Transform Job", job["TransformJobName"], until="Completed"
+    )
     assert [detail["TransformJobStatus"] for detail in details] == ["InProgress", "Completed"]
     written = lines(logs, job)
     assert written.pop("data-log")[0].endswith(

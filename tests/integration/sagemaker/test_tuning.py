@@ -137,7 +137,7 @@ def test_the_best_of_the_training_jobs_is_found(tuning, tuned):
     assert best["ObjectiveStatus"] == "Succeeded"
     assert tuned["TrainingJobStatusCounters"]["Completed"] == 5
     assert tuned["ObjectiveStatusCounters"] == {"Succeeded": 5, "Pending": 0, "Failed": 0}
-    details = tuning.cloud.details("HyperParameter Tuning Job", name)
+    details = tuning.cloud.details("HyperParameter Tuning Job", name, until="Completed")
     assert [detail["HyperParameterTuningJobStatus"] for detail in details] == [
         "InProgress",
         "Completed",
