@@ -21,8 +21,8 @@ from cloud import ROOT, BenchError, Workspace, clean_environment, free_port
 from figures import Figure, Result, median, percentile
 
 from tidemill_local.sagemaker import operations
-from tidemill_local.sagemaker.model_client import ContainerRequest, ModelClient
-from tidemill_local.sagemaker.router import Router
+from tidemill_local.sagemaker.hosting.model_client import ContainerRequest, ModelClient
+from tidemill_local.sagemaker.hosting.router import Router
 from tidemill_local.sagemaker.service import Service
 
 GUNICORN = ROOT / ".tools" / "servers" / "bin" / "gunicorn"

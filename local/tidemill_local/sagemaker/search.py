@@ -6,12 +6,13 @@ from typing import Any
 
 from botocore.model import ListShape, MapShape, Shape, StructureShape
 
-from tidemill_local.sagemaker import paging, protocol, search_filters, tracking
+from tidemill_local.sagemaker import paging, protocol, search_filters
 from tidemill_local.sagemaker.context import Context
 from tidemill_local.sagemaker.errors import ValidationError
-from tidemill_local.sagemaker.experiments import TRIALS, is_part
+from tidemill_local.sagemaker.lineage import tracking
+from tidemill_local.sagemaker.lineage.experiments import TRIALS, is_part
+from tidemill_local.sagemaker.lineage.tracking import TRIAL
 from tidemill_local.sagemaker.operations import operation
-from tidemill_local.sagemaker.tracking import TRIAL
 
 _SUGGESTIONS = 10
 _NAMED = {"Key": "Value", "MetricName": "Value", "Name": "Value"}  # lists that read as maps

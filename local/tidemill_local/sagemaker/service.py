@@ -8,9 +8,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tidemill_local.sagemaker import clients, lineage_recorder, operations, protocol
+from tidemill_local.sagemaker import clients, operations, protocol
 from tidemill_local.sagemaker.context import Context, Emit, Limits
 from tidemill_local.sagemaker.errors import ServiceError
+from tidemill_local.sagemaker.lineage import recorder
 from tidemill_local.sagemaker.logs import JobLogs
 from tidemill_local.sagemaker.misfortune import Faults
 from tidemill_local.sagemaker.store import Store
@@ -21,31 +22,31 @@ Answer = tuple[int, dict[str, str], bytes]
 
 # Importing a module registers its operations and hooks; they start in this order, stop in reverse.
 _MODULES = (
-    "processing",
-    "training",
-    "tuning",
-    "automl",
-    "transform",
-    "registry",
-    "registry_access",
-    "associations",
-    "lineage",
-    "lineage_query",
-    "experiments",
-    "trial_components",
+    "jobs.processing",
+    "jobs.training",
+    "tuning.operations",
+    "automl.operations",
+    "transform.operations",
+    "registry.model_packages",
+    "registry.access",
+    "lineage.associations",
+    "lineage.entities",
+    "lineage.query",
+    "lineage.experiments",
+    "lineage.trial_components",
     "search",
-    "feature_groups",
+    "feature_store.groups",
     "tags",
-    "hosting",
-    "endpoints",
-    "runtime",
-    "async_inference",
-    "pipelines",
-    "pipeline_executions",
-    "pipeline_callbacks",
-    "monitoring",
-    "monitoring_schedules",
-    "data_quality",
+    "hosting.configurations",
+    "hosting.endpoints",
+    "hosting.runtime",
+    "hosting.async_inference",
+    "pipelines.operations",
+    "pipelines.executions",
+    "pipelines.callbacks",
+    "monitoring.executions",
+    "monitoring.schedules",
+    "monitoring.data_quality",
 )
 
 
@@ -80,8 +81,8 @@ class Service:
         limits: Limits | None = None,
     ) -> None:
         load_operations()
-        self._runtime = importlib.import_module("tidemill_local.sagemaker.runtime")
-        self._features = importlib.import_module("tidemill_local.sagemaker.feature_records")
+        self._runtime = importlib.import_module("tidemill_local.sagemaker.hosting.runtime")
+        self._features = importlib.import_module("tidemill_local.sagemaker.feature_store.records")
         root = root.resolve()
         session = clients.session(account, region)
         self.context = Context(
@@ -118,7 +119,7 @@ class Service:
         def recorded(detail_type: str, detail: dict[str, Any], resources: list[str]) -> None:
             try:
                 for arn in resources:
-                    lineage_recorder.record(self.context, arn)
+                    recorder.record(self.context, arn)
             except Exception:  # what tracks the work must not break it
                 logger.exception("the lineage of %s is not whole", resources)
             emit(detail_type, detail, resources)

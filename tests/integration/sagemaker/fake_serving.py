@@ -4,9 +4,9 @@ import json
 import threading
 from email.message import Message
 
-from tidemill_local.sagemaker import deployments, multi_model
-from tidemill_local.sagemaker.model_client import ContainerAnswer
-from tidemill_local.sagemaker.serving import ServingError
+from tidemill_local.sagemaker.hosting import deployments, multi_model
+from tidemill_local.sagemaker.hosting.model_client import ContainerAnswer
+from tidemill_local.sagemaker.hosting.serving import ServingError
 
 
 class FakeClient:

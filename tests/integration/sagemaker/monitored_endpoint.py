@@ -11,7 +11,7 @@ from tidemill_jobs.drift import DriftSettings
 from tidemill_jobs.monitor import constraints, monitoring_config, statistics, to_text
 from tidemill_jobs.profile import Profiler
 from tidemill_local.sagemaker.cloudwatch import CloudWatch
-from tidemill_local.sagemaker.monitoring import Monitor
+from tidemill_local.sagemaker.monitoring.executions import Monitor
 
 from .conftest import ROLE, eventually
 from .model_servers import CSV_AND_JSON, ECHO, Hosting

@@ -7,7 +7,7 @@ import uuid
 import pytest
 from botocore.exceptions import ClientError
 
-from tidemill_local.sagemaker.async_inference import AsyncQueue, FailedError
+from tidemill_local.sagemaker.hosting.async_inference import AsyncQueue, FailedError
 
 from .conftest import eventually
 from .model_servers import Hosting, refused

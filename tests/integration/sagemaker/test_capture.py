@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tidemill_local.sagemaker import invocation
+from tidemill_local.sagemaker.hosting import invocation
 
 from .conftest import eventually
 from .model_servers import CSV_AND_JSON, Hosting

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from tidemill_local.sagemaker.container import Container
+from tidemill_local.sagemaker.containers.container import Container
 
 from .conftest import eventually
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tidemill_local.sagemaker import container, workspace
+from tidemill_local.sagemaker.containers import container, workspace
 
 from .job_requests import archive, channel, keys, put, s3_input, s3_output
 

@@ -6,9 +6,9 @@ from collections import Counter
 import pytest
 from botocore.exceptions import EndpointConnectionError
 
-from tidemill_local.sagemaker import deployment, shifting
 from tidemill_local.sagemaker.cloudwatch import CloudWatch
-from tidemill_local.sagemaker.deployment import Deployer
+from tidemill_local.sagemaker.hosting import deployment, shifting
+from tidemill_local.sagemaker.hosting.deployment import Deployer
 
 from .conftest import PATIENCE, eventually
 from .fake_serving import FakeCloudWatch, use_fake_processes

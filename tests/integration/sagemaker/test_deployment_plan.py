@@ -2,8 +2,8 @@
 
 import pytest
 
-from tidemill_local.sagemaker.deployment_plan import plan
 from tidemill_local.sagemaker.errors import ValidationError
+from tidemill_local.sagemaker.hosting.deployment_plan import plan
 
 
 def variants(count=4, **more):

@@ -6,7 +6,7 @@ import sys
 import pytest
 from botocore.exceptions import ClientError
 
-from tidemill_local.sagemaker import hosting as hosting_module
+from tidemill_local.sagemaker.hosting import configurations as hosting_module
 
 from .conftest import ACCOUNT, REGION, eventually
 from .model_servers import SICK, Hosting, ask_once, gone, refused, said, serves, statuses

@@ -5,8 +5,8 @@ from collections import Counter
 import pytest
 
 from tidemill_local.sagemaker.cloudwatch import CloudWatch
-from tidemill_local.sagemaker.endpoint_metrics import EndpointMetrics
-from tidemill_local.sagemaker.invocation import Shadows
+from tidemill_local.sagemaker.hosting.invocation import Shadows
+from tidemill_local.sagemaker.hosting.metrics import EndpointMetrics
 
 from .conftest import eventually
 from .fake_serving import FakeCloudWatch

@@ -7,7 +7,7 @@ from collections import Counter
 
 import pytest
 
-from tidemill_local.sagemaker import hosting as hosting_module
+from tidemill_local.sagemaker.hosting import configurations as hosting_module
 
 from .conftest import eventually
 from .model_servers import BROKEN, SICK, Hosting, gone, refused, said, statuses

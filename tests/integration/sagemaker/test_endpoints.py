@@ -5,8 +5,8 @@ import tarfile
 
 import pytest
 
-from tidemill_local.sagemaker import hosting as hosting_module
-from tidemill_local.sagemaker import invocation
+from tidemill_local.sagemaker.hosting import configurations as hosting_module
+from tidemill_local.sagemaker.hosting import invocation
 
 from .conftest import ACCOUNT, eventually
 from .model_servers import BROKEN, SICK, Hosting, archive, refused, said, statuses

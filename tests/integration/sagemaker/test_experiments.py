@@ -5,7 +5,7 @@ import uuid
 
 import pytest
 
-from tidemill_local.sagemaker import lineage_recorder
+from tidemill_local.sagemaker.lineage import recorder
 
 from .conftest import ROLE, eventually
 from .job_requests import channel, put, s3_input, s3_output
@@ -298,7 +298,7 @@ def test_tracking_that_fails_fails_no_job(cloud, monkeypatch):
     def broken(*_):
         raise RuntimeError("a defect")
 
-    monkeypatch.setattr(lineage_recorder, "record", broken)
+    monkeypatch.setattr(recorder, "record", broken)
     assert cloud.processed(cloud.process(cloud.image("pass")))["ProcessingJobStatus"] == "Completed"
 
 

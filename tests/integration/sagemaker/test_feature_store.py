@@ -7,7 +7,7 @@ import uuid
 import polars as pl
 import pytest
 
-from tidemill_local.sagemaker.offline_store import OfflineStore
+from tidemill_local.sagemaker.feature_store.offline_store import OfflineStore
 
 from .conftest import ACCOUNT, REGION, ROLE, client_of
 

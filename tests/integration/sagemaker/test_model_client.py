@@ -7,7 +7,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from tidemill_local.sagemaker.model_client import (
+from tidemill_local.sagemaker.hosting.model_client import (
     ContainerRequest,
     ContainerTimeoutError,
     ContainerUnreachableError,

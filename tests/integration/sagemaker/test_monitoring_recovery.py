@@ -8,7 +8,7 @@ import sys
 import textwrap
 import time
 
-from tidemill_local.sagemaker.monitoring import Monitor
+from tidemill_local.sagemaker.monitoring.executions import Monitor
 
 from .conftest import ACCOUNT, REGION, eventually
 from .monitored_endpoint import HOUR, NOW, Monitored, next_hour

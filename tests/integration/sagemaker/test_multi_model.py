@@ -6,8 +6,8 @@ from collections import Counter
 
 import pytest
 
-from tidemill_local.sagemaker import multi_model
-from tidemill_local.sagemaker.router import Router
+from tidemill_local.sagemaker.hosting import multi_model
+from tidemill_local.sagemaker.hosting.router import Router
 
 from .conftest import ROLE, eventually
 from .model_servers import Hosting, refused, said

@@ -6,7 +6,7 @@ import uuid
 
 import pytest
 
-from tidemill_local.sagemaker import pipeline_messages
+from tidemill_local.sagemaker.pipelines import message_steps
 
 from .conftest import ACCOUNT, client_of, eventually
 from .fake_aws import FUNCTIONS
@@ -162,7 +162,7 @@ def test_function_that_does_not_exist_fails_its_step(pipelines):
 def test_function_that_does_not_answer_in_time_fails_its_step(
     make_cloud, function, gate, monkeypatch
 ):
-    monkeypatch.setattr(pipeline_messages, "LAMBDA_SECONDS", 0.2)
+    monkeypatch.setattr(message_steps, "LAMBDA_SECONDS", 0.2)
     pipelines = Pipelines(make_cloud(), "no-bucket-needed")
     step = pipelines.function("Call", function(lambda _: gate.wait() and {}))
     arn = pipelines.start(pipelines.create(step))

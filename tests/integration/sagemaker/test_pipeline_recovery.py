@@ -11,16 +11,16 @@ from dataclasses import replace
 
 import pytest
 
-from tidemill_local.sagemaker import pipeline_runner
 from tidemill_local.sagemaker.operations import call
-from tidemill_local.sagemaker.pipeline_messages import Neighbours
-from tidemill_local.sagemaker.pipeline_record import DEFINITION, LIVE, STEPS
-from tidemill_local.sagemaker.pipeline_runner import (
+from tidemill_local.sagemaker.pipelines import runner as pipeline_runner
+from tidemill_local.sagemaker.pipelines.message_steps import Neighbours
+from tidemill_local.sagemaker.pipelines.record import DEFINITION, LIVE, STEPS
+from tidemill_local.sagemaker.pipelines.runner import (
     STEP_FAILURE,
     close_executions,
     recover_executions,
 )
-from tidemill_local.sagemaker.pipeline_steps import INTERRUPTED
+from tidemill_local.sagemaker.pipelines.steps import INTERRUPTED
 from tidemill_local.sagemaker.store import Store
 
 from .conftest import ACCOUNT, REGION, client_of, eventually

@@ -8,7 +8,7 @@ import tarfile
 import pytest
 
 from tidemill_local import container_tools
-from tidemill_local.sagemaker import workspace
+from tidemill_local.sagemaker.containers import workspace
 
 from .conftest import log_lines
 from .job_requests import archive, channel

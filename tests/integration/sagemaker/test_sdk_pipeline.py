@@ -8,8 +8,8 @@ every step type that runs here but Transform, with caching, retries, property fi
 import json
 from pathlib import Path
 
-from tidemill_local.sagemaker.pipeline_checks import check_definition
-from tidemill_local.sagemaker.pipeline_definition import read_definition
+from tidemill_local.sagemaker.pipelines.checks import check_definition
+from tidemill_local.sagemaker.pipelines.definition import read_definition
 
 from .conftest import ROLE, client_of, eventually
 from .fake_aws import FUNCTIONS

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from botocore.exceptions import ClientError
 
-from tidemill_local.sagemaker.router import Router
+from tidemill_local.sagemaker.hosting.router import Router
 
 from .conftest import eventually
 from .model_servers import Hosting, refused, said

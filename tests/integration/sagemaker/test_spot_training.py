@@ -3,7 +3,7 @@
 import pytest
 from botocore.exceptions import ClientError
 
-from tidemill_local.sagemaker import training
+from tidemill_local.sagemaker.jobs import training
 from tidemill_local.sagemaker.misfortune import Faults
 
 from .conftest import eventually

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from botocore.exceptions import ClientError
 
-from tidemill_local.sagemaker import volumes
+from tidemill_local.sagemaker.containers import volumes
 
 from .conftest import Limits, eventually, log_lines
 

@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from tidemill_local.sagemaker import capture
-from tidemill_local.sagemaker.capture import (
+from tidemill_local.sagemaker.hosting import capture
+from tidemill_local.sagemaker.hosting.capture import (
     CaptureWriter,
     Invocation,
     Payload,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tidemill_local.sagemaker.endpoint_metrics import Measured, metric_data
+from tidemill_local.sagemaker.hosting.metrics import Measured, metric_data
 
 NOW = 1_000_000.0
 

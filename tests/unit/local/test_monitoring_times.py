@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from tidemill_local.sagemaker.errors import ValidationError
-from tidemill_local.sagemaker.monitoring_times import folders, hours_of, next_time, period
+from tidemill_local.sagemaker.monitoring.times import folders, hours_of, next_time, period
 
 NOON = datetime(2026, 11, 25, 12, tzinfo=UTC).timestamp()
 HOUR = 3_600

@@ -5,14 +5,14 @@ import json
 
 import pytest
 
-from tidemill_local.sagemaker.pipeline_checks import check_definition
-from tidemill_local.sagemaker.pipeline_definition import (
+from tidemill_local.sagemaker.pipelines.checks import check_definition
+from tidemill_local.sagemaker.pipelines.definition import (
     Branch,
     DefinitionError,
     Parameter,
     read_definition,
 )
-from tidemill_local.sagemaker.pipeline_types import AssignmentError
+from tidemill_local.sagemaker.pipelines.property_types import AssignmentError
 
 ROLE = "arn:aws:iam::000000000000:role/execution"
 RESOURCES = {"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 5}

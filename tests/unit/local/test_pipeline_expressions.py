@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidemill_local.sagemaker.pipeline_expressions import (
+from tidemill_local.sagemaker.pipelines.expressions import (
     ExpressionError,
     Scope,
     evaluate,

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidemill_local.sagemaker.pipeline_outputs import Output, OutputError, as_texts, read_outputs
-from tidemill_local.sagemaker.pipeline_policies import (
+from tidemill_local.sagemaker.pipelines.outputs import Output, OutputError, as_texts, read_outputs
+from tidemill_local.sagemaker.pipelines.policies import (
     PolicyError,
     read_cache,
     read_retries,

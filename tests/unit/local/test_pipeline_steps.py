@@ -4,8 +4,8 @@ import re
 
 import pytest
 
-from tidemill_local.sagemaker.pipeline_jobs import job_name, keyed
-from tidemill_local.sagemaker.pipeline_record import execution_variables
+from tidemill_local.sagemaker.pipelines.job_steps import job_name, keyed
+from tidemill_local.sagemaker.pipelines.record import execution_variables
 
 
 @pytest.mark.parametrize(

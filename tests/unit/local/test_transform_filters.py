@@ -2,7 +2,7 @@
 
 import pytest
 
-from tidemill_local.sagemaker.transform_filters import Filter, FilterError
+from tidemill_local.sagemaker.transform.filters import Filter, FilterError
 
 ROW = ["a", "b", "c", "d", "e", "f", "g"]
 RECORD = {"id": 7, "features": [1, 2, 3], "SageMakerOutput": {"label": 1}, "n": {"x": 1, "y": 2}}

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidemill_local.sagemaker.transform_filters import Filter
-from tidemill_local.sagemaker.transform_records import (
+from tidemill_local.sagemaker.transform.filters import Filter
+from tidemill_local.sagemaker.transform.records import (
     CSV,
     JSON,
     JSON_LINES,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tidemill_local.sagemaker.tuning_rules import (
+from tidemill_local.sagemaker.tuning.rules import (
     better,
     comparable,
     hopeless,

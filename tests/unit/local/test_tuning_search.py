@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidemill_local.sagemaker.tuning_bayesian import Trial, suggest
-from tidemill_local.sagemaker.tuning_search import (
+from tidemill_local.sagemaker.tuning.bayesian import Trial, suggest
+from tidemill_local.sagemaker.tuning.search import (
     RangeError,
     at_random,
     combinations,

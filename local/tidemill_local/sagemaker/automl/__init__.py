@@ -1,0 +1,1 @@
+"""AutoML jobs of tabular data."""

@@ -1,0 +1,1 @@
+"""A container's process, and the files that it sees."""

@@ -1,0 +1,1 @@
+"""Endpoints: what they run, how that changes, and how requests reach it."""

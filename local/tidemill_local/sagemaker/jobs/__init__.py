@@ -1,0 +1,1 @@
+"""Processing and training jobs, and what all kinds of jobs share."""

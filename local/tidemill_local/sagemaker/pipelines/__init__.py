@@ -1,0 +1,1 @@
+"""Pipelines: their definitions, their executions, their steps."""

@@ -1,0 +1,168 @@
+"""Transform jobs: a model asked about every record of some objects."""
+
+from typing import Any
+
+from tidemill_local.sagemaker import paging
+from tidemill_local.sagemaker.arns import arn_of
+from tidemill_local.sagemaker.containers.channels import TransferError, split_uri
+from tidemill_local.sagemaker.context import Context
+from tidemill_local.sagemaker.errors import ResourceInUseError, ValidationError
+from tidemill_local.sagemaker.events import announce
+from tidemill_local.sagemaker.jobs import job_queue
+from tidemill_local.sagemaker.jobs import runner as jobs
+from tidemill_local.sagemaker.lineage import experiments
+from tidemill_local.sagemaker.operations import call, on_start, operation
+from tidemill_local.sagemaker.store import DuplicateRecordError
+from tidemill_local.sagemaker.transform.filters import Filter, FilterError
+from tidemill_local.sagemaker.transform.records import CSV, can_process
+from tidemill_local.sagemaker.transform.run import KIND, TransformJob, media_type
+
+_MOST_MB = 100  # of one payload, and of all that are underway at once
+_INTERRUPTED = (
+    "InternalServerError: the local cloud stopped while this job ran; start it again "
+    "under a new name"
+)
+_UNPROCESSED = {"InputFilter": "$", "OutputFilter": "$", "JoinSource": "None"}
+
+
+@operation(
+    "CreateTransformJob",
+    refused=("DataCaptureConfig",),
+    differs="one process, whatever the InstanceCount; SplitType None and Line; S3Prefix and "
+    "ManifestFile; MaxPayloadInMB 0 is no limit, without chunked encoding",
+)
+def create_transform_job(context: Context, request: dict[str, Any]) -> dict[str, Any]:
+    """Record a job and queue it; its model must exist."""
+    name = request["TransformJobName"]
+    experiments.check_config(context, request)
+    call(context, "DescribeModel", {"ModelName": request["ModelName"]})
+    source = {"CompressionType": "None", "SplitType": "None"} | request["TransformInput"]
+    target = {"AssembleWith": "None"} | request["TransformOutput"]
+    processing = _UNPROCESSED | request.get("DataProcessing", {})
+    _check_places(source, target)
+    _check_payload(request)
+    _check_processing(source, target, processing)
+    arn = arn_of(context, "transform-job", name)
+    body = {field: value for field, value in request.items() if field != "Tags"} | {
+        "TransformJobArn": arn,
+        "TransformJobStatus": "InProgress",
+        "TransformInput": source,
+        "TransformOutput": target,
+        "DataProcessing": processing,
+        "Environment": request.get("Environment", {}),
+    }
+    try:
+        body = context.store.insert(KIND, name, body, request.get("Tags", []))
+    except DuplicateRecordError as error:
+        raise ResourceInUseError(
+            "Job name must be unique within an AWS account and region, and a job with this name "
+            f"already exists ({error.body['TransformJobArn']})"
+        ) from error
+    announce(context, KIND, body)
+    context.part(job_queue.JobRunner).submit(TransformJob(context, name))
+    return {"TransformJobArn": arn}
+
+
+@operation("DescribeTransformJob")
+def describe_transform_job(context: Context, request: dict[str, Any]) -> dict[str, Any]:
+    """Return the record."""
+    return _found(context, request["TransformJobName"])
+
+
+@operation("ListTransformJobs")
+def list_transform_jobs(context: Context, request: dict[str, Any]) -> dict[str, Any]:
+    """Return a page of summaries."""
+    return paging.page(
+        request,
+        context.store.rows(KIND),
+        answer="TransformJobSummaries",
+        name="TransformJobName",
+        status="TransformJobStatus",
+        order="Descending",
+    )
+
+
+@operation("StopTransformJob")
+def stop_transform_job(context: Context, request: dict[str, Any]) -> dict[str, Any]:
+    """End a job; outputs of objects that were done stay."""
+    name = request["TransformJobName"]
+    _found(context, name)
+    body = jobs.request_stop(context, KIND, name, "transform job")
+    announce(context, KIND, body)
+    context.part(job_queue.JobRunner).stop(KIND, name)
+    return {}
+
+
+@on_start
+def recover_transform_jobs(context: Context) -> None:
+    """End what a crash interrupted."""
+    job_queue.recover(context, TransformJob, _INTERRUPTED)
+
+
+def _found(context: Context, name: str) -> dict[str, Any]:
+    body = context.store.get(KIND, name)
+    if body is None:
+        raise ValidationError(f"Could not find requested job with name: {name}")
+    return body
+
+
+def _check_places(source: dict[str, Any], target: dict[str, Any]) -> None:
+    place = source["DataSource"]["S3DataSource"]
+    if place["S3DataType"] not in {"S3Prefix", "ManifestFile"}:
+        raise ValidationError(
+            f"S3DataType {place['S3DataType']} is not supported in transform jobs; use S3Prefix or "
+            "ManifestFile"
+        )
+    if source["SplitType"] not in {"None", "Line"}:
+        raise ValidationError(
+            f"SplitType {source['SplitType']} is not supported by the local SageMaker; use Line "
+            "or None"
+        )
+    for uri in (place["S3Uri"], target["S3OutputPath"]):
+        try:
+            split_uri(uri)
+        except TransferError as error:
+            raise ValidationError(str(error).removeprefix("ClientError: ")) from error
+
+
+def _check_payload(request: dict[str, Any]) -> None:
+    size = request.get("MaxPayloadInMB", 0)
+    at_once = max(1, request.get("MaxConcurrentTransforms", 1))
+    if size * at_once > _MOST_MB:
+        raise ValidationError(
+            f"MaxPayloadInMB {size} and MaxConcurrentTransforms {at_once} make {size * at_once} "
+            f"MB; MaxConcurrentTransforms * MaxPayloadInMB must not exceed {_MOST_MB} MB"
+        )
+
+
+def _check_processing(
+    source: dict[str, Any], target: dict[str, Any], processing: dict[str, str]
+) -> None:
+    """Refuse filters that nobody could apply, as far as the request alone can tell."""
+    for member in ("InputFilter", "OutputFilter"):
+        try:
+            Filter(processing[member])
+        except FilterError as error:
+            raise ValidationError(f"{member} of DataProcessing: {error}") from error
+    if processing == _UNPROCESSED:
+        return
+    given, wanted = source.get("ContentType", ""), target.get("Accept", "")
+    if not can_process(media_type(given)):
+        raise ValidationError(
+            f"DataProcessing needs ContentType text/csv, application/json or application/jsonlines "
+            f"in TransformInput, not {given!r}"
+        )
+    answers_matter = processing["JoinSource"] == "Input" or processing["OutputFilter"] != "$"
+    if answers_matter and media_type(given) != media_type(wanted):
+        raise ValidationError(
+            f"To join or filter what the model answers, Accept of TransformOutput must be the "
+            f"ContentType of TransformInput ({given}), not {wanted!r}"
+        )
+    splits, assembles = source["SplitType"], target["AssembleWith"]
+    if answers_matter and splits != assembles:
+        raise ValidationError(
+            f"To join or filter what the model answers, AssembleWith must be the SplitType "
+            f"({splits}), not {assembles}"
+        )
+    if media_type(given) == CSV and splits != "Line":
+        raise ValidationError("DataProcessing of text/csv needs SplitType Line")
