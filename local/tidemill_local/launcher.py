@@ -154,10 +154,7 @@ def stop(state: Path | str | None = None) -> Owner:
     Raises:
         EngineNotRunningError: There is none.
     """
-    directory = StateDirectory.locate(state)
-    owner = directory.owner()
-    if owner is None:
-        raise EngineNotRunningError(directory.root)
+    owner = _owner(state)
     children = processes.descendants(owner.pid)
     processes.end([owner.identity], grace=_STOP_SECONDS)
     processes.end(children, grace=0.5)
@@ -189,11 +186,7 @@ def environment(state: Path | str | None = None) -> dict[str, str]:
     Raises:
         EngineNotRunningError: There is none.
     """
-    directory = StateDirectory.locate(state)
-    owner = directory.owner()
-    if owner is None:
-        raise EngineNotRunningError(directory.root)
-    return client_environment(owner.port)
+    return client_environment(_owner(state).port)
 
 
 def faults(state: Path | str | None = None) -> RemoteFaults:
@@ -203,11 +196,7 @@ def faults(state: Path | str | None = None) -> RemoteFaults:
     Raises:
         EngineNotRunningError: There is none.
     """
-    directory = StateDirectory.locate(state)
-    owner = directory.owner()
-    if owner is None:
-        raise EngineNotRunningError(directory.root)
-    return RemoteFaults(owner.endpoint)
+    return RemoteFaults(_owner(state).endpoint)
 
 
 def known_images(state: Path | str | None = None) -> list[images.Image]:
@@ -241,6 +230,14 @@ def forget_image(image: str, state: Path | str | None = None) -> None:
         UnknownImageError: It did not stand for anything.
     """
     images.forget(_images_of(state), image)
+
+
+def _owner(state: Path | str | None) -> Owner:
+    directory = StateDirectory.locate(state)
+    owner = directory.owner()
+    if owner is None:
+        raise EngineNotRunningError(directory.root)
+    return owner
 
 
 def _images_of(state: Path | str | None) -> Path:

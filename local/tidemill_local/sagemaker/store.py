@@ -26,6 +26,11 @@ CREATE TABLE IF NOT EXISTS tags (arn TEXT PRIMARY KEY, body TEXT NOT NULL);
 """
 
 
+def without_tags(request: Body) -> Body:
+    """Return what of a request goes into a record's body: tags are kept beside it."""
+    return {field: value for field, value in request.items() if field != "Tags"}
+
+
 class DuplicateRecordError(Exception):
     """A record of this kind and name exists already."""
 
@@ -116,9 +121,7 @@ class Store:
             MissingRecordError: No such record.
         """
         with self._writing():
-            body = self.get(kind, name)
-            if body is None:
-                raise MissingRecordError(kind, name)
+            body = self._existing(kind, name)
             body["LastModifiedTime"] = time.time()
             change(body)
             body = {field: value for field, value in body.items() if value is not None}
@@ -136,9 +139,7 @@ class Store:
             MissingRecordError: No such record.
         """
         with self._writing():
-            body = self.get(kind, name)
-            if body is None:
-                raise MissingRecordError(kind, name)
+            body = self._existing(kind, name)
             self._db.execute("DELETE FROM records WHERE kind = ? AND name = ?", (kind, name))
             arn = _arn(kind, body)
             if arn is not None:
@@ -219,6 +220,12 @@ class Store:
             gone = set(keys)
             kept = {key: value for key, value in self.tag_map(arn).items() if key not in gone}
             self._write_tags(arn, kept)
+
+    def _existing(self, kind: str, name: str) -> Body:
+        body = self.get(kind, name)
+        if body is None:
+            raise MissingRecordError(kind, name)
+        return body
 
     def _write_tags(self, arn: str, tags: dict[str, str]) -> None:
         if tags:

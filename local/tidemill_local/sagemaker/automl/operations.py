@@ -9,17 +9,19 @@ from tidemill_local.sagemaker.automl.runner import KIND, PREPARE, TUNING, AutoML
 from tidemill_local.sagemaker.containers.channels import TransferError, split_uri
 from tidemill_local.sagemaker.context import Context
 from tidemill_local.sagemaker.errors import (
-    ResourceInUseError,
     ResourceNotFoundError,
     ValidationError,
 )
-from tidemill_local.sagemaker.jobs import runner as jobs
+from tidemill_local.sagemaker.jobs.lifecycle import record, request_stop
 from tidemill_local.sagemaker.operations import on_start, operation
-from tidemill_local.sagemaker.store import DuplicateRecordError
+from tidemill_local.sagemaker.store import without_tags
 from tidemill_local.sagemaker.tuning.trials import best, launched
 
-_ENDED = frozenset({"Completed", "Failed", "Stopped"})
 _WORDS = "AutoML job"
+_TAKEN = (
+    "AutoML job names must be unique within an AWS account and region, and an AutoML job with "
+    "this name already exists"
+)
 
 
 @operation(
@@ -35,19 +37,13 @@ def create_automl_job(context: Context, request: dict[str, Any]) -> dict[str, An
     _check_problem(request)
     _check_input(request)
     arn = arn_of(context, "automl-job", name)
-    body = {field: value for field, value in request.items() if field != "Tags"} | {
+    body = without_tags(request) | {
         "AutoMLJobArn": arn,
         "AutoMLJobStatus": "InProgress",
         "AutoMLJobSecondaryStatus": "Starting",
         "AutoMLProblemTypeConfigName": "Tabular",
     }
-    try:
-        context.store.insert(KIND, name, body, request.get("Tags", []))
-    except DuplicateRecordError as error:
-        raise ResourceInUseError(
-            f"AutoML job names must be unique within an AWS account and region, and an AutoML job "
-            f"with this name already exists ({error.body['AutoMLJobArn']})"
-        ) from error
+    record(context, KIND, body, request.get("Tags", []), taken=_TAKEN)
     context.part(AutoMLRunners).start(name)
     return {"AutoMLJobArn": arn}
 
@@ -105,17 +101,15 @@ def list_candidates(context: Context, request: dict[str, Any]) -> dict[str, Any]
 def stop_automl_job(context: Context, request: dict[str, Any]) -> dict[str, Any]:
     """Stop what the job runs; its candidates stay."""
     name = _found(context, request)["AutoMLJobName"]
-    jobs.request_stop(context, KIND, name, _WORDS)
-    context.store.update(KIND, name, AutoMLJobSecondaryStatus="Stopping")
+    changes = {"AutoMLJobSecondaryStatus": "Stopping"}
+    request_stop(context, KIND, name, _WORDS, lambda body: body.update(changes))
     return {}
 
 
 @on_start
 def recover_automl_jobs(context: Context) -> None:
     """Go on with what an earlier service left underway."""
-    for body in context.store.rows(KIND):
-        if body["AutoMLJobStatus"] not in _ENDED:
-            context.part(AutoMLRunners).start(body["AutoMLJobName"])
+    context.part(AutoMLRunners).resume(KIND)
 
 
 def _found(context: Context, request: dict[str, Any]) -> dict[str, Any]:

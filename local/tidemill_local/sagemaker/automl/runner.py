@@ -8,7 +8,6 @@ goes on after a crash as far as those jobs do: a tuning job goes on, a processin
 import json
 import logging
 import secrets
-import threading
 import time
 from typing import Any
 
@@ -22,7 +21,8 @@ from tidemill_local.sagemaker.containers.channels import (
 )
 from tidemill_local.sagemaker.context import Context
 from tidemill_local.sagemaker.errors import ServiceError
-from tidemill_local.sagemaker.jobs import runner as jobs
+from tidemill_local.sagemaker.followers import Follower, Followers
+from tidemill_local.sagemaker.jobs.runnable import short_reason
 from tidemill_local.sagemaker.operations import call, on_stop
 from tidemill_local.sagemaker.tuning.trials import best, launched
 
@@ -38,65 +38,25 @@ _LOOK_SECONDS = 0.25
 _LONGEST_NAME = 32
 
 
-class AutoMLRunners:
-    """The AutoML jobs that run; a part of the context."""
-
-    def __init__(self, context: Context) -> None:
-        self._context = context
-        self._closing = threading.Event()
-        self._threads: list[threading.Thread] = []
-
-    def start(self, name: str) -> None:
-        """Let an AutoML job go on, from wherever its record says that it is."""
-        runner = _Runner(self._context, name, self._closing)
-        thread = threading.Thread(target=runner.run, name=f"automl-{name}", daemon=True)
-        self._threads = [known for known in self._threads if known.is_alive()] + [thread]
-        thread.start()
-
-    def close(self) -> None:
-        """End the threads; the records stay, and the next start goes on."""
-        self._closing.set()
-        for thread in self._threads:
-            thread.join()
-
-
-@on_stop
-def close_automl(context: Context) -> None:
-    """End every AutoML job's thread."""
-    context.part(AutoMLRunners).close()
-
-
 class _FailedError(Exception):
     """The AutoML job fails, with this reason."""
 
 
-class _Runner:
-    def __init__(self, context: Context, name: str, closing: threading.Event) -> None:
-        self._context = context
-        self._name = name
-        self._closing = closing
+class _Runner(Follower):
+    expected = (_FailedError, TransferError, ServiceError)
 
-    def run(self) -> None:
-        """Run until the AutoML job has ended, or the service stops."""
-        try:
-            while not self._closing.is_set():
-                if self._step():
-                    return
-        except (_FailedError, TransferError, ServiceError) as error:
-            self._conclude("Failed", reason=str(error))
-        except Exception as error:  # whatever goes wrong, the record must come to an end
-            if not self._closing.is_set():
-                logger.exception("%s %s", KIND, self._name)
-                self._conclude("Failed", reason=f"the local cloud erred: {error!r}")
+    def fail(self, reason: str) -> None:
+        """End the AutoML job."""
+        self._conclude("Failed", reason=reason)
 
-    def _step(self) -> bool:
+    def step(self) -> bool:
         """Do what is to be done now, or wait for something to happen; return whether it is over."""
-        body = self._context.store.get(KIND, self._name)
+        body = self.context.store.get(KIND, self.name)
         if body is None:
             return True
         kind = _TUNING_JOB if TUNING in body else _PROCESSING
         name = str(body.get(TUNING) or body.get(PREPARE) or "")
-        job = self._context.store.get(kind, name)
+        job = self.context.store.get(kind, name)
         if job is None:
             self._create(body, kind)
             return False
@@ -115,7 +75,7 @@ class _Runner:
             self._note(AutoMLJobSecondaryStatus="ModelTuning", **{TUNING: self._tuning_name()})
             return False
         late = self._late(body)
-        if kind == _PROCESSING or best(launched(self._context, job)) is None:
+        if kind == _PROCESSING or best(launched(self.context, job)) is None:
             why = "MaxAutoMLJobRuntimeInSeconds went by" if late else f"{name} was stopped"
             raise _FailedError(f"{why} before there was any candidate")
         self._conclude("Completed", "MaxAutoMLJobRuntimeReached" if late else "Completed")
@@ -123,22 +83,22 @@ class _Runner:
 
     def _create(self, body: dict[str, Any], kind: str) -> None:
         if kind == _TUNING_JOB:
-            request = plan.tuning_request(self._context, body, body[TUNING])
-            call(self._context, "CreateHyperParameterTuningJob", request)
+            request = plan.tuning_request(self.context, body, body[TUNING])
+            call(self.context, "CreateHyperParameterTuningJob", request)
             return
         if PREPARE not in body:
-            name = f"{self._name}-pr-1-{secrets.token_hex(4)}"
+            name = f"{self.name}-pr-1-{secrets.token_hex(4)}"
             body = self._note(AutoMLJobSecondaryStatus="FeatureEngineering", **{PREPARE: name})
         self._put(body, "spec", plan.spec(body))
         self._put(body, "dataset", plan.dataset(self._objects(body)))
-        request = plan.prepare_request(self._context, body, body[PREPARE])
-        call(self._context, "CreateProcessingJob", request)
-        self._context.store.update(_PROCESSING, body[PREPARE], AutoMLJobArn=body["AutoMLJobArn"])
+        request = plan.prepare_request(self.context, body, body[PREPARE])
+        call(self.context, "CreateProcessingJob", request)
+        self.context.store.update(_PROCESSING, body[PREPARE], AutoMLJobArn=body["AutoMLJobArn"])
 
     def _objects(self, body: dict[str, Any]) -> list[tuple[str, str, int, str]]:
         """Return address, version, size and ETag of each object of the input."""
         source = body["AutoMLJobInputDataConfig"][0]["DataSource"]["S3DataSource"]
-        s3 = self._context.s3
+        s3 = self.context.s3
         if source["S3DataType"] == "ManifestFile":
             found = objects_in_manifest(s3, source["S3Uri"])
         else:
@@ -154,12 +114,12 @@ class _Runner:
     def _put(self, body: dict[str, Any], name: str, document: dict[str, Any]) -> None:
         bucket, prefix = split_uri(plan.prepared_uri(body))
         text = json.dumps(document, indent=1)
-        self._context.s3.put_object(Bucket=bucket, Key=f"{prefix}/{name}.json", Body=text.encode())
+        self.context.s3.put_object(Bucket=bucket, Key=f"{prefix}/{name}.json", Body=text.encode())
 
     def _tuning_name(self) -> str:
         """Return a name that fits a tuning job, whose names are no longer than AutoML jobs'."""
         ending = f"-{secrets.token_hex(3)}"
-        return f"{self._name[: _LONGEST_NAME - len(ending)].rstrip('-')}{ending}"
+        return f"{self.name[: _LONGEST_NAME - len(ending)].rstrip('-')}{ending}"
 
     def _late(self, body: dict[str, Any]) -> bool:
         tabular = body["AutoMLProblemTypeConfig"]["TabularJobConfig"]
@@ -168,27 +128,40 @@ class _Runner:
 
     def _stop(self, kind: str, name: str) -> None:
         try:
-            call(self._context, f"Stop{kind}", {f"{kind}Name": name})
+            call(self.context, f"Stop{kind}", {f"{kind}Name": name})
         except ServiceError as error:
             logger.debug("%s ended before it could be stopped: %s", name, error)
 
     def _wait(self, body: dict[str, Any], kind: str, name: str) -> None:
-        store, before = self._context.store, body["AutoMLJobStatus"]
+        store, before = self.context.store, body["AutoMLJobStatus"]
 
         def changed(job: dict[str, Any] | None) -> bool:
-            own = store.get(KIND, self._name) or {}
+            own = store.get(KIND, self.name) or {}
             ended = job is None or job[f"{kind}Status"] in _ENDED
             return ended or own.get("AutoMLJobStatus") != before
 
         store.wait_for(kind, name, changed, _LOOK_SECONDS)
 
     def _note(self, **changes: Any) -> dict[str, Any]:
-        return self._context.store.update(KIND, self._name, **changes)
+        return self.context.store.update(KIND, self.name, **changes)
 
     def _conclude(self, status: str, secondary: str = "", reason: str | None = None) -> None:
         self._note(
             AutoMLJobStatus=status,
             AutoMLJobSecondaryStatus=secondary or status,
-            FailureReason=reason and jobs.short_reason(reason),
+            FailureReason=reason and short_reason(reason),
             EndTime=time.time(),
         )
+
+
+class AutoMLRunners(Followers):
+    """The AutoML jobs that run; a part of the context."""
+
+    follower = _Runner
+    title = "automl"
+
+
+@on_stop
+def close_automl(context: Context) -> None:
+    """End every AutoML job's thread."""
+    context.part(AutoMLRunners).close()

@@ -16,7 +16,7 @@ from tidemill_local.sagemaker.errors import (
 from tidemill_local.sagemaker.events import announce
 from tidemill_local.sagemaker.feature_store.offline_store import OfflineStore
 from tidemill_local.sagemaker.operations import operation
-from tidemill_local.sagemaker.store import DuplicateRecordError, MissingRecordError
+from tidemill_local.sagemaker.store import DuplicateRecordError, MissingRecordError, without_tags
 
 KIND = "FeatureGroup"
 METADATA = "_Metadata"  # of features, by name: description, parameters, times
@@ -34,7 +34,7 @@ def create_feature_group(context: Context, request: dict[str, Any]) -> dict[str,
     _check_features(request)
     now = time.time()
     offline = request.get("OfflineStoreConfig")
-    body = {field: value for field, value in request.items() if field != "Tags"} | {
+    body = without_tags(request) | {
         "FeatureGroupArn": arn_of(context, "feature-group", name.lower()),
         "FeatureGroupStatus": "Created",
         "CreationTime": now,

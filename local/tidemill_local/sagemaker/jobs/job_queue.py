@@ -9,7 +9,7 @@ from pathlib import Path
 from tidemill_local.sagemaker.containers.volumes import free_bytes
 from tidemill_local.sagemaker.containers.workspace import private_paths, prune, remove
 from tidemill_local.sagemaker.context import Context
-from tidemill_local.sagemaker.jobs.runner import Outcome, Runnable, job_directory
+from tidemill_local.sagemaker.jobs.runnable import Outcome, Runnable, job_directory
 from tidemill_local.sagemaker.operations import on_start, on_stop
 
 logger = logging.getLogger(__name__)
@@ -118,35 +118,3 @@ def find_out_what_the_kernel_allows(context: Context) -> None:  # noqa: ARG001 -
 def close_runner(context: Context) -> None:
     """End every job of this service."""
     context.part(JobRunner).close()
-
-
-def recover(context: Context, job: type[Runnable], interrupted: str) -> None:
-    """
-    Take up what an earlier service left underway: its containers died with it.
-
-    A job that had not run yet waits its turn again, as does one that can begin anew; others end.
-
-    Args:
-        context: The service that starts now.
-        job: Which kind of job.
-        interrupted: The FailureReason to record.
-    """
-    for body in context.store.rows(job.kind):
-        status = body[f"{job.kind}Status"]
-        if status not in {"InProgress", "Stopping"}:
-            continue
-        found = job(context, body[f"{job.kind}Name"])
-        if status == "Stopping":
-            found.conclude(Outcome("Stopped", interrupted))
-        elif found.resumes(interrupted):
-            context.part(JobRunner).submit(found)
-        else:
-            found.conclude(Outcome("Failed", interrupted))
-    if context.limits.keep_job_directories:
-        return
-    underway = context.part(JobRunner).directories()
-    for directory in job_directory(context, job.kind, ".").glob("*"):
-        body = context.store.get(job.kind, directory.name) or {}
-        ended = body.get("FailureReason", interrupted) == interrupted
-        if ended and directory not in underway:  # no failure of its own to show
-            remove(directory)

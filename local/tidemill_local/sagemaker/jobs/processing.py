@@ -16,25 +16,22 @@ from tidemill_local.sagemaker.containers.channels import (
 )
 from tidemill_local.sagemaker.containers.workspace import Workspace, is_container_path
 from tidemill_local.sagemaker.context import Context
-from tidemill_local.sagemaker.errors import ResourceInUseError, ValidationError
+from tidemill_local.sagemaker.errors import ValidationError
 from tidemill_local.sagemaker.events import announce
-from tidemill_local.sagemaker.jobs import job_queue
-from tidemill_local.sagemaker.jobs import runner as jobs
+from tidemill_local.sagemaker.jobs import lifecycle
+from tidemill_local.sagemaker.jobs.container_metrics import ContainerMetrics
+from tidemill_local.sagemaker.jobs.job import DEFAULT_RUNTIME_SECONDS, Job, Launch
+from tidemill_local.sagemaker.jobs.runnable import Outcome, short_reason
 from tidemill_local.sagemaker.lineage import experiments
-from tidemill_local.sagemaker.monitoring.metrics import Metrics
 from tidemill_local.sagemaker.operations import on_start, operation
-from tidemill_local.sagemaker.store import DuplicateRecordError
+from tidemill_local.sagemaker.store import without_tags
 
 _KIND = "ProcessingJob"
 _DATA_ROOT = "/opt/ml/processing"
 _MESSAGE_BYTES = 1024  # of /opt/ml/output/message that become the ExitMessage
-_INTERRUPTED = (
-    "InternalServerError: the local cloud stopped while this job ran; start it again "
-    "under a new name"
-)
 
 
-class ProcessingJob(jobs.Job):
+class ProcessingJob(Job):
     """The contract of a processing container: /opt/ml/config, /opt/ml/processing, message."""
 
     kind = _KIND
@@ -62,7 +59,7 @@ class ProcessingJob(jobs.Job):
         if phase == "Running":
             self.context.store.update(_KIND, self.name, ProcessingStartTime=time.time())
 
-    def prepare(self, workspace: Workspace) -> jobs.Launch:
+    def prepare(self, workspace: Workspace) -> Launch:
         """Write the configuration, fetch the inputs, make the output directories."""
         body = self.body
         _write_configuration(workspace, body)
@@ -93,12 +90,12 @@ class ProcessingJob(jobs.Job):
             app.get("ContainerEntrypoint", []),
             app.get("ContainerArguments", []),
         )
-        return jobs.Launch(
+        return Launch(
             [workspace.translate(word) for word in command],
             workspace.environment(self.context, body["Environment"]),
         )
 
-    def judge(self, workspace: Workspace, outcome: jobs.Outcome) -> jobs.Outcome:
+    def judge(self, workspace: Workspace, outcome: Outcome) -> Outcome:
         """Read the exit message; one that is not UTF-8 fails the job, as in SageMaker."""
         if self._message is not None:  # another host's
             return outcome
@@ -114,26 +111,26 @@ class ProcessingJob(jobs.Job):
                 self._message = data[: error.start].decode()  # the cut went through a character
                 return outcome
             reason = "ClientError: /opt/ml/output/message is not UTF-8 text; write it as UTF-8."
-            return jobs.Outcome("Failed", reason, exit_code=outcome.exit_code)
+            return Outcome("Failed", reason, exit_code=outcome.exit_code)
         return outcome
 
-    def deliver(self, workspaces: Sequence[Workspace], outcome: jobs.Outcome) -> None:
+    def deliver(self, workspaces: Sequence[Workspace], outcome: Outcome) -> None:
         """Upload outputs: Continuous ones in any case, EndOfJob ones of a job that did not fail."""
         self.live.run()
         for upload in self._at_end if outcome.status != "Failed" else ():
             upload.run()
         if "MonitoringScheduleArn" in self.body:
             for workspace in workspaces:
-                self.context.part(Metrics).publish(workspace.base / "output")
+                self.context.part(ContainerMetrics).publish(workspace.base / "output")
 
-    def conclude(self, outcome: jobs.Outcome) -> None:
+    def conclude(self, outcome: Outcome) -> None:
         """Write status, reason, message and times; announce them."""
         reason = outcome.reason if outcome.status == "Failed" or outcome.exceeded else None
         body = self.context.store.update(
             _KIND,
             self.name,
             ProcessingJobStatus=outcome.status,
-            FailureReason=reason and jobs.short_reason(reason),
+            FailureReason=reason and short_reason(reason),
             ExitMessage=self._message or None,
             ProcessingEndTime=time.time(),
         )
@@ -152,34 +149,26 @@ def create_processing_job(context: Context, request: dict[str, Any]) -> dict[str
     arn = arn_of(context, "processing-job", name)
     check_instances(context, request["ProcessingResources"])
     outputs = request.get("ProcessingOutputConfig", {}).get("Outputs", [])
-    body = {field: value for field, value in request.items() if field != "Tags"} | {
+    body = without_tags(request) | {
         "ProcessingJobArn": arn,
         "ProcessingJobStatus": "InProgress",
         "ProcessingInputs": [_checked_input(item) for item in request.get("ProcessingInputs", [])],
         "ProcessingOutputConfig": request.get("ProcessingOutputConfig", {})
         | {"Outputs": [_checked_output(item) for item in outputs]},
         "Environment": request.get("Environment", {}),
-        "StoppingCondition": {"MaxRuntimeInSeconds": jobs.DEFAULT_RUNTIME_SECONDS}
+        "StoppingCondition": {"MaxRuntimeInSeconds": DEFAULT_RUNTIME_SECONDS}
         | request.get("StoppingCondition", {}),
     }
     _refuse_repeated("InputName", body["ProcessingInputs"])
     _refuse_repeated("OutputName", outputs)
-    try:
-        body = context.store.insert(_KIND, name, body, request.get("Tags", []))
-    except DuplicateRecordError as error:
-        raise ResourceInUseError(
-            "Job name must be unique within an AWS account and region, and a job with this name "
-            f"already exists ({error.body['ProcessingJobArn']})"
-        ) from error
-    announce(context, _KIND, body)
-    context.part(job_queue.JobRunner).submit(ProcessingJob(context, name))
+    lifecycle.begin(context, ProcessingJob, body, request.get("Tags", []))
     return {"ProcessingJobArn": arn}
 
 
 @operation("DescribeProcessingJob")
 def describe_processing_job(context: Context, request: dict[str, Any]) -> dict[str, Any]:
     """Return the record."""
-    return _found(context, request["ProcessingJobName"])
+    return lifecycle.find(context, _KIND, request["ProcessingJobName"])
 
 
 @operation("ListProcessingJobs")
@@ -197,25 +186,15 @@ def list_processing_jobs(context: Context, request: dict[str, Any]) -> dict[str,
 @operation("StopProcessingJob")
 def stop_processing_job(context: Context, request: dict[str, Any]) -> dict[str, Any]:
     """Ask a job to end: SIGTERM, and SIGKILL after the grace period."""
-    name = request["ProcessingJobName"]
-    _found(context, name)
-    body = jobs.request_stop(context, _KIND, name, "processing job")
-    announce(context, _KIND, body)
-    context.part(job_queue.JobRunner).stop(_KIND, name)
+    name = lifecycle.find(context, _KIND, request["ProcessingJobName"])["ProcessingJobName"]
+    lifecycle.stop(context, _KIND, name, "processing job")
     return {}
 
 
 @on_start
 def recover_processing_jobs(context: Context) -> None:
     """End what a crash interrupted."""
-    job_queue.recover(context, ProcessingJob, _INTERRUPTED)
-
-
-def _found(context: Context, name: str) -> dict[str, Any]:
-    body = context.store.get(_KIND, name)
-    if body is None:
-        raise ValidationError(f"Could not find requested job with name: {name}")
-    return body
+    lifecycle.recover(context, ProcessingJob)
 
 
 def _checked_input(item: dict[str, Any]) -> dict[str, Any]:

@@ -7,15 +7,19 @@ from tidemill_local.images import built_in
 from tidemill_local.sagemaker import paging
 from tidemill_local.sagemaker.arns import arn_of
 from tidemill_local.sagemaker.context import Context
-from tidemill_local.sagemaker.errors import ResourceInUseError, ValidationError
-from tidemill_local.sagemaker.events import announce
-from tidemill_local.sagemaker.jobs import job_queue, training_checks, training_job
-from tidemill_local.sagemaker.jobs import runner as jobs
+from tidemill_local.sagemaker.errors import ValidationError
+from tidemill_local.sagemaker.jobs import lifecycle, training_checks, training_job
+from tidemill_local.sagemaker.jobs.job import DEFAULT_RUNTIME_SECONDS
+from tidemill_local.sagemaker.jobs.job_queue import JobRunner
 from tidemill_local.sagemaker.lineage import experiments
 from tidemill_local.sagemaker.operations import on_start, operation
-from tidemill_local.sagemaker.store import DuplicateRecordError
+from tidemill_local.sagemaker.store import without_tags
 
 _KIND = training_job.KIND
+_TAKEN = (
+    "Training job names must be unique within an AWS account and region, and a training job with "
+    "this name already exists"
+)
 
 
 @operation(
@@ -45,14 +49,14 @@ def create_training_job(context: Context, request: dict[str, Any]) -> dict[str, 
     training_checks.check(context, request)
     arn = arn_of(context, "training-job", name)
     now = time.time()
-    body = {field: value for field, value in request.items() if field != "Tags"} | {
+    body = without_tags(request) | {
         "TrainingJobArn": arn,
         "TrainingJobStatus": "InProgress",
         "SecondaryStatusTransitions": [],
         "HyperParameters": request.get("HyperParameters", {}),
         "InputDataConfig": request.get("InputDataConfig", []),
         "Environment": request.get("Environment", {}),
-        "StoppingCondition": {"MaxRuntimeInSeconds": jobs.DEFAULT_RUNTIME_SECONDS}
+        "StoppingCondition": {"MaxRuntimeInSeconds": DEFAULT_RUNTIME_SECONDS}
         | request.get("StoppingCondition", {}),
         "CreationTime": now,
         "LastModifiedTime": now,
@@ -61,15 +65,7 @@ def create_training_job(context: Context, request: dict[str, Any]) -> dict[str, 
     training_job.move_on(body, "Starting", now)
     if context.store.get(_KIND, name) is None:
         training_checks.check_channels(context, request)
-    try:
-        context.store.insert(_KIND, name, body, request.get("Tags", []))
-    except DuplicateRecordError as error:
-        raise ResourceInUseError(
-            "Training job names must be unique within an AWS account and region, and a training "
-            f"job with this name already exists ({error.body['TrainingJobArn']})"
-        ) from error
-    announce(context, _KIND, body)
-    context.part(job_queue.JobRunner).submit(training_job.TrainingJob(context, name))
+    lifecycle.begin(context, training_job.TrainingJob, body, request.get("Tags", []), taken=_TAKEN)
     return {"TrainingJobArn": arn}
 
 
@@ -96,11 +92,14 @@ def stop_training_job(context: Context, request: dict[str, Any]) -> dict[str, An
     """Ask a job to end: SIGTERM, and SIGKILL after the grace period."""
     name = request["TrainingJobName"]
     _found(context, name)
-    jobs.request_stop(context, _KIND, name, "training job")
     now = time.time()
-    body = context.store.edit(_KIND, name, lambda body: training_job.move_on(body, "Stopping", now))
-    announce(context, _KIND, body)
-    context.part(job_queue.JobRunner).stop(_KIND, name)
+    lifecycle.stop(
+        context,
+        _KIND,
+        name,
+        "training job",
+        lambda body: training_job.move_on(body, "Stopping", now),
+    )
     return {}
 
 
@@ -116,14 +115,14 @@ def interrupt(context: Context, name: str, seconds: float = 0.0) -> bool:
     Returns:
         Whether it was interrupted: it is a spot job and was training.
     """
-    job = context.part(job_queue.JobRunner).running(_KIND, name)
+    job = context.part(JobRunner).running(_KIND, name)
     return isinstance(job, training_job.TrainingJob) and job.interrupt(seconds)
 
 
 @on_start
 def recover_training_jobs(context: Context) -> None:
     """Take up what a crash interrupted: spot jobs and retried ones go on, others end."""
-    job_queue.recover(context, training_job.TrainingJob, training_job.INTERRUPTED)
+    lifecycle.recover(context, training_job.TrainingJob)
 
 
 def _found(context: Context, name: str) -> dict[str, Any]:

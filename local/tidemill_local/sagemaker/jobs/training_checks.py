@@ -8,7 +8,7 @@ from tidemill_local.sagemaker.containers.channels import TransferError, is_empty
 from tidemill_local.sagemaker.containers.workspace import CONTAINER_ROOT, is_container_path
 from tidemill_local.sagemaker.context import Context
 from tidemill_local.sagemaker.errors import ValidationError
-from tidemill_local.sagemaker.jobs import runner as jobs
+from tidemill_local.sagemaker.jobs.job import DEFAULT_RUNTIME_SECONDS
 
 
 def check(context: Context, request: dict[str, Any]) -> None:
@@ -68,7 +68,7 @@ def check_waiting(request: dict[str, Any]) -> None:
     """
     condition = request.get("StoppingCondition", {})
     wait = condition.get("MaxWaitTimeInSeconds")
-    run = condition.get("MaxRuntimeInSeconds", jobs.DEFAULT_RUNTIME_SECONDS)
+    run = condition.get("MaxRuntimeInSeconds", DEFAULT_RUNTIME_SECONDS)
     if request.get("EnableManagedSpotTraining"):
         if wait is None or wait < run:
             raise ValidationError(

@@ -19,15 +19,12 @@ from tidemill_local.sagemaker.containers.channels import (
 from tidemill_local.sagemaker.containers.workspace import Workspace
 from tidemill_local.sagemaker.context import Context
 from tidemill_local.sagemaker.events import announce
-from tidemill_local.sagemaker.jobs import runner as jobs
 from tidemill_local.sagemaker.jobs import training_contract
-from tidemill_local.sagemaker.tuning.epochs import Epochs
+from tidemill_local.sagemaker.jobs.epochs import Epochs
+from tidemill_local.sagemaker.jobs.job import Job, Launch, Limit, runtime_limit
+from tidemill_local.sagemaker.jobs.runnable import Outcome, short_reason
 
 KIND = "TrainingJob"
-INTERRUPTED = (
-    "InternalServerError: the local cloud stopped while this job ran; start it again "
-    "under a new name"
-)
 _LOOK_SECONDS = 0.1
 _SETTLED_SECONDS = 1.0  # a rehearsed interruption comes so long after the container's start
 _FAILURE_CHARACTERS = 1024  # of /opt/ml/output/failure that become the FailureReason
@@ -49,7 +46,7 @@ _MESSAGES = {
 }
 
 
-class TrainingJob(jobs.Job):
+class TrainingJob(Job):
     """The contract of a training container: /opt/ml/input, /opt/ml/model, /opt/ml/output."""
 
     kind = KIND
@@ -81,17 +78,17 @@ class TrainingJob(jobs.Job):
         """Whether its instances may be taken away."""
         return bool(self.body.get("EnableManagedSpotTraining"))
 
-    def limit(self) -> jobs.Limit:
+    def limit(self) -> Limit:
         """MaxRuntimeInSeconds counts what all attempts ran, MaxWaitTimeInSeconds all since then."""
         condition = self.body["StoppingCondition"]
         most = condition["MaxRuntimeInSeconds"]
-        run = jobs.runtime_limit(most, self.body.get(_TRAINED, 0.0))
+        run = runtime_limit(most, self.body.get(_TRAINED, 0.0))
         wait = condition.get("MaxWaitTimeInSeconds")
         left = math.inf if wait is None else wait - (time.time() - self.body["CreationTime"])
         if left >= run.seconds:
             return run
         reason = f"the job waited and ran longer than MaxWaitTimeInSeconds ({wait} s)"
-        return jobs.Limit(left, "MaxWaitTimeExceeded", reason)
+        return Limit(left, "MaxWaitTimeExceeded", reason)
 
     def begin(self) -> None:
         """Wait for spot instances, if they were taken away."""
@@ -108,7 +105,7 @@ class TrainingJob(jobs.Job):
         self._capacity_at = time.monotonic() + seconds
         return self.take_away()
 
-    def goes_on(self, outcome: jobs.Outcome) -> bool:
+    def goes_on(self, outcome: Outcome) -> bool:
         """A spot job begins anew when interrupted, another as often as its RetryStrategy says."""
         if outcome.status == "Interrupted":
             self._write(lambda body: _end_attempt(body, "Interrupted"))
@@ -127,7 +124,7 @@ class TrainingJob(jobs.Job):
         # Nobody knows when the attempt ended, so its time is not counted.
         self.body = self.context.store.update(KIND, self.name, **{_ATTEMPT: None})
         status = "Interrupted" if self.is_spot else "Failed"
-        return self.goes_on(jobs.Outcome(status, interrupted))
+        return self.goes_on(Outcome(status, interrupted))
 
     def enter(self, phase: str) -> None:
         """Record and announce the next SecondaryStatus."""
@@ -144,7 +141,7 @@ class TrainingJob(jobs.Job):
 
         self._write(change)
 
-    def prepare(self, workspace: Workspace) -> jobs.Launch:
+    def prepare(self, workspace: Workspace) -> Launch:
         """Write the configuration, fetch the channels and what was checkpointed."""
         body = self.body
         training_contract.write_configuration(workspace, body)
@@ -186,7 +183,7 @@ class TrainingJob(jobs.Job):
             if seconds is not None:
                 self.interrupt(seconds)
 
-    def judge(self, workspace: Workspace, outcome: jobs.Outcome) -> jobs.Outcome:
+    def judge(self, workspace: Workspace, outcome: Outcome) -> Outcome:
         """Let the failure file speak, unless memory ran out: then the file cannot know."""
         if outcome.status != "Failed" or "more memory" in outcome.reason:
             return outcome
@@ -200,9 +197,9 @@ class TrainingJob(jobs.Job):
         ending = f", exit code: {outcome.exit_code}"
         room = _FAILURE_CHARACTERS - len("AlgorithmError: ") - len(ending)
         reason = f"AlgorithmError: {text[:room]}{ending}"
-        return jobs.Outcome("Failed", reason, exit_code=outcome.exit_code)
+        return Outcome("Failed", reason, exit_code=outcome.exit_code)
 
-    def deliver(self, workspaces: Sequence[Workspace], outcome: jobs.Outcome) -> None:
+    def deliver(self, workspaces: Sequence[Workspace], outcome: Outcome) -> None:
         """
         Upload model.tar.gz, output.tar.gz and checkpoints to SageMaker's places.
 
@@ -230,7 +227,7 @@ class TrainingJob(jobs.Job):
         artifacts = f"{base}/model/" if plain else f"{base}/model.tar.gz"
         self.context.store.update(KIND, self.name, ModelArtifacts={"S3ModelArtifacts": artifacts})
 
-    def conclude(self, outcome: jobs.Outcome) -> None:
+    def conclude(self, outcome: Outcome) -> None:
         """Write statuses, reason, metrics and times; announce them."""
         self._epochs.tell()
         now = time.time()
@@ -246,7 +243,7 @@ class TrainingJob(jobs.Job):
                 body["TrainingTimeInSeconds"] = seconds
                 body["BillableTimeInSeconds"] = max(1, round(seconds * share))
             if outcome.status == "Failed":
-                body["FailureReason"] = jobs.short_reason(outcome.reason)
+                body["FailureReason"] = short_reason(outcome.reason)
             if self._metrics:
                 body["FinalMetricDataList"] = list(self._metrics.values())
 
@@ -260,7 +257,7 @@ class TrainingJob(jobs.Job):
         self.body = self.context.store.edit(KIND, self.name, change)
         announce(self.context, KIND, self.body)
 
-    def _launch(self, workspace: Workspace) -> jobs.Launch:
+    def _launch(self, workspace: Workspace) -> Launch:
         algorithm = self.body["AlgorithmSpecification"]
         entrypoint = algorithm.get("ContainerEntrypoint", [])
         # Without an entrypoint of its own the image is run as `docker run image train`.
@@ -270,7 +267,7 @@ class TrainingJob(jobs.Job):
         command = container_command(root, image, entrypoint, arguments, script=script)
         variables = training_contract.environment(self.context, workspace, self.body)
         variables["PATH"] = search_path(root, image, variables["PATH"])
-        return jobs.Launch([workspace.translate(word) for word in command], variables)
+        return Launch([workspace.translate(word) for word in command], variables)
 
     def _restore_checkpoints(self, workspace: Workspace) -> None:
         config = self.body.get("CheckpointConfig")

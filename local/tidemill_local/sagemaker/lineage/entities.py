@@ -10,6 +10,7 @@ from tidemill_local.sagemaker.errors import ValidationError
 from tidemill_local.sagemaker.lineage import associations, tracking
 from tidemill_local.sagemaker.lineage.tracking import ACTION, ARTIFACT, CONTEXT, Tracked
 from tidemill_local.sagemaker.operations import operation
+from tidemill_local.sagemaker.store import without_tags
 
 _MOST_PROPERTIES = 30
 _WITH_EDGES = "its associations are deleted with it"
@@ -19,7 +20,7 @@ _WITH_EDGES = "its associations are deleted with it"
 def create_artifact(context: Context, request: dict[str, Any]) -> dict[str, Any]:
     """Track something that has a URI; there is one artifact of a source."""
     name = artifact_key(request["Source"])
-    body = _without_tags(request)
+    body = without_tags(request)
     body = tracking.insert(context, ARTIFACT, name, body, request.get("Tags", []))
     return {"ArtifactArn": body["ArtifactArn"]}
 
@@ -42,7 +43,7 @@ def artifact_key(source: dict[str, Any]) -> str:
 
 def _create(entity: Tracked, context: Context, request: dict[str, Any]) -> dict[str, Any]:
     name = request[entity.name_field]
-    body = _without_tags(request)
+    body = without_tags(request)
     body = tracking.insert(context, entity, name, body, request.get("Tags", []))
     return {entity.arn_field: body[entity.arn_field]}
 
@@ -92,10 +93,6 @@ def _delete_named(entity: Tracked, context: Context, request: dict[str, Any]) ->
 
 def _named(entity: Tracked, request: dict[str, Any]) -> str:
     return str(request[entity.arn_field if entity is ARTIFACT else entity.name_field])
-
-
-def _without_tags(request: dict[str, Any]) -> dict[str, Any]:
-    return {field: value for field, value in request.items() if field != "Tags"}
 
 
 for _entity in (ARTIFACT, CONTEXT, ACTION):

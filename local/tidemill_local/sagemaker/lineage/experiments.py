@@ -7,6 +7,7 @@ from tidemill_local.sagemaker.errors import ValidationError
 from tidemill_local.sagemaker.lineage import tracking
 from tidemill_local.sagemaker.lineage.tracking import COMPONENT, EXPERIMENT, TRIAL
 from tidemill_local.sagemaker.operations import operation
+from tidemill_local.sagemaker.store import without_tags
 
 TRIALS = "_Trials"  # of a component: the trials it is part of, in lower case
 
@@ -128,11 +129,6 @@ def check_config(context: Context, request: dict[str, Any]) -> None:
     owner = tracking.found(context, TRIAL, trial)["ExperimentName"]
     if experiment is not None and owner.lower() != experiment.lower():
         raise ValidationError(f"Trial {trial} is of the experiment {owner}, not of {experiment}.")
-
-
-def without_tags(request: dict[str, Any]) -> dict[str, Any]:
-    """Return a request without its tags, which are kept elsewhere."""
-    return {field: value for field, value in request.items() if field != "Tags"}
 
 
 def _updated(

@@ -5,9 +5,10 @@ from typing import Any
 from tidemill_local.sagemaker.context import Context
 from tidemill_local.sagemaker.errors import ResourceNotFoundError, ValidationError
 from tidemill_local.sagemaker.lineage import associations, tracking
-from tidemill_local.sagemaker.lineage.experiments import TRIALS, is_part, trials_of, without_tags
+from tidemill_local.sagemaker.lineage.experiments import TRIALS, is_part, trials_of
 from tidemill_local.sagemaker.lineage.tracking import COMPONENT, EXPERIMENT, TRIAL
 from tidemill_local.sagemaker.operations import operation
+from tidemill_local.sagemaker.store import without_tags
 
 _MAPS = ("Parameters", "InputArtifacts", "OutputArtifacts")
 _SIMPLE = ("DisplayName", "Status", "StartTime", "EndTime")

@@ -9,7 +9,7 @@ from tidemill_local.sagemaker.errors import ResourceInUseError, ResourceNotFound
 from tidemill_local.sagemaker.monitoring import jobs as monitoring_jobs
 from tidemill_local.sagemaker.monitoring.executions import DEFINITION, inline
 from tidemill_local.sagemaker.operations import operation
-from tidemill_local.sagemaker.store import DuplicateRecordError, MissingRecordError
+from tidemill_local.sagemaker.store import DuplicateRecordError, MissingRecordError, without_tags
 
 
 @operation("CreateDataQualityJobDefinition", differs=monitoring_jobs.DIFFERS)
@@ -18,7 +18,7 @@ def create_data_quality_job_definition(context: Context, request: dict[str, Any]
     name = request["JobDefinitionName"]
     arn = _arn(context, name)
     endpoint = monitoring_jobs.check(context, inline(request))
-    body = {field: value for field, value in request.items() if field != "Tags"} | {
+    body = without_tags(request) | {
         "JobDefinitionArn": arn,
         "DataQualityJobDefinitionArn": arn,  # under which the store finds it
         "MonitoringJobDefinitionName": name,

@@ -9,7 +9,7 @@ from tidemill_local.sagemaker.containers.channels import TransferError
 from tidemill_local.sagemaker.context import Context
 from tidemill_local.sagemaker.errors import ResourceInUseError, ServiceError
 from tidemill_local.sagemaker.jobs import processing
-from tidemill_local.sagemaker.jobs.runner import short_reason
+from tidemill_local.sagemaker.jobs.runnable import short_reason
 from tidemill_local.sagemaker.monitoring import jobs as monitoring_jobs
 from tidemill_local.sagemaker.monitoring.jobs import NoDataError
 from tidemill_local.sagemaker.monitoring.times import hours_of, next_time

@@ -9,7 +9,7 @@ from tidemill_local.sagemaker.context import Context
 from tidemill_local.sagemaker.errors import ConflictError, ValidationError
 from tidemill_local.sagemaker.events import announce
 from tidemill_local.sagemaker.operations import operation
-from tidemill_local.sagemaker.store import DuplicateRecordError
+from tidemill_local.sagemaker.store import DuplicateRecordError, without_tags
 
 GROUP = "ModelPackageGroup"
 PACKAGE = "ModelPackage"
@@ -22,7 +22,7 @@ def create_model_package_group(context: Context, request: dict[str, Any]) -> dic
     """Make an empty group."""
     name = request["ModelPackageGroupName"]
     arn = arn_of(context, "model-package-group", name)
-    body = {field: value for field, value in request.items() if field != "Tags"} | {
+    body = without_tags(request) | {
         "ModelPackageGroupArn": arn,
         "ModelPackageGroupStatus": "Completed",
         "CreatedBy": {},
@@ -85,7 +85,7 @@ def create_model_package(context: Context, request: dict[str, Any]) -> dict[str,
     repeated = _by_token(context, request)
     if repeated is not None:
         return {"ModelPackageArn": repeated["ModelPackageArn"]}
-    body = {field: value for field, value in request.items() if field != "Tags"} | {
+    body = without_tags(request) | {
         "ModelPackageStatus": "Completed",
         "ModelPackageStatusDetails": {"ValidationStatuses": []},
         "CreatedBy": {},

@@ -6,22 +6,16 @@ from tidemill_local.sagemaker import paging
 from tidemill_local.sagemaker.arns import arn_of
 from tidemill_local.sagemaker.containers.channels import TransferError, split_uri
 from tidemill_local.sagemaker.context import Context
-from tidemill_local.sagemaker.errors import ResourceInUseError, ValidationError
-from tidemill_local.sagemaker.events import announce
-from tidemill_local.sagemaker.jobs import job_queue
-from tidemill_local.sagemaker.jobs import runner as jobs
+from tidemill_local.sagemaker.errors import ValidationError
+from tidemill_local.sagemaker.jobs import lifecycle
 from tidemill_local.sagemaker.lineage import experiments
 from tidemill_local.sagemaker.operations import call, on_start, operation
-from tidemill_local.sagemaker.store import DuplicateRecordError
+from tidemill_local.sagemaker.store import without_tags
 from tidemill_local.sagemaker.transform.filters import Filter, FilterError
 from tidemill_local.sagemaker.transform.records import CSV, can_process
 from tidemill_local.sagemaker.transform.run import KIND, TransformJob, media_type
 
 _MOST_MB = 100  # of one payload, and of all that are underway at once
-_INTERRUPTED = (
-    "InternalServerError: the local cloud stopped while this job ran; start it again "
-    "under a new name"
-)
 _UNPROCESSED = {"InputFilter": "$", "OutputFilter": "$", "JoinSource": "None"}
 
 
@@ -43,7 +37,7 @@ def create_transform_job(context: Context, request: dict[str, Any]) -> dict[str,
     _check_payload(request)
     _check_processing(source, target, processing)
     arn = arn_of(context, "transform-job", name)
-    body = {field: value for field, value in request.items() if field != "Tags"} | {
+    body = without_tags(request) | {
         "TransformJobArn": arn,
         "TransformJobStatus": "InProgress",
         "TransformInput": source,
@@ -51,22 +45,14 @@ def create_transform_job(context: Context, request: dict[str, Any]) -> dict[str,
         "DataProcessing": processing,
         "Environment": request.get("Environment", {}),
     }
-    try:
-        body = context.store.insert(KIND, name, body, request.get("Tags", []))
-    except DuplicateRecordError as error:
-        raise ResourceInUseError(
-            "Job name must be unique within an AWS account and region, and a job with this name "
-            f"already exists ({error.body['TransformJobArn']})"
-        ) from error
-    announce(context, KIND, body)
-    context.part(job_queue.JobRunner).submit(TransformJob(context, name))
+    lifecycle.begin(context, TransformJob, body, request.get("Tags", []))
     return {"TransformJobArn": arn}
 
 
 @operation("DescribeTransformJob")
 def describe_transform_job(context: Context, request: dict[str, Any]) -> dict[str, Any]:
     """Return the record."""
-    return _found(context, request["TransformJobName"])
+    return lifecycle.find(context, KIND, request["TransformJobName"])
 
 
 @operation("ListTransformJobs")
@@ -85,25 +71,15 @@ def list_transform_jobs(context: Context, request: dict[str, Any]) -> dict[str, 
 @operation("StopTransformJob")
 def stop_transform_job(context: Context, request: dict[str, Any]) -> dict[str, Any]:
     """End a job; outputs of objects that were done stay."""
-    name = request["TransformJobName"]
-    _found(context, name)
-    body = jobs.request_stop(context, KIND, name, "transform job")
-    announce(context, KIND, body)
-    context.part(job_queue.JobRunner).stop(KIND, name)
+    name = lifecycle.find(context, KIND, request["TransformJobName"])["TransformJobName"]
+    lifecycle.stop(context, KIND, name, "transform job")
     return {}
 
 
 @on_start
 def recover_transform_jobs(context: Context) -> None:
     """End what a crash interrupted."""
-    job_queue.recover(context, TransformJob, _INTERRUPTED)
-
-
-def _found(context: Context, name: str) -> dict[str, Any]:
-    body = context.store.get(KIND, name)
-    if body is None:
-        raise ValidationError(f"Could not find requested job with name: {name}")
-    return body
+    lifecycle.recover(context, TransformJob)
 
 
 def _check_places(source: dict[str, Any], target: dict[str, Any]) -> None:

@@ -33,7 +33,14 @@ from tidemill_local.sagemaker.hosting.serving import (
     Workload,
     new_instance,
 )
-from tidemill_local.sagemaker.jobs import runner as jobs
+from tidemill_local.sagemaker.jobs.runnable import (
+    AbandonedError,
+    Outcome,
+    Runnable,
+    StoppedError,
+    job_directory,
+    short_reason,
+)
 from tidemill_local.sagemaker.logs import LogStream
 from tidemill_local.sagemaker.transform.filters import Filter
 from tidemill_local.sagemaker.transform.records import DataError, Rules
@@ -69,7 +76,7 @@ class TransformWorkload(Workload):
         return self.variant
 
 
-class TransformJob(jobs.Runnable):
+class TransformJob(Runnable):
     """Reads objects, asks the model, writes an `.out` for each object that went through whole."""
 
     kind = KIND
@@ -85,26 +92,24 @@ class TransformJob(jobs.Runnable):
 
     def run(self) -> None:
         """Run from start to end; nothing escapes but a defect in the store."""
-        workspace = Workspace(jobs.job_directory(self.context, KIND, self.name))
+        workspace = Workspace(job_directory(self.context, KIND, self.name))
         try:
             workspace = Workspace.create(workspace.directory)
             outcome = self._attempt(workspace)
-        except jobs.AbandonedError:
+        except AbandonedError:
             return
-        except jobs.StoppedError:
-            outcome = jobs.Outcome("Stopped")
+        except StoppedError:
+            outcome = Outcome("Stopped")
         except misfortune.StruckError as error:
-            outcome = jobs.Outcome("Failed", str(error))
+            outcome = Outcome("Failed", str(error))
         except (TransferError, DataError, ServiceError) as error:
             text = str(error)
-            outcome = jobs.Outcome("Failed", text if "Error: " in text else f"ClientError: {text}")
+            outcome = Outcome("Failed", text if "Error: " in text else f"ClientError: {text}")
         except ServingError as error:
-            outcome = jobs.Outcome("Failed", f"AlgorithmError: {error}")
+            outcome = Outcome("Failed", f"AlgorithmError: {error}")
         except Exception as error:  # whatever goes wrong, the record must come to an end
             logger.exception("%s %s", KIND, self.name)
-            outcome = jobs.Outcome(
-                "Failed", f"InternalServerError: the local cloud erred: {error!r}"
-            )
+            outcome = Outcome("Failed", f"InternalServerError: the local cloud erred: {error!r}")
         self.conclude(outcome)
         if not self.context.limits.keep_job_directories:
             remove(workspace.directory)
@@ -121,13 +126,13 @@ class TransformJob(jobs.Runnable):
         self._abandoned = True
         self.stop()
 
-    def conclude(self, outcome: jobs.Outcome) -> None:
+    def conclude(self, outcome: Outcome) -> None:
         """Write status, reason and time; announce them."""
         body = self.context.store.update(
             KIND,
             self.name,
             TransformJobStatus=outcome.status,
-            FailureReason=jobs.short_reason(outcome.reason) if outcome.status == "Failed" else None,
+            FailureReason=short_reason(outcome.reason) if outcome.status == "Failed" else None,
             TransformEndTime=time.time(),
         )
         announce(self.context, KIND, body)
@@ -135,11 +140,11 @@ class TransformJob(jobs.Runnable):
     def check(self) -> None:
         """Raise if the job should not go on."""
         if self._abandoned:
-            raise jobs.AbandonedError
+            raise AbandonedError
         if self._ending.is_set():
-            raise jobs.StoppedError
+            raise StoppedError
 
-    def _attempt(self, workspace: Workspace) -> jobs.Outcome:
+    def _attempt(self, workspace: Workspace) -> Outcome:
         self.check()
         misfortune.before_job(self.context, KIND, self.name, self.check)
         source = self.body["TransformInput"]["DataSource"]["S3DataSource"]
@@ -194,7 +199,7 @@ class TransformJob(jobs.Runnable):
 
     def _transform(
         self, server: ServingProcess, objects: list[S3Object], directory: Path
-    ) -> jobs.Outcome:
+    ) -> Outcome:
         sender = Sender(self.body, server, self._ending, self.check)
         self._log(", ".join(f"{name}={value}" for name, value in sender.parameters.items()))
         rules = self._rules(sender.parameters)
@@ -220,9 +225,9 @@ class TransformJob(jobs.Runnable):
                 sender.close()
         self.check()
         if not failures:
-            return jobs.Outcome("Completed")
+            return Outcome("Completed")
         kind, _, detail = failures[min(failures)].partition(": ")
-        return jobs.Outcome(
+        return Outcome(
             "Failed",
             f"{kind}: See job logs for more information. {len(failures)} of {len(objects)} objects "
             f"failed. The first: {' '.join(detail.split())}",

@@ -15,10 +15,10 @@ from tidemill_local.sagemaker.errors import (
     ValidationError,
 )
 from tidemill_local.sagemaker.events import announce
-from tidemill_local.sagemaker.jobs import runner as jobs
 from tidemill_local.sagemaker.jobs import training_checks
+from tidemill_local.sagemaker.jobs.lifecycle import request_stop
 from tidemill_local.sagemaker.operations import on_start, operation
-from tidemill_local.sagemaker.store import DuplicateRecordError
+from tidemill_local.sagemaker.store import DuplicateRecordError, without_tags
 from tidemill_local.sagemaker.tuning.search import RangeError, combinations
 from tidemill_local.sagemaker.tuning.trials import (
     KIND,
@@ -52,7 +52,7 @@ def create_tuning_job(context: Context, request: dict[str, Any]) -> dict[str, An
     _check_limits(config, known)
     _check_parents(context, request, known)
     arn = arn_of(context, "hyper-parameter-tuning-job", name)
-    body = {field: value for field, value in request.items() if field != "Tags"} | {
+    body = without_tags(request) | {
         "HyperParameterTuningJobArn": arn,
         "HyperParameterTuningJobStatus": "InProgress",
         SEED: config.get("RandomSeed", secrets.randbelow(2**31)),
@@ -115,7 +115,7 @@ def list_training_jobs(context: Context, request: dict[str, Any]) -> dict[str, A
 def stop_tuning_job(context: Context, request: dict[str, Any]) -> dict[str, Any]:
     """Launch no more training jobs, and stop those that run."""
     name = _found(context, request)["HyperParameterTuningJobName"]
-    body = jobs.request_stop(context, KIND, name, _WORDS)
+    body = request_stop(context, KIND, name, _WORDS)
     announce(context, KIND, described(context, body))
     return {}
 
@@ -123,9 +123,7 @@ def stop_tuning_job(context: Context, request: dict[str, Any]) -> dict[str, Any]
 @on_start
 def recover_tuning_jobs(context: Context) -> None:
     """Go on with what an earlier service left underway."""
-    for body in context.store.rows(KIND):
-        if body["HyperParameterTuningJobStatus"] not in _ENDED:
-            context.part(Tuners).start(body["HyperParameterTuningJobName"])
+    context.part(Tuners).resume(KIND)
 
 
 def _found(context: Context, request: dict[str, Any]) -> dict[str, Any]:

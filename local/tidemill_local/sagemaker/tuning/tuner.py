@@ -8,19 +8,19 @@ that the crash ended are launched again with the same values.
 
 import logging
 import secrets
-import threading
 import time
 from typing import Any
 
 from tidemill_local.sagemaker.context import Context
 from tidemill_local.sagemaker.errors import ServiceError
 from tidemill_local.sagemaker.events import announce
-from tidemill_local.sagemaker.jobs import runner as jobs
+from tidemill_local.sagemaker.followers import Follower, Followers
+from tidemill_local.sagemaker.jobs.epochs import EPOCHS, WATCHED
+from tidemill_local.sagemaker.jobs.runnable import short_reason
 from tidemill_local.sagemaker.jobs.training import create_training_job
 from tidemill_local.sagemaker.operations import call, on_stop
 from tidemill_local.sagemaker.tuning import rules
 from tidemill_local.sagemaker.tuning.bayesian import Trial, suggest
-from tidemill_local.sagemaker.tuning.epochs import EPOCHS, WATCHED
 from tidemill_local.sagemaker.tuning.search import Values, at_random, combinations, from_grid
 from tidemill_local.sagemaker.tuning.trials import (
     KIND,
@@ -55,58 +55,17 @@ _PASSED_ON = (
 )
 
 
-class Tuners:
-    """The tuning jobs that run; a part of the context."""
+class _Tuner(Follower):
+    def fail(self, reason: str) -> None:
+        """End the tuning job."""
+        self._conclude("Failed", reason)
 
-    def __init__(self, context: Context) -> None:
-        self._context = context
-        self._closing = threading.Event()
-        self._threads: list[threading.Thread] = []
-
-    def start(self, name: str) -> None:
-        """Let a tuning job go on, from wherever its record says that it is."""
-        tuner = _Tuner(self._context, name, self._closing)
-        thread = threading.Thread(target=tuner.run, name=f"tuning-{name}", daemon=True)
-        self._threads = [known for known in self._threads if known.is_alive()] + [thread]
-        thread.start()
-
-    def close(self) -> None:
-        """End the threads; the records stay, and the next start goes on."""
-        self._closing.set()
-        for thread in self._threads:
-            thread.join()
-
-
-@on_stop
-def close_tuners(context: Context) -> None:
-    """End every tuning job's thread, before the training jobs end."""
-    context.part(Tuners).close()
-
-
-class _Tuner:
-    def __init__(self, context: Context, name: str, closing: threading.Event) -> None:
-        self._context = context
-        self._name = name
-        self._closing = closing
-
-    def run(self) -> None:
-        """Run until the tuning job has ended, or the service stops."""
-        try:
-            while not self._closing.is_set():
-                if self._step():
-                    return
-        except Exception as error:  # whatever goes wrong, the record must come to an end
-            if self._closing.is_set():
-                return
-            logger.exception("%s %s", KIND, self._name)
-            self._conclude("Failed", f"InternalServerError: the local cloud erred: {error!r}")
-
-    def _step(self) -> bool:
+    def step(self) -> bool:
         """Do what is to be done now, or wait for something to happen; return whether it is over."""
-        body = self._context.store.get(KIND, self._name)
+        body = self.context.store.get(KIND, self.name)
         if body is None:
             return True
-        trials = launched(self._context, body)
+        trials = launched(self.context, body)
         running = [trial for trial in trials if trial.running and trial.job]
         stopping = body["HyperParameterTuningJobStatus"] == "Stopping"
         if stopping or self._finished(body, trials):
@@ -206,8 +165,8 @@ class _Tuner:
         own = [trial.known() for trial in trials if not trial.retried]
         transfer = body.get("WarmStartConfig", {}).get("WarmStartType") == "TransferLearning"
         groups = [own]
-        for parent in parents(self._context, body):
-            theirs = launched(self._context, parent)
+        for parent in parents(self.context, body):
+            theirs = launched(self.context, parent)
             known = [t for t in theirs if t.objective is not None]
             groups += [[Trial(t.job["HyperParameters"], t.objective) for t in known]]
         if transfer:
@@ -222,7 +181,7 @@ class _Tuner:
         replaces: Launched | None = None,
     ) -> None:
         """Record the next training job, then create it."""
-        name = f"{self._name}-{len(trials) + 1:03d}-{secrets.token_hex(4)}"
+        name = f"{self.name}-{len(trials) + 1:03d}-{secrets.token_hex(4)}"
 
         def change(record: dict[str, Any]) -> None:
             known = record.setdefault(TRIALS, [])
@@ -230,21 +189,21 @@ class _Tuner:
                 known[trials.index(replaces)]["Retried"] = True
             known.append({"Name": name, "Definition": definition, "Values": values})
 
-        record = self._context.store.edit(KIND, self._name, change)
-        self._create(record, launched(self._context, record)[-1])
+        record = self.context.store.edit(KIND, self.name, change)
+        self._create(record, launched(self.context, record)[-1])
 
     def _create(self, body: dict[str, Any], trial: Launched) -> None:
         try:
-            create_training_job(self._context, _request(self._context, body, trial))
+            create_training_job(self.context, _request(self.context, body, trial))
         except ServiceError as error:
             reason = f"{trial.name} could not be created: {error.code}: {error.message}"
-            self._context.store.update(KIND, self._name, **{_FAILURE: reason})
+            self.context.store.update(KIND, self.name, **{_FAILURE: reason})
 
     def _stop(self, trial: Launched) -> None:
         if trial.status != "InProgress" or not trial.job:
             return
         try:
-            call(self._context, "StopTrainingJob", {"TrainingJobName": trial.name})
+            call(self.context, "StopTrainingJob", {"TrainingJobName": trial.name})
         except ServiceError as error:
             logger.debug("%s ended before it could be stopped: %s", trial.name, error)
 
@@ -262,7 +221,7 @@ class _Tuner:
 
     def _wait(self, body: dict[str, Any], running: list[Launched]) -> None:
         """Wait for the end of a training job, for a change of the record, or a moment."""
-        store, before = self._context.store, body["HyperParameterTuningJobStatus"]
+        store, before = self.context.store, body["HyperParameterTuningJobStatus"]
         seen = {trial.name: trial.status for trial in running}
 
         def changed(record: dict[str, Any] | None) -> bool:
@@ -273,7 +232,7 @@ class _Tuner:
                 for name, status in seen.items()
             )
 
-        store.wait_for(KIND, self._name, changed, _LOOK_SECONDS)
+        store.wait_for(KIND, self.name, changed, _LOOK_SECONDS)
 
     def _end(self, body: dict[str, Any], trials: list[Launched]) -> None:
         if body["HyperParameterTuningJobStatus"] == "Stopping":
@@ -301,17 +260,30 @@ class _Tuner:
             self._conclude("Completed")
 
     def _conclude(self, status: str, reason: str | None = None) -> None:
-        store = self._context.store
+        store = self.context.store
 
         def change(record: dict[str, Any]) -> None:
             created = [t for t in record.get(TRIALS, []) if store.get(TRAINING, t["Name"])]
             record[TRIALS] = created
             record["HyperParameterTuningJobStatus"] = status
             record["HyperParameterTuningEndTime"] = time.time()
-            record["FailureReason"] = reason and jobs.short_reason(reason)
+            record["FailureReason"] = reason and short_reason(reason)
 
-        body = store.edit(KIND, self._name, change)
-        announce(self._context, KIND, described(self._context, body))
+        body = store.edit(KIND, self.name, change)
+        announce(self.context, KIND, described(self.context, body))
+
+
+class Tuners(Followers):
+    """The tuning jobs that run; a part of the context."""
+
+    follower = _Tuner
+    title = "tuning"
+
+
+@on_stop
+def close_tuners(context: Context) -> None:
+    """End every tuning job's thread, before the training jobs end."""
+    context.part(Tuners).close()
 
 
 def _due(trials: list[Launched]) -> Launched | None:

@@ -3,12 +3,12 @@
 import logging
 import threading
 import time
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from tidemill_local.images import UnknownImageError
 from tidemill_local.sagemaker import misfortune
@@ -18,42 +18,21 @@ from tidemill_local.sagemaker.containers.container import Container
 from tidemill_local.sagemaker.containers.volumes import Volume, VolumeFullError
 from tidemill_local.sagemaker.containers.workspace import Workspace, remove
 from tidemill_local.sagemaker.context import Context
-from tidemill_local.sagemaker.errors import ValidationError
 from tidemill_local.sagemaker.jobs.hosts import End, Hosts
 from tidemill_local.sagemaker.jobs.live_uploads import LiveUploads
+from tidemill_local.sagemaker.jobs.runnable import (
+    AbandonedError,
+    Outcome,
+    Runnable,
+    StoppedError,
+    job_directory,
+)
 from tidemill_local.sagemaker.logs import LogStream
 
 logger = logging.getLogger(__name__)
 
 DEFAULT_RUNTIME_SECONDS = 86_400
-_REASON_LIMIT = 1024  # characters of a FailureReason, by the API
 _TAIL_LINES = 40
-
-
-class StoppedError(Exception):
-    """Somebody asked the job to stop."""
-
-
-class AbandonedError(Exception):
-    """The service stops; the next start says what became of the job."""
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """
-    How a job's container ended.
-
-    Attributes:
-        status: Completed, Failed, Stopped, or Interrupted: its instances were taken away.
-        reason: Why, unless it completed.
-        exceeded: Which limit stopped it: MaxRuntimeExceeded or MaxWaitTimeExceeded.
-        exit_code: Of the main process, as a shell would say it; None when it never ran.
-    """
-
-    status: str
-    reason: str = ""
-    exceeded: str = ""
-    exit_code: int | None = None
 
 
 @dataclass(frozen=True)
@@ -89,60 +68,6 @@ class Launch:
 
     command: list[str]
     environment: dict[str, str]
-
-
-class Runnable(ABC):
-    """
-    Something that the runner runs: a job of any kind.
-
-    The record in the store is the truth. This object lives as long as the job is underway.
-    """
-
-    kind: ClassVar[str]
-
-    def __init__(self, context: Context, name: str) -> None:
-        self.context = context
-        self.name = name
-        self.body = context.store.get(self.kind, name) or {}
-
-    @property
-    def instances(self) -> int:
-        """On how many hosts the job runs."""
-        return 1
-
-    def has_run(self) -> bool:
-        """Whether the record says that a container was started."""
-        return f"{self.kind.removesuffix('Job')}StartTime" in self.body
-
-    def resumes(self, interrupted: str) -> bool:  # noqa: ARG002 - for those that begin anew
-        """
-        Whether the job goes on although the service that had it is gone.
-
-        Args:
-            interrupted: The reason it would fail for.
-        """
-        return not self.has_run()
-
-    @abstractmethod
-    def run(self) -> Outcome | None:
-        """
-        Run from start to end; nothing escapes but a defect in the store.
-
-        Returns:
-            How it ended, if its directory is still to be tidied up.
-        """
-
-    @abstractmethod
-    def stop(self) -> None:
-        """Ask for the end."""
-
-    @abstractmethod
-    def abandon(self) -> None:
-        """End at once and leave the record alone."""
-
-    @abstractmethod
-    def conclude(self, outcome: Outcome) -> None:
-        """Write the end into the record and announce it."""
 
 
 class Job(Runnable):
@@ -359,32 +284,3 @@ class Job(Runnable):
         bounded = self.context.limits.job_memory_bytes is not None
         reason = exits.reason_of(code, self.tail, bounded=bounded)
         return Outcome("Failed", reason, exit_code=code)
-
-
-def job_directory(context: Context, kind: str, name: str) -> Path:
-    """Return where a job's workspace lies."""
-    return context.root / "jobs" / kind.removesuffix("Job").lower() / name
-
-
-def request_stop(context: Context, kind: str, name: str, words: str) -> dict[str, Any]:
-    """
-    Turn a running job's status into Stopping; return the body. The runner is told by the caller.
-
-    Raises:
-        ValidationError: The job has ended already, in SageMaker's words.
-    """
-    field = f"{kind}Status"
-
-    def change(body: dict[str, Any]) -> None:
-        if body[field] not in {"InProgress", "Stopping"}:
-            raise ValidationError(
-                f"The request was rejected because the {words} is in status {body[field]}."
-            )
-        body[field] = "Stopping"
-
-    return context.store.edit(kind, name, change)
-
-
-def short_reason(reason: str) -> str:
-    """Cut a FailureReason to what the API can carry."""
-    return reason[:_REASON_LIMIT]

@@ -17,7 +17,7 @@ NAMESPACE = "aws/sagemaker/Endpoints/data-metrics"
 _MOST = 500  # of one PutMetricData
 
 
-class Metrics:
+class ContainerMetrics:
     """Puts the metrics of a service's monitoring jobs; a part of its context."""
 
     def __init__(self, context: Context) -> None:
