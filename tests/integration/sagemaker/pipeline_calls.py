@@ -243,6 +243,22 @@ class Pipelines:
             },
         }
 
+    def registration(self, name="Register", **fields):
+        container = {"Image": "image:1", "ModelDataUrl": "s3://models/model.tar.gz"}
+        return {
+            "Name": name,
+            "Type": "RegisterModel",
+            "Arguments": {
+                "ModelPackageGroupName": {"Get": "Execution.PipelineName"},
+                "InferenceSpecification": {
+                    "Containers": [container],
+                    "SupportedContentTypes": ["text/csv"],
+                    "SupportedResponseMIMETypes": ["text/csv"],
+                },
+            },
+            **fields,
+        }
+
     def definition(self, *steps):
         return json.dumps(
             {

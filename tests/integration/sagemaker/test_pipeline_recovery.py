@@ -137,23 +137,47 @@ def test_callback_outlives_kill_9(make_cloud, aws, queue, calls, tmp_path):
     assert calls == [{"n": 3}]
 
 
+@pytest.fixture
+def killed(tmp_path, monkeypatch):
+    """Runs something, and returns the store as a kill after each write of these kinds leaves it."""
+
+    def killed(kinds, run):
+        snapshots = []
+
+        def keeping(write):
+            def kept(store, kind, *rest, **named):
+                answer = write(store, kind, *rest, **named)
+                if kind in kinds and not store._db.in_transaction:
+                    place = tmp_path / f"killed-{len(snapshots)}.sqlite"
+                    with closing(sqlite3.connect(place)) as copy:
+                        store._db.backup(copy)
+                    snapshots.append(place)
+                return answer
+
+            return kept
+
+        with monkeypatch.context() as patched:
+            patched.setattr(Store, "insert", keeping(Store.insert))
+            patched.setattr(Store, "edit", keeping(Store.edit))
+            run()
+        return snapshots
+
+    return killed
+
+
+def recovered(context, place, arn):
+    """Return what becomes of an execution after the kill, and the store as it is then."""
+    parts = {Neighbours: context.part(Neighbours)}
+    later = replace(context, store=Store(place), _parts=parts)
+    recover_executions(later)
+    body = ended(later, arn)
+    close_executions(later)
+    return body, later.store
+
+
 def test_killed_between_any_two_writes_an_execution_comes_to_its_end(
-    make_cloud, queue, calls, tmp_path, monkeypatch
+    make_cloud, queue, calls, killed
 ):
-    snapshots = []
-
-    def keeping(write):
-        def kept(store, kind, *rest, **named):
-            answer = write(store, kind, *rest, **named)
-            if kind in {"PipelineExecution", "PipelineCallback"}:
-                place = tmp_path / f"killed-{len(snapshots)}.sqlite"
-                with closing(sqlite3.connect(place)) as copy:
-                    store._db.backup(copy)
-                snapshots.append(place)
-            return answer
-
-        return kept
-
     pipelines = Pipelines(make_cloud(), "")
     context = pipelines.cloud.service.context
     asked = {"Type": "Equals", "LeftValue": ANSWER, "RightValue": 3}
@@ -162,21 +186,19 @@ def test_killed_between_any_two_writes_an_execution_comes_to_its_end(
         pipelines.callback("Ask", queue, {"n": "Integer"}),
         pipelines.condition("Gate", asked, yes=[tell]),
     )
-    with monkeypatch.context() as patched:
-        patched.setattr(Store, "insert", keeping(Store.insert))
-        patched.setattr(Store, "edit", keeping(Store.edit))
-        arn = pipelines.start(name)
-        assert ended(context, arn)["PipelineExecutionStatus"] == "Succeeded"
+    arns = []
+
+    def run():
+        arns.append(pipelines.start(name))
+        assert ended(context, arns[0])["PipelineExecutionStatus"] == "Succeeded"
+
+    snapshots = killed({"PipelineExecution", "PipelineCallback"}, run)
     assert calls == [{}]
     ends = []
     for place in snapshots:
         calls.clear()
-        parts = {Neighbours: context.part(Neighbours)}
-        later = replace(context, store=Store(place), _parts=parts)
-        recover_executions(later)
-        body = ended(later, arn)
-        close_executions(later)
-        later.store.close()
+        body, store = recovered(context, place, arns[0])
+        store.close()
         ends.append(body["PipelineExecutionStatus"])
         (told,) = [step for step in body[STEPS] if step["StepName"] == "Tell"]
         if ends[-1] == "Failed":  # the function may have been invoked: nobody does it twice
@@ -188,6 +210,27 @@ def test_killed_between_any_two_writes_an_execution_comes_to_its_end(
     assert len(ends) >= 12
     assert ends[0] == ends[-1] == "Succeeded"
     assert 1 <= ends.count("Failed") <= 3
+
+
+def test_killed_between_any_two_writes_a_model_is_registered_once(make_cloud, killed):
+    pipelines = Pipelines(make_cloud(), "")
+    context = pipelines.cloud.service.context
+    name = pipelines.create(pipelines.registration())
+    arns = []
+
+    def run():
+        arns.append(pipelines.start(name))
+        assert ended(context, arns[0])["PipelineExecutionStatus"] == "Succeeded"
+
+    snapshots = killed({"PipelineExecution", "ModelPackageGroup", "ModelPackage"}, run)
+    assert len(snapshots) >= 6
+    for place in snapshots:
+        body, store = recovered(context, place, arns[0])
+        assert body["PipelineExecutionStatus"] == "Succeeded"
+        (package,) = store.rows("ModelPackage")
+        store.close()
+        assert package["ModelPackageVersion"] == 1
+        assert body[STEPS][0]["Metadata"] == {"RegisterModel": {"Arn": package["ModelPackageArn"]}}
 
 
 def test_record_that_cannot_be_read_fails_alone(make_cloud, calls):

@@ -51,15 +51,23 @@ def make_model(run: StepRun) -> Properties:
 
 
 def register_model(run: StepRun) -> Properties:
-    """Register a model package, and its group before it where that is new."""
+    """
+    Register a model package, and its group before it where that is new.
+
+    The ClientToken is recorded first: whoever goes on after a crash asks with it again, and gets
+    the version that is there.
+    """
     kind = KINDS[run.step.type]
     known = run.entry.get("Metadata", {}).get(kind.metadata)
     if known is None:
         request = evaluate(run.step.arguments, run.scope())
-        run.begin_once()
+        if JOB not in run.entry:
+            run.check_end()
+            run.note(**{JOB: secrets.token_hex(16)})
         group = request.get("ModelPackageGroupName")
         if isinstance(group, str):
             _ensure_group(run, name_in(group))
+        request = {"ClientToken": run.entry[JOB]} | request
         known = {"Arn": call(run.context, kind.create, request)[kind.arn]}
         run.progress(Metadata={kind.metadata: known})
     return run.look(kind.describe, {"ModelPackageName": known["Arn"]})

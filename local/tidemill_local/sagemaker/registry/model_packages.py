@@ -82,26 +82,11 @@ def create_model_package(context: Context, request: dict[str, Any]) -> dict[str,
 
     A repeated ClientToken returns the package that it made.
     """
-    repeated = _by_token(context, request)
-    if repeated is not None:
-        return {"ModelPackageArn": repeated["ModelPackageArn"]}
-    body = without_tags(request) | {
-        "ModelPackageStatus": "Completed",
-        "ModelPackageStatusDetails": {"ValidationStatuses": []},
-        "CreatedBy": {},
-    }
-    if "ModelPackageGroupName" in request:
-        body = _versioned(context, body)
-    elif "ModelPackageName" in request:
-        arn = arn_of(context, "model-package", request["ModelPackageName"])
-        body |= {"ModelPackageArn": arn}
-    else:
-        raise ValidationError("Either ModelPackageGroupName or ModelPackageName must be given")
-    name = name_in(body["ModelPackageArn"])
-    try:
-        body = context.store.insert(PACKAGE, name, body, request.get("Tags", []))
-    except DuplicateRecordError as error:
-        raise ValidationError(f"Model Package already exists: {body['ModelPackageArn']}") from error
+    with context.store.transaction():
+        repeated = _by_token(context, request)
+        if repeated is not None:
+            return {"ModelPackageArn": repeated["ModelPackageArn"]}
+        body = _registered(context, request)
     announce(context, PACKAGE, body)
     return {"ModelPackageArn": body["ModelPackageArn"]}
 
@@ -233,6 +218,27 @@ def _package(context: Context, name_or_arn: str) -> dict[str, Any]:
         arn = arn_of(context, "model-package", name)
         raise ValidationError(f"ModelPackage {arn} does not exist.")
     return body
+
+
+def _registered(context: Context, request: dict[str, Any]) -> dict[str, Any]:
+    """Write down a new package, in the caller's transaction: a number and its version are one."""
+    body = without_tags(request) | {
+        "ModelPackageStatus": "Completed",
+        "ModelPackageStatusDetails": {"ValidationStatuses": []},
+        "CreatedBy": {},
+    }
+    if "ModelPackageGroupName" in request:
+        body = _versioned(context, body)
+    elif "ModelPackageName" in request:
+        arn = arn_of(context, "model-package", request["ModelPackageName"])
+        body |= {"ModelPackageArn": arn}
+    else:
+        raise ValidationError("Either ModelPackageGroupName or ModelPackageName must be given")
+    name = name_in(body["ModelPackageArn"])
+    try:
+        return context.store.insert(PACKAGE, name, body, request.get("Tags", []))
+    except DuplicateRecordError as error:
+        raise ValidationError(f"Model Package already exists: {body['ModelPackageArn']}") from error
 
 
 def _versioned(context: Context, body: dict[str, Any]) -> dict[str, Any]:
