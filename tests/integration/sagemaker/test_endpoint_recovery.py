@@ -1,31 +1,12 @@
-"""Containers that die, services that stop or are killed: endpoints come back, nothing is left."""
-
-import subprocess
-import sys
+"""Containers that die, services that stop (test_kill_9 kills one): endpoints come back."""
 
 import pytest
 from botocore.exceptions import ClientError
 
 from tidemill_local.sagemaker.hosting import configurations as hosting_module
 
-from .conftest import ACCOUNT, REGION, eventually
+from .conftest import eventually
 from .model_servers import SICK, Hosting, ask_once, gone, refused, said, serves, statuses
-
-# A service of its own process that only has what an earlier one left; it says which pid answers.
-SERVICE = """
-import json, pathlib, sys, time
-from tidemill_local.sagemaker.service import Service
-root, url, endpoint, account, region = sys.argv[1:]
-service = Service(root=pathlib.Path(root), endpoint_url=url, account=account, region=region,
-                  emit=lambda *event: None)
-service.start()
-status = 0
-while status != 200:
-    time.sleep(0.05)
-    status, _, body = service.invoke("POST", f"/endpoints/{endpoint}/invocations", {}, b"")
-print(json.loads(body)["pid"], flush=True)
-time.sleep(600)
-"""
 
 
 @pytest.fixture
@@ -135,22 +116,3 @@ def test_what_a_restart_interrupted_is_settled(make_cloud, s3, bucket, monkeypat
     assert later.settled(deleted) is None
     eventually(lambda: serves(later, updated, "a"), "the old model serves again")
     assert statuses(later.cloud, "/created") == ["FAILED"]
-
-
-def test_kill_9_leaves_no_container_and_the_endpoint_comes_back(make_cloud, aws, s3, bucket):
-    cloud = make_cloud()
-    name = Hosting(cloud, s3, bucket).endpoint()
-    cloud.stop()
-    service = subprocess.Popen(
-        [sys.executable, "-c", SERVICE, str(cloud.root), aws, name, ACCOUNT, REGION],
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    with service:
-        pid = int(service.stdout.readline())
-        service.kill()
-    assert gone(pid)
-
-    later = Hosting(make_cloud(), s3, bucket)
-
-    eventually(lambda: serves(later, name, "a"), "the endpoint serves again")

@@ -1,11 +1,6 @@
 """A service that is killed while pipelines run: the next one goes on, or says why it cannot."""
 
-import os
-import signal
 import sqlite3
-import subprocess
-import sys
-import textwrap
 from contextlib import closing
 from dataclasses import replace
 
@@ -30,30 +25,6 @@ from .pipeline_calls import PIPELINE_EVENT, STEP_EVENT, Pipelines
 SLOW_AT_FIRST = """
     import pathlib, time
     time.sleep(0 if pathlib.Path("{}").exists() else 60)
-"""
-# A service of its own process, with one execution that waits for a callback's answer.
-SERVICE = """
-import json, pathlib, sys, time
-from tidemill_local.sagemaker.service import Service
-root, url, definition, account, region = sys.argv[1:]
-service = Service(root=pathlib.Path(root), endpoint_url=url, account=account, region=region,
-                  emit=lambda *event: None)
-service.start()
-def ask(operation, **request):
-    status, _, answer = service.handle(operation, json.dumps(request).encode())
-    assert status == 200, answer
-    return json.loads(answer)
-ask("CreatePipeline", PipelineName="p", PipelineDefinition=definition, ClientRequestToken="t" * 32,
-    RoleArn=f"arn:aws:iam::{account}:role/jobs")
-arn = ask("StartPipelineExecution", PipelineName="p", ClientRequestToken="t" * 32)
-arn = arn["PipelineExecutionArn"]
-while True:
-    steps = ask("ListPipelineExecutionSteps", PipelineExecutionArn=arn)["PipelineExecutionSteps"]
-    for step in steps:
-        if "Metadata" in step and step["StepName"] == "Ask":
-            print(arn, step["Metadata"]["Callback"]["CallbackToken"], flush=True)
-            time.sleep(600)
-    time.sleep(0.02)
 """
 
 
@@ -106,35 +77,6 @@ def test_job_that_died_with_the_service_fails_its_step_and_can_be_retried(make_c
     again = later.steps(arn)
     assert again["First"] == steps["First"]
     assert again["Slow"]["Metadata"] != steps["Slow"]["Metadata"]
-
-
-def test_callback_outlives_kill_9(make_cloud, aws, queue, calls, tmp_path):
-    root = tmp_path / "state"
-    shaping = Pipelines(None, "")
-    ask = shaping.callback("Ask", queue, {"n": "Integer"})
-    tell = shaping.function("Tell", FUNCTION, arguments={"n": ANSWER})
-    arguments = [str(root), aws, shaping.definition(ask, tell), ACCOUNT, REGION]
-    service = subprocess.Popen(
-        [sys.executable, "-c", textwrap.dedent(SERVICE), *arguments],
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        arn, token = service.stdout.readline().split()
-    finally:
-        os.kill(service.pid, signal.SIGKILL)
-        service.wait()
-        service.stdout.close()
-
-    later = Pipelines(make_cloud(root=root), "")
-
-    status = later.sagemaker.describe_pipeline_execution(PipelineExecutionArn=arn)
-    assert status["PipelineExecutionStatus"] == "Executing"
-    later.sagemaker.send_pipeline_execution_step_success(
-        CallbackToken=token, OutputParameters=[{"Name": "n", "Value": "3"}]
-    )
-    assert later.ended(arn)["PipelineExecutionStatus"] == "Succeeded"
-    assert calls == [{"n": 3}]
 
 
 @pytest.fixture

@@ -1,37 +1,11 @@
-"""kill -9 of the whole service: nothing keeps running, nothing stays InProgress."""
+"""A service that stops: nothing keeps running, nothing stays InProgress (test_kill_9 kills it)."""
 
 import os
-import signal
-import subprocess
-import sys
-import textwrap
-import time
 from pathlib import Path
 
 from tidemill_local.sagemaker.context import Limits
 
-from .conftest import ACCOUNT, REGION, ROLE, eventually
-
-# A service of its own process, with one job of each kind that never ends.
-SERVICE = """
-import json, pathlib, sys, time
-from tidemill_local.sagemaker.service import Service
-root, url, image, bucket, account, region, role = sys.argv[1:]
-service = Service(root=pathlib.Path(root), endpoint_url=url, account=account, region=region,
-                  emit=lambda *event: None)
-service.start()
-cluster = {"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 1}
-def ask(operation, **request):
-    status, _, answer = service.handle(operation, json.dumps(request).encode())
-    assert status == 200, answer
-ask("CreateProcessingJob", ProcessingJobName="p", RoleArn=role,
-    AppSpecification={"ImageUri": image}, ProcessingResources={"ClusterConfig": cluster})
-ask("CreateTrainingJob", TrainingJobName="t", RoleArn=role, ResourceConfig=cluster,
-    AlgorithmSpecification={"TrainingImage": image, "TrainingInputMode": "File"},
-    OutputDataConfig={"S3OutputPath": f"s3://{bucket}/models"})
-print("started", flush=True)
-time.sleep(600)
-"""
+from .conftest import eventually
 
 # A job that would outlive its parent if it could: it leaves its session and forks twice.
 STUBBORN = """
@@ -58,65 +32,6 @@ def running(pid):
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except (ProcessLookupError, FileNotFoundError):
         return False
-
-
-def test_after_kill_9_no_process_is_left_and_every_job_has_an_end(
-    make_cloud, aws, bucket, tmp_path
-):
-    writer = make_cloud(root=tmp_path / "state")
-    image = writer.image(STUBBORN)
-    writer.service.stop()
-    service = subprocess.Popen(
-        [
-            sys.executable,
-            "-c",
-            textwrap.dedent(SERVICE),
-            str(tmp_path / "state"),
-            aws,
-            image,
-            bucket,
-            ACCOUNT,
-            REGION,
-            ROLE,
-        ],
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        assert service.stdout.readline() == "started\n"
-        jobs = tmp_path / "state" / "jobs"
-        files = [
-            jobs / kind / name / "algo-1" / f"{process}.pid"
-            for kind, name in (("processing", "p"), ("training", "t"))
-            for process in ("main", "grandchild")
-        ]
-        eventually(lambda: all(path.exists() for path in files), "both jobs run")
-        pids = [int(path.read_text()) for path in files]
-        assert all(running(pid) for pid in pids)
-    finally:
-        os.kill(service.pid, signal.SIGKILL)
-        service.communicate()
-    killed = time.monotonic()
-    eventually(lambda: not any(running(pid) for pid in pids), "every process of the jobs is gone")
-    assert time.monotonic() - killed < 5
-
-    cloud = make_cloud(root=tmp_path / "state")
-
-    processing = cloud.sagemaker.describe_processing_job(ProcessingJobName="p")
-    training = cloud.sagemaker.describe_training_job(TrainingJobName="t")
-    assert processing["ProcessingJobStatus"] == training["TrainingJobStatus"] == "Failed"
-    for job in (processing, training):
-        assert "the local cloud stopped while this job ran" in job["FailureReason"]
-    assert training["SecondaryStatus"] == "Failed"
-    assert [step["Status"] for step in training["SecondaryStatusTransitions"]] == [
-        "Starting",
-        "Downloading",
-        "Training",
-        "Failed",
-    ]
-    assert cloud.details("Processing Job", "/p")[-1]["ProcessingJobStatus"] == "Failed"
-    assert cloud.details("Training Job", "/t")[-1]["TrainingJobStatus"] == "Failed"
-    assert not any(path.exists() for path in files)
 
 
 def test_an_orderly_stop_kills_the_jobs_and_the_next_start_says_so(make_cloud, tmp_path):
