@@ -78,6 +78,11 @@ KINDS: dict[str, Kind] = {
     "dies-under-load": Kind(
         "the endpoint's container is killed by the request", ("InvokeEndpoint",)
     ),
+    "system-update": Kind(
+        "SageMaker replaces the endpoint's instances: SystemUpdating for a while, all is answered",
+        ("InvokeEndpoint",),
+        5.0,
+    ),
     "drop-event": Kind("the event is never delivered"),
     "duplicate-event": Kind("the event is delivered twice"),
     "delay-event": Kind("the event is delivered later", seconds=5.0),

@@ -248,6 +248,18 @@ def dies(context: Context, endpoint: str, variant: str) -> bool:
     return fault is not None
 
 
+def is_maintained(context: Context, endpoint: str) -> float | None:
+    """Return how long SageMaker's own maintenance of an endpoint in service takes; None if none."""
+    faults = context.part(Faults)
+    if not faults:
+        return None
+    body = context.store.get("Endpoint", endpoint) or {}
+    if body.get("EndpointStatus") != "InService":
+        return None
+    fault = faults.strike({"system-update"}, operation="InvokeEndpoint", names=(endpoint,))
+    return None if fault is None else fault.seconds or 0.0
+
+
 def _asked(context: Context, endpoint: str) -> str:
     """Return which operation the endpoint's fleet is for."""
     body = context.store.get("Endpoint", endpoint) or {}

@@ -11,7 +11,7 @@ from botocore.config import Config
 from tidemill_local.faults import Fault, FaultError
 
 from .conftest import eventually
-from .model_servers import Hosting, refused, said
+from .model_servers import Hosting, refused, said, statuses
 
 IDLE = "pass"
 GENERIC = "The request processing has failed because of an unknown error, exception or failure."
@@ -196,6 +196,22 @@ def test_a_container_dies_of_a_request_and_comes_back(hosting, faults):
             return False
 
     eventually(answers, "the container starts again")
+
+
+def test_an_endpoint_is_maintained_while_it_answers(hosting, faults, processes):
+    name = hosting.endpoint()
+    (old,) = processes.alive
+    faults.add("system-update", name=name, count=1, seconds=0.1)
+
+    assert said(hosting.invoke(name))
+
+    eventually(
+        lambda: statuses(hosting.cloud, name)[-2:] == ["SYSTEM_UPDATING", "IN_SERVICE"],
+        "it is maintained",
+    )
+    eventually(lambda: len(processes.alive) == 1 and old not in processes.alive, "it is another")
+    assert said(hosting.invoke(name))
+    assert statuses(hosting.cloud, name).count("SYSTEM_UPDATING") == 1
 
 
 def test_an_endpoint_may_be_throttled_by_name(hosting, faults):

@@ -80,9 +80,15 @@ class Deployer:
         """Let the weights and instance counts that the record desires take effect."""
         self._in_background(partial(self._reweigh, endpoint))
 
-    def maintain(self, endpoint: str) -> None:
-        """Replace what serves by the same, as SageMaker's own maintenance does (SystemUpdating)."""
-        self._in_background(partial(self._maintain, endpoint))
+    def maintain(self, endpoint: str, seconds: float = 0.0) -> None:
+        """
+        Replace what serves by the same, as SageMaker's own maintenance does (SystemUpdating).
+
+        Args:
+            endpoint: Its name; one that is not in service is left alone.
+            seconds: How long it takes at the least.
+        """
+        self._in_background(partial(self._maintain, endpoint, seconds))
 
     def recover(self) -> None:
         """Finish what an earlier service left: serve, fail, roll back or delete."""
@@ -253,14 +259,20 @@ class Deployer:
         announce_endpoint(self._context, body)
         self._settle(endpoint, reason)
 
-    def _maintain(self, endpoint: str) -> None:
+    def _maintain(self, endpoint: str, seconds: float) -> None:
+        begun = False
+
         def change(body: dict[str, Any]) -> None:
-            if body["EndpointStatus"] != "InService":
-                raise ServingError(f"endpoint {endpoint} is {body['EndpointStatus']}")
-            body["EndpointStatus"] = "SystemUpdating"
+            nonlocal begun
+            begun = body["EndpointStatus"] == "InService"
+            if begun:
+                body["EndpointStatus"] = "SystemUpdating"
 
         body = self._context.store.edit("Endpoint", endpoint, change)
+        if not begun:
+            return
         announce_endpoint(self._context, body)
+        self._stopping.wait(seconds)
         fleet = self._start(endpoint, body[DEPLOYED])
         if isinstance(fleet, Fleet):
             for old in self._router.switch(endpoint, fleet):

@@ -13,6 +13,7 @@ from tidemill_local.sagemaker import misfortune
 from tidemill_local.sagemaker.context import Context
 from tidemill_local.sagemaker.hosting import event_stream
 from tidemill_local.sagemaker.hosting.async_inference import invoke_async
+from tidemill_local.sagemaker.hosting.deployment import Deployer
 from tidemill_local.sagemaker.hosting.invocation import (
     ATTRIBUTES,
     INFERENCE_ID,
@@ -71,6 +72,9 @@ def invoke(
     endpoint, operation = unquote(match[1]), _OPERATIONS[match[2]]
     misfortune.refuse(context, operation, {"EndpointName": endpoint})
     _check(given, body)
+    maintenance = misfortune.is_maintained(context, endpoint)
+    if maintenance is not None:
+        context.part(Deployer).maintain(endpoint, maintenance)
     if operation == "InvokeEndpointAsync":
         return invoke_async(context, endpoint, given, body)
     streams = operation == "InvokeEndpointWithResponseStream"
