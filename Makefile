@@ -5,6 +5,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 UV := .tools/uv/bin/uv
+COMPILE := --compile-bytecode
 PORT ?= 4566
 
 .PHONY: help
@@ -32,8 +33,11 @@ install: .venv/.installed .tools/sam/.installed .tools/aws/.installed $(LAYERS:%
 .tools/%/.installed: requirements/%.lock .tools/uv/.installed
 	@echo "· .tools/$*"
 	@test -x .tools/$*/bin/python || $(UV) venv -q --python $(PYTHON) .tools/$*
-	@$(UV) pip sync -q --python .tools/$*/bin/python --compile-bytecode --require-hashes $<
+	@$(UV) pip sync -q --python .tools/$*/bin/python $(COMPILE) --require-hashes $<
 	@touch $@
+
+# Ten thousand modules, of which tests import a fifth: Python compiles those when it first does.
+.tools/sdk/.installed: COMPILE :=
 
 # What the layers are built from, fetched once: for Lambda (tests add up its size) and for this machine.
 # The longer pattern wins over .tools/%, as GNU make takes the shortest stem.
@@ -50,7 +54,7 @@ LOCK := $(UV) pip compile -q --universal --python-version 3.11 --generate-hashes
 .PHONY: lock
 lock: .tools/uv/.installed  ## resolve the lock files anew (after a changed pin)
 	@$(LOCK) --all-extras pyproject.toml -o requirements/dev.lock
-	@for tool in uv sam aws oracles evidently nannyml toolkits peers servers sdk sdk3; do $(LOCK) requirements/$$tool.in -o requirements/$$tool.lock; done
+	@for tool in uv sam aws oracles evidently nannyml toolkits peers servers sdk; do $(LOCK) requirements/$$tool.in -o requirements/$$tool.lock; done
 	@$(LOCK) --no-deps requirements/data.in -o requirements/data.lock
 	@$(LOCK) -c requirements/dev.lock jobs/requirements.in -o jobs/requirements.lock
 	@for layer in $(LAYERS); do \
@@ -72,7 +76,7 @@ test: install  ## every test: unit, integration, infrastructure, workflows, e2e 
 	$(BIN)/pytest -n auto --no-loadscope-reorder tests --ignore=tests/sdk --ignore=tests/oracles
 
 .PHONY: test-sdk
-test-sdk: install .tools/sdk/.installed .tools/sdk3/.installed  ## programs of the SageMaker SDK v3 run on the local cloud (fetches it, and v2: 920 MB)
+test-sdk: install .tools/sdk/.installed  ## programs of the SageMaker SDK v3 run on the local cloud (fetches it: 680 MB)
 	$(BIN)/pytest tests/sdk
 
 # Which table of samconfig.toml: `make build ENV=dev` builds what Lambda runs, `make build` what this
@@ -116,7 +120,7 @@ bench: install peers servers .tools/data/.installed  ## the figures of docs/benc
 oracles: .tools/oracles/.installed  ## scipy, in an environment of its own, for `bench/run.py --only drift`
 
 .PHONY: test-toolkits
-test-toolkits: install .tools/toolkits/.installed  ## script mode against the toolkits in SageMaker's images (fetches them: 250 MB)
+test-toolkits: install .tools/toolkits/.installed  ## script mode against the toolkits in SageMaker's images (fetches them: 230 MB)
 	@$(BIN)/python tests/oracles/toolkit_oracles.py
 
 .PHONY: test-oracles

@@ -1,8 +1,9 @@
 """
-The SageMaker SDK, imported once: each program runs in a fork of it.
+The SageMaker SDK, imported once: each program runs in a fork of it, side by side with the others.
 
-Importing the SDK takes ten seconds, and a program that nobody here wrote the same each time. A line
-of JSON comes in (program, argument, environment), one with status, printed and errors goes out.
+Importing the SDK takes seconds, and a program that nobody here wrote the same each time. A line of
+JSON comes in (number, program, argument, and the files for what it prints and what goes wrong); a
+line with number and status goes out when the program has ended.
 """
 
 import importlib
@@ -10,34 +11,61 @@ import json
 import os
 import runpy
 import sys
-import tempfile
 from pathlib import Path
 
 _IMPORTED = (
-    "sagemaker.core.resources",
-    "sagemaker.core.processing",
+    "sagemaker.core.lineage",
     "sagemaker.core.model_monitor",
-    "sagemaker.train.model_trainer",
-    "sagemaker.train.tuner",
+    "sagemaker.core.processing",
+    "sagemaker.core.resources",
+    "sagemaker.core.transformer",
     "sagemaker.mlops.workflow.pipeline",
     "sagemaker.serve.model_builder",
+    "sagemaker.train.model_trainer",
+    "sagemaker.train.tuner",
 )
 
 
-def run(program, argument):
-    """Run a program as `python program argument` would, in a process of its own."""
-    with tempfile.TemporaryFile() as printed, tempfile.TemporaryFile() as errors:
-        child = os.fork()
-        if child == 0:
-            _become(program, argument, printed, errors)
-        _, status = os.waitpid(child, 0)
-        texts = [_text(file) for file in (printed, errors)]
-    return {"status": os.waitstatus_to_exitcode(status), "printed": texts[0], "errors": texts[1]}
+def main():
+    """Start a process for each line, which answers it."""
+    for name in _IMPORTED:
+        importlib.import_module(name)
+    _check_the_schema_once()
+    watchers = []
+    for line in sys.stdin:
+        watcher = os.fork()
+        if watcher == 0:
+            _answer(json.loads(line))
+            os._exit(0)
+        watchers.append(watcher)
+    for watcher in watchers:
+        os.waitpid(watcher, 0)
 
 
-def _become(program, argument, printed, errors):
+def _check_the_schema_once():
+    """Whether its own schema is one: the SDK asks at each look into its configuration, for long."""
+    validators = importlib.import_module("jsonschema.validators")
+    config = importlib.import_module("sagemaker.core.config.config_schema")
+    schema = config.SAGEMAKER_PYTHON_SDK_CONFIG_SCHEMA
+    validator = validators.validator_for(schema)
+    check = validator.check_schema
+    check(schema)
+    validator.check_schema = lambda other: None if other is schema else check(other)
+
+
+def _answer(asked):
+    program = os.fork()
+    if program == 0:
+        _become(**asked)
+    _, status = os.waitpid(program, 0)
+    done = {"number": asked["number"], "status": os.waitstatus_to_exitcode(status)}
+    os.write(1, f"{json.dumps(done)}\n".encode())  # whole, as it is short, beside the others'
+
+
+def _become(program, argument, printed, errors, **_):
+    """Run a program as `python program argument` would."""
     for stream, file in ((1, printed), (2, errors)):
-        os.dup2(file.fileno(), stream)
+        os.dup2(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), stream)
     sys.argv = [program, argument]
     sys.path[0] = str(Path(program).parent)
     status = 1
@@ -52,21 +80,6 @@ def _become(program, argument, printed, errors):
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(status)
-
-
-def _text(file):
-    file.seek(0)
-    return file.read().decode(errors="replace")
-
-
-def main():
-    """Answer each line."""
-    for name in _IMPORTED:
-        importlib.import_module(name)
-    for line in sys.stdin:
-        asked = json.loads(line)
-        sys.stdout.write(json.dumps(run(asked["program"], asked["argument"])) + "\n")
-        sys.stdout.flush()
 
 
 if __name__ == "__main__":

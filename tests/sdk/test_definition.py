@@ -2,6 +2,8 @@
 
 import json
 
+import pytest
+
 from .conftest import ROOT
 
 OURS = ROOT / "tests" / "unit" / "pipeline" / "flights-delay.json"  # a unit test keeps it so
@@ -44,7 +46,6 @@ def differences(ours, theirs, place=""):
     return found
 
 
-def test_our_definition_is_the_sdks(run_program):
-    theirs = run_program("definition")
-
-    assert differences(json.loads(OURS.read_text()), theirs) == DIFFERENCES
+@pytest.mark.program("definition")
+def test_our_definition_is_the_sdks(told):
+    assert differences(json.loads(OURS.read_text()), told) == DIFFERENCES

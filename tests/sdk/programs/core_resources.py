@@ -136,7 +136,7 @@ def host():
         "answer": answer.body.read().decode(),
         "variant": answer.invoked_production_variant,
         "config": endpoint.endpoint_config_name,
-        "listed": [each.endpoint_name for each in Endpoint.get_all()],
+        "listed": [each.endpoint_name for each in Endpoint.get_all(name_contains=NAME)],
         "taken": refused(Endpoint.create, endpoint_name=NAME, endpoint_config_name=f"{NAME}-1"),
     }
     transform()
@@ -146,7 +146,7 @@ def host():
         config.delete()
     model.delete()
     told["hosting"]["gone"] = refused(Endpoint.get, endpoint_name=NAME)
-    told["hosting"]["left"] = [each.model_name for each in Model.get_all()]
+    told["hosting"]["left"] = [each.model_name for each in Model.get_all(name_contains=NAME)]
 
 
 def transform():
@@ -168,7 +168,7 @@ def transform():
     job.wait(poll=POLL)
     told["transform"] = {
         "status": job.transform_job_status,
-        "listed": [each.transform_job_name for each in TransformJob.get_all()],
+        "listed": [each.transform_job_name for each in TransformJob.get_all(name_contains=NAME)],
     }
 
 
@@ -200,7 +200,7 @@ def register():
     for version in versions:
         client.delete_model_package(ModelPackageName=version.model_package_arn)
     group.delete()
-    told["registry"]["left"] = len([*ModelPackageGroup.get_all()])
+    told["registry"]["left"] = len([*ModelPackageGroup.get_all(name_contains=NAME)])
 
 
 for part in (process, train, host, register):

@@ -31,7 +31,7 @@ from sagemaker.mlops.workflow.condition_step import ConditionStep
 from sagemaker.mlops.workflow.fail_step import FailStep
 from sagemaker.mlops.workflow.model_step import ModelStep
 from sagemaker.mlops.workflow.pipeline import Pipeline
-from sagemaker.mlops.workflow.steps import ProcessingStep, TrainingStep
+from sagemaker.mlops.workflow.steps import CacheConfig, ProcessingStep, TrainingStep
 from sagemaker.serve.model_builder import ModelBuilder
 from sagemaker.train.model_trainer import ModelTrainer
 
@@ -40,6 +40,7 @@ NAME, BUCKET = given["name"], given["bucket"]
 session = PipelineSession(default_bucket=BUCKET)
 rows = ParameterString("Rows", default_value=f"s3://{BUCKET}/rows/")
 enough = ParameterInteger("Enough", default_value=2)
+kept = CacheConfig(enable_caching=True, expire_after="PT1H")
 
 
 def count():
@@ -67,7 +68,9 @@ def count():
         inputs=[ProcessingInput(input_name="rows", s3_input=source)],
         outputs=[ProcessingOutput(output_name="evaluation", s3_output=target)],
     )
-    return ProcessingStep("Count", step_args=arguments, property_files=[evaluation])
+    return ProcessingStep(
+        "Count", step_args=arguments, property_files=[evaluation], cache_config=kept
+    )
 
 
 def train(after):
@@ -83,7 +86,7 @@ def train(after):
         sagemaker_session=session,
         input_data_config=[InputData(channel_name="train", data_source=rows)],
     )
-    return TrainingStep("Train", step_args=trainer.train(), depends_on=[after])
+    return TrainingStep("Train", step_args=trainer.train(), depends_on=[after], cache_config=kept)
 
 
 def register(trained):
@@ -115,6 +118,7 @@ def ended(**parameters):
         "status": execution.describe()["PipelineExecutionStatus"],
         "steps": {step["StepName"]: step["StepStatus"] for step in steps},
         "reasons": [step["FailureReason"] for step in steps if "FailureReason" in step],
+        "cached": sorted(step["StepName"] for step in steps if "CacheHitResult" in step),
     }
 
 

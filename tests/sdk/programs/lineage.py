@@ -1,30 +1,28 @@
 """
-What the SDK's own lineage classes find out about a training job and its version, as JSON.
+What the SDK's own lineage classes find out about a training job and its version.
 
-Arguments: the endpoint URL, the training job's name, the model package's ARN.
+Argument: JSON of bucket, the training job's name, and the ARNs of the model package and its group.
 """
 
 import json
 import sys
 
-import boto3
-import sagemaker
-from sagemaker.lineage.artifact import Artifact, DatasetArtifact, ModelArtifact
-from sagemaker.lineage.context import Context
-from sagemaker.lineage.query import (
+from sagemaker.core.helper.session_helper import Session
+from sagemaker.core.lineage.artifact import Artifact, DatasetArtifact, ModelArtifact
+from sagemaker.core.lineage.context import Context
+from sagemaker.core.lineage.query import (
     LineageEntityEnum,
     LineageFilter,
     LineageQuery,
     LineageQueryDirectionEnum,
     LineageSourceEnum,
 )
-from sagemaker.lineage.visualizer import LineageTableVisualizer
+from sagemaker.core.lineage.visualizer import LineageTableVisualizer
 
-url, job, package = sys.argv[1:]
-where = boto3.Session("000000000000", "local", region_name="us-east-1")
-client = where.client("sagemaker", endpoint_url=url)
-runtime = where.client("sagemaker-runtime", endpoint_url=url)
-session = sagemaker.Session(where, sagemaker_client=client, sagemaker_runtime_client=runtime)
+given = json.loads(sys.argv[1])
+job, package = given["job"], given["package"]
+session = Session(default_bucket=given["bucket"])
+client = session.sagemaker_client
 
 described = client.describe_training_job(TrainingJobName=job)
 data = described["InputDataConfig"][0]["DataSource"]["S3DataSource"]["S3Uri"]
@@ -39,7 +37,7 @@ def arn_of(uri):
 tables = LineageTableVisualizer(session)
 model = ModelArtifact.load(arn_of(model_uri), sagemaker_session=session)
 dataset = DatasetArtifact.load(arn_of(data), sagemaker_session=session)
-(group,) = Context.list(context_type="ModelGroup", sagemaker_session=session)
+(group,) = Context.list(source_uri=given["group"], sagemaker_session=session)
 sources = LineageQuery(session).query(
     start_arns=[group.context_arn],
     direction=LineageQueryDirectionEnum.ASCENDANTS,
@@ -55,4 +53,4 @@ found = {
     "upstream": [each.artifact_arn for each in model.dataset_artifacts()],
     "sources": [vertex.to_lineage_object().source.source_uri for vertex in sources.vertices],
 }
-sys.stdout.write(f"{json.dumps(found)}\n")
+sys.stdout.write(json.dumps(found) + "\n")

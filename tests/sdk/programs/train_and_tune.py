@@ -1,8 +1,8 @@
 """
-A script of one's own is trained by ModelTrainer, tuned, and put in service by ModelBuilder.
+A script of one's own is trained by ModelTrainer, on spot capacity, and tuned.
 
-Argument: JSON of name (what all names begin with), bucket, role, source (the script's folder),
-model (an archive's URI), and the images `scripts` that runs scripts and `serving` that serves it.
+Argument: JSON of name (what all names begin with), bucket, role, source (the script's folder), and
+the image `scripts` that runs scripts.
 """
 
 import json
@@ -18,7 +18,6 @@ from sagemaker.core.training.configs import (
     SourceCode,
     StoppingCondition,
 )
-from sagemaker.serve.model_builder import ModelBuilder
 from sagemaker.train.model_trainer import ModelTrainer
 from sagemaker.train.tuner import HyperparameterTuner
 
@@ -32,8 +31,15 @@ def train():
     trainer = ModelTrainer(
         training_image=given["scripts"],
         source_code=SourceCode(source_dir=given["source"], entry_script="train.py"),
-        compute=Compute(instance_type="ml.m5.large", instance_count=1, volume_size_in_gb=1),
-        stopping_condition=StoppingCondition(max_runtime_in_seconds=120),
+        compute=Compute(
+            instance_type="ml.m5.large",
+            instance_count=1,
+            volume_size_in_gb=1,
+            enable_managed_spot_training=True,
+        ),
+        stopping_condition=StoppingCondition(
+            max_runtime_in_seconds=120, max_wait_time_in_seconds=240
+        ),
         output_data_config=OutputDataConfig(s3_output_path=f"s3://{BUCKET}/models"),
         base_job_name=NAME,
         hyperparameters={"slope": 2, "label": "a b"},
@@ -51,6 +57,8 @@ def train():
         "status": described.training_job_status,
         "model": described.model_artifacts.s3_model_artifacts,
         "hyperparameters": described.hyper_parameters,
+        "spot": described.enable_managed_spot_training,
+        "billed": described.billable_time_in_seconds <= described.training_time_in_seconds,
     }
     return trainer
 
@@ -65,7 +73,7 @@ def tune(trainer):
         max_jobs=2,
         max_parallel_jobs=2,
         strategy="Random",
-        base_tuning_job_name="tune",
+        base_tuning_job_name=NAME,
     )
     tuner.tune(
         inputs=[InputData(channel_name="train", data_source=f"s3://{BUCKET}/rows/")], wait=False
@@ -83,27 +91,5 @@ def tune(trainer):
     }
 
 
-def deploy():
-    builder = ModelBuilder(
-        s3_model_data_url=given["model"],
-        image_uri=given["serving"],
-        role_arn=given["role"],
-        sagemaker_session=session,
-    )
-    model = builder.build(model_name=NAME)
-    endpoint = builder.deploy(
-        endpoint_name=NAME, instance_type="ml.m5.large", initial_instance_count=1
-    )
-    answer = endpoint.invoke(body="1,2,4", content_type="text/csv")
-    told["hosting"] = {
-        "model": model.model_name,
-        "status": endpoint.endpoint_status,
-        "answer": answer.body.read().decode(),
-    }
-    endpoint.delete()
-    endpoint.wait_for_delete(poll=1)
-
-
 tune(train())
-deploy()
 sys.stdout.write(json.dumps(told) + "\n")
