@@ -55,19 +55,24 @@ def test_a_job_that_does_not_exist_is_not_found(cloud, operation):
     [
         ({"ResourceConfig": {"InstanceType": "ml.gigantic"}}, "Member must satisfy enum value set"),
         ({"ResourceConfig": {"InstanceCount": 0}}, "InstanceType and InstanceCount"),
-        ({"AlgorithmSpecification": {"TrainingInputMode": "Pipe"}}, "File and FastFile"),
         (
             {"AlgorithmSpecification": {"MetricDefinitions": [{"Name": "m", "Regex": "("}]}},
             "Regex of metric m is not valid",
         ),
-        ({"InputDataConfig": [channel("a", "s3://b/x", "AugmentedManifestFile")]}, "S3Prefix and"),
         (
-            {"InputDataConfig": [channel("a", "s3://b/x") | {"InputMode": "Pipe"}]},
-            "File and FastFile",
+            {"InputDataConfig": [channel("a", "s3://b/x", "AugmentedManifestFile")]},
+            "can only be used if the channel's input mode is Pipe",
+        ),
+        (
+            {
+                "AlgorithmSpecification": {"TrainingInputMode": "Pipe"},
+                "InputDataConfig": [channel("a", "s3://b/x", "AugmentedManifestFile")],
+            },
+            "no AttributeNames",
         ),
         (
             {"InputDataConfig": [channel("a", "s3://b/x") | {"CompressionType": "Gzip"}]},
-            "supports None",
+            "used in Pipe input mode only",
         ),
         (
             {"CheckpointConfig": {"S3Uri": "s3://b/c", "LocalPath": "/var/checkpoints"}},

@@ -15,6 +15,7 @@ from tidemill_local.sagemaker import misfortune
 from tidemill_local.sagemaker.containers import exits
 from tidemill_local.sagemaker.containers.channels import TransferError
 from tidemill_local.sagemaker.containers.container import Container
+from tidemill_local.sagemaker.containers.pipes import Pipes
 from tidemill_local.sagemaker.containers.volumes import Volume, VolumeFullError
 from tidemill_local.sagemaker.containers.workspace import Workspace, remove
 from tidemill_local.sagemaker.context import Context
@@ -83,6 +84,7 @@ class Job(Runnable):
         super().__init__(context, name)
         self.tail: deque[str] = deque(maxlen=_TAIL_LINES)
         self.live = LiveUploads()
+        self.pipes = Pipes()
         self._hosts: Hosts | None = None
         self._stopping = False
         self._taken = False
@@ -204,7 +206,7 @@ class Job(Runnable):
         misfortune.before_job(self.context, self.kind, self.name, self.check)
         self.enter("Downloading")
         remove(directory)
-        self.live = LiveUploads()
+        self.live, self.pipes = LiveUploads(), Pipes()
         hosts = [f"algo-{number}" for number in range(1, self.instances + 1)]
         workspaces = [Workspace.create(directory / host, host, hosts) for host in hosts]
         outcome = self._follow(workspaces, [self.prepare(workspace) for workspace in workspaces])
@@ -227,6 +229,7 @@ class Job(Runnable):
                 self._hosts, self._taken = hosts, False
             self.enter("Running")
             self.live.start()
+            self.pipes.start()
             limit = self.limit()
             end = hosts.watch(time.monotonic() + limit.seconds, self._ticking(workspaces))
         finally:  # whatever went wrong, no process may outlive its job
@@ -234,6 +237,7 @@ class Job(Runnable):
             with self._lock:
                 self._hosts = None
             self.live.stop()
+            self.pipes.stop()
             for stream in streams:
                 self.observe(self.context.logs.finish(stream))
         if self._abandoned:
@@ -248,6 +252,7 @@ class Job(Runnable):
         def tick() -> None:
             self.tick()
             self.live.check()
+            self.pipes.check()
             for volume in volumes:
                 volume.check()
 

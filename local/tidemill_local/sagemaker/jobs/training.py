@@ -39,7 +39,7 @@ _TAKEN = (
         "SessionChainingConfig",
         "MlflowConfig",
     ),
-    differs="no instance groups; File and FastFile channels from S3; a TrainingImage; a spot job "
+    differs="no instance groups; channels from S3; a TrainingImage; a spot job "
     "is interrupted on request only, and billed 30 % of its time",
 )
 def create_training_job(context: Context, request: dict[str, Any]) -> dict[str, Any]:

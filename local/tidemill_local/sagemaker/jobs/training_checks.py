@@ -9,6 +9,7 @@ from tidemill_local.sagemaker.containers.workspace import CONTAINER_ROOT, is_con
 from tidemill_local.sagemaker.context import Context
 from tidemill_local.sagemaker.errors import ValidationError
 from tidemill_local.sagemaker.jobs.job import DEFAULT_RUNTIME_SECONDS
+from tidemill_local.sagemaker.jobs.training_contract import is_piped
 
 
 def check(context: Context, request: dict[str, Any]) -> None:
@@ -37,7 +38,6 @@ def _check_algorithm(request: dict[str, Any]) -> None:
             "AlgorithmSpecification needs a TrainingImage; the local cloud has no algorithms "
             "of its own"
         )
-    _refuse_pipes("AlgorithmSpecification", algorithm["TrainingInputMode"])
     for definition in algorithm.get("MetricDefinitions", []):
         try:
             re.compile(definition["Regex"])
@@ -100,23 +100,36 @@ def check_channels(context: Context, request: dict[str, Any]) -> None:
         if name in seen:
             raise ValidationError(f"ChannelName must be unique within a job: {name}")
         seen.add(name)
-        _refuse_pipes(f"the channel {name}", channel.get("InputMode", "File"))
-        if channel.get("CompressionType", "None") != "None":
-            raise ValidationError(
-                f"the channel {name} has CompressionType {channel['CompressionType']}, which "
-                "SageMaker allows in Pipe mode only; the local cloud supports None"
-            )
-        _check_source(context, request, name, source)
+        piped = is_piped(request, channel)
+        for member in ("CompressionType", "RecordWrapperType"):
+            if not piped and channel.get(member, "None") != "None":
+                raise ValidationError(
+                    f"the channel {name} has {member} {channel[member]}, which is used in Pipe "
+                    "input mode only; in File mode leave it out"
+                )
+        _check_manifest(name, source, piped=piped)
+        _check_source(context, request, source)
 
 
-def _check_source(
-    context: Context, request: dict[str, Any], channel: str, source: dict[str, Any]
-) -> None:
-    if source["S3DataType"] not in {"S3Prefix", "ManifestFile"}:
+def _check_manifest(channel: str, source: dict[str, Any], *, piped: bool) -> None:
+    kind = source["S3DataType"]
+    if kind not in {"S3Prefix", "ManifestFile", "AugmentedManifestFile"}:
         raise ValidationError(
-            f"the channel {channel} has S3DataType {source['S3DataType']}; "
-            "the local cloud supports S3Prefix and ManifestFile"
+            f"the channel {channel} has S3DataType {kind}; the local cloud supports S3Prefix, "
+            "ManifestFile and AugmentedManifestFile"
         )
+    if kind == "AugmentedManifestFile" and not piped:
+        raise ValidationError(
+            f"the channel {channel} has S3DataType AugmentedManifestFile, which can only be used "
+            "if the channel's input mode is Pipe"
+        )
+    if kind == "AugmentedManifestFile" and not source.get("AttributeNames"):
+        raise ValidationError(
+            f"the channel {channel} has an AugmentedManifestFile and no AttributeNames; say which"
+        )
+
+
+def _check_source(context: Context, request: dict[str, Any], source: dict[str, Any]) -> None:
     if source["S3DataType"] == "S3Prefix":
         try:
             empty = is_empty(context.s3, source["S3Uri"])
@@ -124,11 +137,3 @@ def _check_source(
             raise ValidationError(str(error)) from error
         if empty:
             raise ValidationError(nothing_under(source["S3Uri"], request["RoleArn"]))
-
-
-def _refuse_pipes(owner: str, mode: str) -> None:
-    """FastFile is File with laziness: a program sees the same files."""
-    if mode == "Pipe":
-        raise ValidationError(
-            f"{owner} asks for input mode Pipe; the local cloud supports File and FastFile"
-        )

@@ -35,6 +35,12 @@ def brings_script(body: dict[str, Any]) -> bool:
     return PROGRAM in body["HyperParameters"] or DRIVERS in channels
 
 
+def is_piped(body: dict[str, Any], channel: dict[str, Any]) -> bool:
+    """Whether a channel is streamed: its InputMode, else the job's, is Pipe."""
+    given: str = channel.get("InputMode", body["AlgorithmSpecification"]["TrainingInputMode"])
+    return given == "Pipe"
+
+
 def relocate(workspace: Workspace, drivers: Path) -> None:
     """
     Let the SDK's driver programs, which spell out /opt/ml, find it where it is.
@@ -54,7 +60,7 @@ def input_data_config(body: dict[str, Any]) -> dict[str, dict[str, str]]:
     for channel in body["InputDataConfig"]:
         source = channel["DataSource"]["S3DataSource"]
         entry = {
-            "TrainingInputMode": "File",
+            "TrainingInputMode": "Pipe" if is_piped(body, channel) else "File",
             "S3DistributionType": source.get("S3DataDistributionType", "FullyReplicated"),
             "RecordWrapperType": channel.get("RecordWrapperType", "None"),
         }

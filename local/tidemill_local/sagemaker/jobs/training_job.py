@@ -9,6 +9,7 @@ from typing import Any
 from tidemill_local.images import container_command, search_path
 from tidemill_local.sagemaker import misfortune
 from tidemill_local.sagemaker.containers.channels import (
+    S3Object,
     Upload,
     download,
     is_empty,
@@ -16,6 +17,7 @@ from tidemill_local.sagemaker.containers.channels import (
     objects_under,
     upload_archive,
 )
+from tidemill_local.sagemaker.containers.pipes import Pipe, manifest_units, object_units
 from tidemill_local.sagemaker.containers.workspace import Workspace
 from tidemill_local.sagemaker.context import Context
 from tidemill_local.sagemaker.events import announce
@@ -148,18 +150,11 @@ class TrainingJob(Job):
         for path in ("model", "output/data", "output/intermediate", "input/data"):
             (workspace.base / path).mkdir(parents=True, exist_ok=True)
         for channel in body["InputDataConfig"]:
-            source = channel["DataSource"]["S3DataSource"]
             self.check()
-            if source["S3DataType"] == "ManifestFile":
-                objects = objects_in_manifest(self.context.s3, source["S3Uri"])
+            if training_contract.is_piped(body, channel):
+                self._pipe(workspace, channel)
             else:
-                objects = objects_under(self.context.s3, source["S3Uri"], body["RoleArn"])
-            if source.get("S3DataDistributionType") == "ShardedByS3Key":
-                objects = workspace.share(objects)
-            directory = workspace.base / "input" / "data" / channel["ChannelName"]
-            download(self.context.s3, objects, directory, self.check)
-            if channel["ChannelName"] == training_contract.DRIVERS:
-                training_contract.relocate(workspace, directory)
+                self._fetch(workspace, channel)
         self._restore_checkpoints(workspace)
         return self._launch(workspace)
 
@@ -269,6 +264,40 @@ class TrainingJob(Job):
         variables["PATH"] = search_path(root, image, variables["PATH"])
         return Launch([workspace.translate(word) for word in command], variables)
 
+    def _fetch(self, workspace: Workspace, channel: dict[str, Any]) -> None:
+        """Download this host's part of a channel."""
+        source, name = channel["DataSource"]["S3DataSource"], channel["ChannelName"]
+        objects = self._objects(source)
+        if _is_sharded(source):
+            objects = workspace.share(objects)
+        directory = workspace.base / "input" / "data" / name
+        download(self.context.s3, objects, directory, self.check)
+        if name == training_contract.DRIVERS:
+            training_contract.relocate(workspace, directory)
+
+    def _pipe(self, workspace: Workspace, channel: dict[str, Any]) -> None:
+        """Have this host's part of a channel streamed."""
+        source, s3 = channel["DataSource"]["S3DataSource"], self.context.s3
+        if source["S3DataType"] == "AugmentedManifestFile":
+            units = manifest_units(s3, source["S3Uri"], source["AttributeNames"])
+        else:
+            packed = channel.get("CompressionType") == "Gzip"
+            units = object_units(s3, self._objects(source), packed=packed)
+        pipe = Pipe(
+            workspace.base / "input" / "data",
+            channel["ChannelName"],
+            units,
+            workspace.share if _is_sharded(source) else list,
+            wrapped=channel.get("RecordWrapperType") == "RecordIO",
+            seed=channel.get("ShuffleConfig", {}).get("Seed"),
+        )
+        self.pipes.add(pipe)
+
+    def _objects(self, source: dict[str, Any]) -> list[S3Object]:
+        if source["S3DataType"] == "ManifestFile":
+            return objects_in_manifest(self.context.s3, source["S3Uri"])
+        return objects_under(self.context.s3, source["S3Uri"], self.body["RoleArn"])
+
     def _restore_checkpoints(self, workspace: Workspace) -> None:
         config = self.body.get("CheckpointConfig")
         if config is None:
@@ -281,6 +310,10 @@ class TrainingJob(Job):
         upload = Upload(s3, directory, uri)
         upload.know()
         self.live.add(upload)
+
+
+def _is_sharded(source: dict[str, Any]) -> bool:
+    return source.get("S3DataDistributionType") == "ShardedByS3Key"
 
 
 def move_on(body: dict[str, Any], status: str, now: float) -> None:
