@@ -59,6 +59,17 @@ class CommandLine:
         assert told, done
         return told[1], told[2].strip()
 
+    def paged(self, *words, listed, name, **options):
+        """Return the names a list has when it is asked for two at a time, as `--max-items` does."""
+        found, token = [], {}
+        while True:
+            page = self(*words, max_items="2", **options, **token)
+            assert len(page[listed]) <= 2
+            found += [entry[name] for entry in page[listed]]
+            if "NextToken" not in page:
+                return found
+            token = {"starting_token": page["NextToken"]}
+
     def gives_up(self, *words, **options):
         """Return what a `wait` says that does not come to what it waits for."""
         done = self._run("sagemaker", words, options)

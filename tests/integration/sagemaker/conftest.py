@@ -22,6 +22,7 @@ from tidemill_local import container_tools
 from tidemill_local.sagemaker.context import Limits
 from tidemill_local.sagemaker.service import Service
 
+from .command_line import CommandLine
 from .fake_aws import FakeAws
 from .fake_serving import use_fake_processes
 from .model_requests import misfits, operation
@@ -290,3 +291,17 @@ def shared_cloud(aws, tmp_path_factory) -> Iterator[Cloud]:
     yield cloud
     cloud.stop()
     assert not cloud.misfits
+
+
+@pytest.fixture(scope="module")
+def aws_cli(shared_cloud) -> Iterator[CommandLine]:
+    line = CommandLine(shared_cloud.url, ACCOUNT, REGION)
+    yield line
+    line.close()
+
+
+@pytest.fixture(scope="module")
+def shared_bucket(s3) -> str:
+    name = f"lake-{uuid.uuid4().hex[:12]}"
+    s3.create_bucket(Bucket=name)
+    return name
