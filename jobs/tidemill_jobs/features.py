@@ -9,8 +9,9 @@ Only numpy is needed here: an endpoint loads no data-frame library.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any, Final, Self
 
 import numpy as np
@@ -30,11 +31,17 @@ THRESHOLD: Final = 0.5  # from this probability on, the label is the positive cl
 
 Class = str | int | float | bool
 Floats = NDArray[np.float64]
+Cells = Sequence[str] | Sequence[float] | Floats
 
-_READERS = {"number": read_number, "boolean": read_boolean, "time": read_time}
+_READERS: Final[Mapping[Kind, Callable[[Any], Any]]] = {
+    "number": read_number,
+    "boolean": read_boolean,
+    "time": read_time,
+    "category": read_text,
+}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Column:
     """
     One column of the user's that the model reads.
@@ -49,6 +56,11 @@ class Column:
     parts: tuple[str, ...] = ()
     origin: int = 0
     categories: tuple[str, ...] = ()
+
+    @cached_property
+    def known(self) -> frozenset[str]:
+        """What a text may be without becoming `other`."""
+        return frozenset((*self.categories, ""))
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +84,7 @@ class Dropped:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Features:
     """The fitted state. `header` is the user's own columns, without target and excluded ones."""
 
@@ -83,17 +95,17 @@ class Features:
     dropped: tuple[Dropped, ...]
     notes: tuple[str, ...]
 
-    @property
+    @cached_property
     def names(self) -> tuple[str, ...]:
         """The columns a row must have."""
         return tuple(column.name for column in self.columns)
 
-    @property
+    @cached_property
     def numeric(self) -> tuple[str, ...]:
         """Names of the numeric inputs, in the order of the model's first input."""
         return tuple(name for c in self.columns if c.kind != "category" for name in c.inputs)
 
-    @property
+    @cached_property
     def categorical(self) -> tuple[Column, ...]:
         """The text columns, in the order of the model's second input."""
         return tuple(column for column in self.columns if column.kind == "category")
@@ -153,35 +165,34 @@ def class_name(value: Class) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def transform(features: Features, columns: Mapping[str, Sequence[str] | Floats]) -> ModelInput:
+def transform(features: Features, columns: Mapping[str, Cells]) -> ModelInput:
     """
     Assemble the model's input of typed columns.
 
     Args:
         features: The fitted state.
         columns: For every column of *features*: numbers, booleans as 0 and 1, minutes since 1970,
-            each as float64 with NaN where missing; or categories as text, empty where missing.
+            each a float with NaN where missing; or categories as text, empty where missing.
     """
     rows = len(columns[features.columns[0].name])
-    numeric = np.empty((rows, len(features.numeric)), np.float32)
-    categories = np.empty((rows, len(features.categorical)), object)
-    at_number = at_category = 0
+    numbers: list[Sequence[float] | Floats] = []
+    texts: list[list[str]] = []
     for column in features.columns:
-        values = columns[column.name]
+        values: Any = columns[column.name]
         if column.kind == "category":
-            known = set(column.categories)
-            categories[:, at_category] = [
-                value if value in known or value == "" else OTHER for value in values
-            ]
-            at_category += 1
+            known = column.known
+            texts.append([value if value in known else OTHER for value in values])
         elif column.kind == "time":
-            for part in column.parts:
-                numeric[:, at_number] = time_part(np.asarray(values), part, column.origin)
-                at_number += 1
+            minutes = np.asarray(values, np.float64)
+            numbers += [time_part(minutes, part, column.origin) for part in column.parts]
         else:
-            numeric[:, at_number] = values
-            at_number += 1
-    return ModelInput(numeric, categories)
+            numbers.append(values)
+    return ModelInput(_matrix(numbers, rows, np.float32), _matrix(texts, rows, np.object_))
+
+
+def _matrix(columns: Sequence[Any], rows: int, kind: type) -> NDArray[Any]:
+    """Return columns side by side; all at once, which for one row is what saves time."""
+    return np.ascontiguousarray(np.array(columns, kind).reshape(len(columns), rows).T)
 
 
 def time_part(minutes: Floats, part: str, origin: int) -> Floats:
@@ -216,26 +227,31 @@ def transform_rows(features: Features, rows: Sequence[Mapping[str, Any]]) -> Mod
     Raises:
         ValueRefusedError: Names the row (from 1), the column and the value, or the missing columns.
     """
-    for number, row in enumerate(rows, start=1):
-        lacking = [name for name in features.names if name not in row]
-        if lacking:
-            raise ValueRefusedError(
-                f"Row {number} lacks the columns {_listed(lacking)}; send every column the model "
-                "reads, null where the value is missing."
-            )
-    cells = {name: [row[name] for row in rows] for name in features.names}
+    names = features.names
+    try:
+        cells = {name: [row[name] for row in rows] for name in names}
+    except KeyError:
+        number, lacking = next(
+            (number, lacking)
+            for number, row in enumerate(rows, start=1)
+            if (lacking := [name for name in names if name not in row])
+        )
+        raise ValueRefusedError(
+            f"Row {number} lacks the columns {_listed(lacking)}; send every column the model "
+            "reads, null where the value is missing."
+        ) from None
     return transform(features, {c.name: _read(c, cells[c.name]) for c in features.columns})
 
 
-def _read(column: Column, values: Sequence[Any]) -> Sequence[str] | Floats:
-    read = _READERS.get(column.kind)
+def _read(column: Column, values: Sequence[Any]) -> Cells:
+    read = _READERS[column.kind]
     done: list[Any] = []
     try:
         for value in values:
-            done.append(read(value) if read else read_text(value))  # noqa: PERF401  # counts the good
+            done.append(read(value))  # noqa: PERF401  # counts the good
     except ValueRefusedError as exc:
         raise ValueRefusedError(f"Row {len(done) + 1}: column '{column.name}' {exc}.") from exc
-    return done if read is None else np.array(done, np.float64)
+    return done
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -235,9 +235,7 @@ def _named(cells: Any, number: int, features: Columns) -> Row:
     )
 
 
-def _dump(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-
+_dump = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode  # made once
 
 _PARSERS: Final[dict[str, Callable[[str, Columns], Request]]] = {
     CSV: _parse_csv,

@@ -1,5 +1,7 @@
 """A trained model, ready to answer: features.json and model.onnx, and nothing of the trainer."""
 
+import math
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
@@ -13,6 +15,7 @@ from tidemill_jobs.features import THRESHOLD, Features, ModelInput, class_name, 
 
 MODEL, FEATURES, DESCRIPTION = "model.onnx", "features.json", "model.json"
 NUMERIC, CATEGORIES, SCORES = "numeric", "categories", "scores"  # as onnx_export.py names them
+WARM_ROWS = 10
 ROWS = 4_096  # per call: bounds the memory of a large request
 
 Scores = NDArray[np.float32]
@@ -31,6 +34,7 @@ class Predictor:
             self._session = ort.InferenceSession(model, options, ["CPUExecutionProvider"])
         except Exception as exc:  # the runtime's own classes are private
             raise JobError(f"model.onnx cannot be loaded ({exc}); train the model again.") from exc
+        self.row_seconds = math.inf  # of CPU that a row costs; nobody knows before `warm`
         self._inputs = {entry.name for entry in self._session.get_inputs()}
 
     @classmethod
@@ -47,6 +51,14 @@ class Predictor:
         except (OSError, UnicodeDecodeError) as exc:
             raise JobError(f"the model in {folder} is not complete ({exc}); train again.") from exc
 
+    def warm(self) -> None:
+        """Answer a row, so that the model is known to work, and note what that costs."""
+        row = dict.fromkeys(self.features.names)
+        for _ in range(WARM_ROWS):
+            began = time.thread_time()
+            self.predict([row])
+            self.row_seconds = min(self.row_seconds, time.thread_time() - began)
+
     def scores(self, rows: ModelInput) -> Scores:
         """
         Return the model's output, of shape (rows, outputs).
@@ -54,9 +66,10 @@ class Predictor:
         One output is the positive class's probability, or a regression's number; several are the
         classes' probabilities.
         """
+        if len(rows) <= ROWS:
+            return self._run(rows)
         starts = range(0, len(rows), ROWS)
-        parts = [self._run(rows[start : start + ROWS]) for start in starts]
-        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+        return np.concatenate([self._run(rows[start : start + ROWS]) for start in starts])
 
     def predict(self, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         """

@@ -15,7 +15,7 @@ from tidemill_jobs.capture.rule import Rule
 from tidemill_jobs.capture.writer import CaptureWriter, Store
 from tidemill_jobs.container import Container
 from tidemill_jobs.predictor import Predictor
-from tidemill_jobs.server import Server
+from tidemill_jobs.serving.server import Server
 
 log = logging.getLogger(__name__)
 
@@ -36,13 +36,13 @@ def main(container: Container, arguments: Sequence[str]) -> None:
     signal.signal(signal.SIGINT, on_signal)
     rule = Rule.parse(container.capture) if container.capture else None
     host = ANY_ADDRESS if container.is_real else LOOPBACK
-    server = Server(host, container.port, container.payload_bytes)
-    accepting = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.1})
+    server = Server(host, container.port, container.payload_bytes, container.cpus)
+    accepting = threading.Thread(target=server.serve_forever)
     capture: CaptureWriter | None = None
     accepting.start()
     try:
         predictor = Predictor.load(container.model)
-        predictor.predict([dict.fromkeys(predictor.features.names)])  # warm, and known to work
+        predictor.warm()
         if rule is not None:
             server.capture = capture = CaptureWriter(rule, predictor.features, _lake)
         server.predictor = predictor

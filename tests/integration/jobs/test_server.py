@@ -9,53 +9,18 @@ from collections import deque
 
 import pytest
 
-from tidemill_jobs import server as module
 from tidemill_jobs.capture.writer import Answered
-from tidemill_jobs.features import Column, Features, Target, transform_rows
-from tidemill_jobs.predictor import describe
-from tidemill_jobs.server import ATTRIBUTES, INFERENCE_ID, Server
+from tidemill_jobs.serving import connection as module
+from tidemill_jobs.serving.invocation import ATTRIBUTES, INFERENCE_ID
+from tidemill_jobs.serving.server import Server
 
-FEATURES = Features(
-    problem="regression",
-    target=Target("delay", ()),
-    header=("wind", "origin"),
-    columns=(
-        Column("wind", "number", ("wind",)),
-        Column("origin", "category", ("origin",), categories=("Oslo",)),
-    ),
-    dropped=(),
-    notes=(),
-)
+from .endpoint import QUICK, SLOW, Echo, call, serving
 
 
-class Echo:
-    """A model whose score is the wind; it can be held up."""
-
-    features = FEATURES
-
-    def __init__(self):
-        self.go = threading.Event()
-        self.go.set()
-        self.entered = threading.Event()
-
-    def predict(self, rows):
-        self.entered.set()
-        self.go.wait(10)
-        if rows[0].get("origin") == "crash":
-            raise RuntimeError("boom")
-        return describe(FEATURES, transform_rows(FEATURES, rows).numeric)
-
-
-@pytest.fixture
-def server():
-    running = Server("127.0.0.1", 0, 1_000)
-    thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    running.predictor = Echo()
-    yield running
-    running.drain()
-    thread.join(10)
-    assert not thread.is_alive()
+@pytest.fixture(params=[QUICK, SLOW], ids=["quick", "slow"])
+def server(request):
+    with serving(Echo(request.param)) as running:
+        yield running
 
 
 @pytest.fixture
@@ -63,14 +28,6 @@ def connection(server):
     client = http.client.HTTPConnection(*server.server_address, timeout=10)
     yield client
     client.close()
-
-
-def call(
-    connection, body=b"7,Oslo\n", kind="text/csv", method="POST", path="/invocations", **headers
-):
-    connection.request(method, path, body, {"Content-Type": kind, **headers})
-    answer = connection.getresponse()
-    return answer.status, answer.read(), answer
 
 
 def test_rows_are_answered_in_the_asked_type(connection):
@@ -229,13 +186,13 @@ def test_a_caller_may_close_the_connection_or_wait_for_leave_to_send(server):
 
 
 def test_a_silent_connection_is_closed(server, monkeypatch):
-    monkeypatch.setattr(module._Handler, "timeout", 0.05)
+    monkeypatch.setattr(module, "IDLE_SECONDS", 0.05)
     with socket.create_connection(server.server_address, timeout=5) as silent:
         assert silent.recv(1) == b""
 
 
 def test_requests_are_answered_at_the_same_time(server):
-    slow = Echo()
+    slow = Echo(SLOW)
     slow.go.clear()
     server.predictor = slow
     answers = []
@@ -259,10 +216,10 @@ def test_requests_are_answered_at_the_same_time(server):
 
 
 def test_draining_finishes_what_is_under_way_and_closes_idle_connections():
-    running = Server("127.0.0.1", 0, 1_000)
-    accepting = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.01})
+    running = Server("127.0.0.1", 0, 1_000, workers=1)
+    accepting = threading.Thread(target=running.serve_forever)
     accepting.start()
-    slow = Echo()
+    slow = Echo(SLOW)
     slow.go.clear()
     running.predictor = slow
     idle = socket.create_connection(running.server_address, timeout=5)

@@ -64,10 +64,20 @@ def compare(problem, numeric, codes, *, seed=0, rows=300, rounds=8, scale=1.0, *
 
     other = table(draw, 400, numeric, codes)
     expected = booster.predict(xgb.DMatrix(other, feature_types=types, enable_categorical=True))
-    session = ort.InferenceSession(model, providers=["CPUExecutionProvider"])
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = 1  # as serving has it
+    session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     feed = {"numeric": other[:, :numeric], "categories": as_texts(other, numeric, codes)}
     names = {entry.name for entry in session.get_inputs()}
-    answered = session.run(["scores"], {k: v for k, v in feed.items() if k in names})[0]
+
+    def ask(rows):
+        asked = {name: values[rows] for name, values in feed.items() if name in names}
+        return session.run(["scores"], asked)[0]
+
+    answered = ask(slice(None))
+    for size in (1, 3, 8):  # an answer is the same, alone or among others' rows
+        parts = [ask(slice(start, start + size)) for start in range(0, 24, size)]
+        np.testing.assert_array_equal(np.concatenate(parts), answered[:24])
 
     expected = expected.reshape(len(other), -1)
     assert answered.shape == expected.shape
