@@ -143,3 +143,17 @@ def mix(bits: Hashes, salt: int = 0) -> Hashes:
     bits ^= shifted
     bits *= np.uint64(0x94D049BB133111EB)
     return bits
+
+
+def mixed(number: int) -> int:
+    """
+    Return 64 bits that look random.
+
+    Source:
+        SplitMix64: Steele, Lea and Flood, *Fast splittable pseudorandom number generators*
+        (OOPSLA 2014).
+    """
+    mixed = (number * 0x9E3779B97F4A7C15) % _ALL
+    mixed = ((mixed ^ (mixed >> 30)) * 0xBF58476D1CE4E5B9) % _ALL
+    mixed = ((mixed ^ (mixed >> 27)) * 0x94D049BB133111EB) % _ALL
+    return mixed ^ (mixed >> 31)

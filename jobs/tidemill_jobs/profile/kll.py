@@ -3,12 +3,13 @@ A quantile sketch: what is the share of numbers up to x, from a bounded number o
 
 Source:
     Karnin, Lang and Liberty, *Optimal quantile approximation in streams* (FOCS 2016), with the
-    decay c = 0.64 that Deequ uses. Level i holds numbers that stand for 2^i each. What is ours: the
-    numbers of a batch go straight to the level L where they are about k. For that they are not
-    sorted as a whole: rows of a few are, which a processor does in its registers, every fourth
-    stays, and the fewer ones that are left are sorted in longer rows (`sampled.py`).
+    decay c = 0.64 that Deequ uses. Level i holds numbers that stand for 2^i each. Of two halvings
+    of a level that follow each other, one keeps the even places and the other the odd ones: their
+    errors are of opposite sign (Ivkin et al., *Streaming quantiles algorithms with small space and
+    update time*, 2019). What is ours: the numbers of a batch go straight to the level L where they
+    are about k or fewer, and not all of them are sorted for that (`sampled.py`).
 
-Values are finite 64-bit floats. Everything is deterministic: the coins come from a counter.
+Values are finite 64-bit floats. Everything is deterministic: the coins come from counters.
 """
 
 import math
@@ -16,20 +17,22 @@ from base64 import b64decode, b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
+from itertools import zip_longest
 from typing import Any, Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tidemill_jobs.profile.batch import Batch
+from tidemill_jobs.profile.distinct import mixed
 from tidemill_jobs.profile.sampled import sampled
 
 K: Final = 2048
 DECAY: Final = 0.64
 LEAST: Final = 2  # numbers that any level may hold
-BELOW: Final = 6  # levels from the highest to the one where batches enter
+#: Levels from the highest to the one where batches enter, at most and (of large ones) at least.
+BELOW: Final = (6, 4)
 _LITTLE: Final = np.dtype("<f8")
-_MASK: Final = 2**64 - 1
 
 Floats = NDArray[np.float64]
 _NONE: Final[Floats] = np.empty(0)
@@ -46,6 +49,8 @@ class Kll:
         low: The least of them, exactly; NaN when there is none.
         high: The greatest.
         levels: Numbers of weight 2^i at place i, in no order.
+        coins: Batches added so far.
+        halvings: How often the level at place i was halved; those beyond never were.
     """
 
     k: int = K
@@ -53,7 +58,8 @@ class Kll:
     low: float = math.nan
     high: float = math.nan
     levels: tuple[Floats, ...] = ()
-    coins: int = 0  # tossed so far
+    coins: int = 0
+    halvings: tuple[int, ...] = ()
 
     @classmethod
     def of(cls, values: Floats, k: int = K) -> Self:
@@ -65,13 +71,18 @@ class Kll:
         count = numbers.rows
         if count == 0:
             return self
-        level = ((count - 1) // (2 * self.k)).bit_length()  # k to 2 k numbers are kept
-        level = max(level, len(self.levels) - BELOW)  # fewer, once many are known
-        coins = self.coins + 1
-        grown = sampled(numbers, level, self.count + count, self.k, _random(coins))
-        return self._with(grown, count, float(numbers.low), float(numbers.high), coins)
+        level = self._entry(count)
+        grown = sampled(numbers, level, self.count + count, self.k, self.coins)
+        more = Kll(self.k, count, float(numbers.low), float(numbers.high), coins=1)
+        return self._with(grown, more)
 
-    def merge(self, other: "Kll") -> Self:
+    def _entry(self, count: int) -> int:
+        """Return the level where a batch enters: k to 2 k are kept, fewer once many are known."""
+        most, least = ((count - 1) // kept for kept in (2 * self.k, self.k))
+        furthest, nearest = (len(self.levels) - below for below in BELOW)
+        return max(most.bit_length(), furthest, min(least.bit_length(), nearest))
+
+    def merge(self, other: Self) -> Self:
         """
         Return the sketch of both parts together.
 
@@ -81,9 +92,8 @@ class Kll:
         if other.k != self.k:
             raise ValueError(f"a sketch of k = {self.k} cannot merge with one of k = {other.k}")
         if other.count == 0 or self.count == 0:
-            return self if other.count == 0 else self._copy(other)
-        coins = self.coins + other.coins
-        return self._with(dict(enumerate(other.levels)), other.count, other.low, other.high, coins)
+            return self if other.count == 0 else other
+        return self._with(dict(enumerate(other.levels)), other)
 
     def cdf(self) -> tuple[Floats, Floats]:
         """Return the kept numbers in ascending order, and how many are up to each: (m,), (m,)."""
@@ -134,6 +144,7 @@ class Kll:
             "high": self.high if self.count else None,
             "levels": levels,
             "coins": self.coins,
+            "halvings": self.halvings,
         }
 
     @classmethod
@@ -149,50 +160,48 @@ class Kll:
             high=document["high"],
             levels=tuple(kept.astype(np.float64) for kept in levels),
             coins=document["coins"],
+            halvings=tuple(document.get("halvings", ())),  # older profiles have none
         )
 
-    def _with(
-        self, grown: Mapping[int, Floats], count: int, low: float, high: float, coins: int
-    ) -> Self:
+    def _with(self, grown: Mapping[int, Floats], other: "Kll") -> Self:
+        """Return both together, where *grown* has the other's levels."""
         levels = list(self.levels)
         levels += [_NONE] * (max(grown) + 1 - len(levels))
         for level, more in grown.items():
             if len(more):
                 levels[level] = np.concatenate((levels[level], more))
-        coins = _compact(levels, self.k, coins)
+        halvings = list(map(sum, zip_longest(self.halvings, other.halvings, fillvalue=0)))
+        _compact(levels, self.k, halvings)
         return type(self)(
             k=self.k,
-            count=self.count + count,
-            low=float(np.fmin(self.low, low)),
-            high=float(np.fmax(self.high, high)),
+            count=self.count + other.count,
+            low=float(np.fmin(self.low, other.low)),
+            high=float(np.fmax(self.high, other.high)),
             levels=tuple(levels),
-            coins=coins,
-        )
-
-    def _copy(self, other: "Kll") -> Self:
-        return type(self)(
-            other.k, other.count, other.low, other.high, other.levels, self.coins + other.coins
+            coins=self.coins + other.coins,
+            halvings=tuple(halvings),
         )
 
 
-def _compact(levels: list[Floats], k: int, coins: int) -> int:
-    """Halve levels, the lowest first, until the whole is small enough; return the coins tossed."""
+def _compact(levels: list[Floats], k: int, halvings: list[int]) -> None:
+    """Halve levels, the lowest first, until the whole is small enough."""
     held = sum(map(len, levels))
     while held > sum(capacities := _capacities(len(levels), k)):
         level = next(at for at, kept in enumerate(levels) if len(kept) > capacities[at])
-        coins += 2
-        held -= _halve(levels, level, coins)
-    return coins
+        halvings += [0] * (level + 1 - len(halvings))
+        held -= _halve(levels, level, halvings[level])
+        halvings[level] += 1
 
 
-def _halve(levels: list[Floats], level: int, coins: int) -> int:
-    """Move half of a level's numbers up; return how many fewer there are."""
+def _halve(levels: list[Floats], level: int, before: int) -> int:
+    """Move half of a level's numbers up, the *before*-th time; return how many fewer there are."""
     kept = np.sort(levels[level])
+    coins = mixed((level << 32) + before // 2)  # the same for two halvings
     # An odd one stays where it is: at either end, so that no side is favoured.
     odd = len(kept) % 2
-    first = odd and _random(coins) % 2
+    first = odd and (coins >> 1) % 2
     left = kept[:1] if first else kept[len(kept) - odd :]
-    halved = kept[first : len(kept) - odd + first][_random(coins + 1) % 2 :: 2]
+    halved = kept[first : len(kept) - odd + first][(coins + before) % 2 :: 2]
     levels[level] = left.copy()
     if level + 1 == len(levels):
         levels.append(_NONE)
@@ -204,17 +213,3 @@ def _halve(levels: list[Floats], level: int, coins: int) -> int:
 def _capacities(height: int, k: int) -> tuple[int, ...]:
     """Return how many numbers each level may hold, the lowest first."""
     return tuple(max(LEAST, math.ceil(k * DECAY**depth)) for depth in reversed(range(height)))
-
-
-def _random(number: int) -> int:
-    """
-    Return 64 bits that look random.
-
-    Source:
-        SplitMix64: Steele, Lea and Flood, *Fast splittable pseudorandom number generators*
-        (OOPSLA 2014).
-    """
-    mixed = (number * 0x9E3779B97F4A7C15) & _MASK
-    mixed = ((mixed ^ (mixed >> 30)) * 0xBF58476D1CE4E5B9) & _MASK
-    mixed = ((mixed ^ (mixed >> 27)) * 0x94D049BB133111EB) & _MASK
-    return mixed ^ (mixed >> 31)

@@ -2,17 +2,25 @@
 A sample of a batch for the quantile sketch: every 2^L-th number in about ascending order.
 
 To take every w-th of n sorted numbers errs by at most w ranks, but sorting them is what a sketch
-costs. Sorted in rows of B instead, each with an offset of its own, the errors of the n / B rows are
-independent, and their variance is w^2 n / (6 B) on average. That is done in two stages: short rows,
-which a processor sorts in its registers, of which every fourth or eighth number stays, then longer
-rows of those. How short they may be follows from how many numbers the sketch knows by then: what a
-stage adds to the error shall be a small part of it.
+costs. So there are three stages, each of which leaves fewer numbers to the next:
+
+1. of two neighbours chance takes one, which sorts nothing: a variance of n / 4 ranks;
+2. short rows, which a processor sorts in its registers, of which every fourth or eighth stays;
+3. longer rows of those, of which every so manyth stays that L is reached.
+
+Of rows of B, each number of which stands for v of the n, every s-th stays; where in a row the first
+one is taken goes evenly through all places, from row to row and from batch to batch. Then the
+errors of the rows are independent and centred, and their variance is v s^2 n / (12 B). How coarse
+the stages may be follows from how many numbers the sketch knows by then: what they add to the error
+shall be a part of it only.
 
 Source:
     The systematic sample of a sorted row as in Manku, Rajagopalan and Lindsay, *Random sampling
-    techniques for space efficient online computation of order statistics* (SIGMOD 1999).
+    techniques for space efficient online computation of order statistics* (SIGMOD 1999). The even
+    places: Weyl, *Über die Gleichverteilung von Zahlen mod. Eins* (1916).
 """
 
+from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final
 
@@ -20,21 +28,55 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tidemill_jobs.profile.batch import Batch, borrow
-from tidemill_jobs.profile.distinct import mix
+from tidemill_jobs.profile.distinct import mix, mixed
 
-#: Rows of how many, of which every how manyth stays: the fastest first.
-_SHORT: Final = ((64, 8), (64, 4), (512, 4))
-#: The standard deviation that a stage may add, in units of 1 / k; a sketch's error is about 1.1.
-_FIRST: Final = 0.3
-_SECOND: Final = 0.15
+#: The standard deviation that stages may add, in units of 1 / k; a sketch's error is about 1.1.
+_FIRST_TWO: Final = 0.5
+_THIRD: Final = 0.2
 _LEAST_ROW: Final = 256
+_PAIRS: Final = 65_536  # chosen from at a time
 _BITS: Final = 64
-_GOLDEN: Final = np.uint64(0x9E3779B97F4A7C15)
+_ALL: Final = 2**_BITS
+_GOLDEN: Final = 0x9E3779B97F4A7C15
+#: Of 2^64, the two numbers whose multiples fill a square most evenly: 1 / p and 1 / p^2, where
+#: p^3 = p + 1 (Roberts, *The unreasonable effectiveness of quasirandom sequences*, 2018).
+_PER_ROW: Final = 0xC13FA9A902A6328F
+_PER_BATCH: Final = 0x91E10DA5C79E7B1D
 
 Floats = NDArray[np.float64]
+Places = NDArray[np.int64]
 
 
-def sampled(numbers: Batch, level: int, total: int, k: int, coin: int) -> dict[int, Floats]:
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """How the first two stages thin: one of two at random, or not; then `step` of each `row`."""
+
+    paired: bool
+    row: int
+    step: int
+
+    @property
+    def weight(self) -> int:
+        """How many numbers one stands for that is left."""
+        return self.step << self.paired
+
+    @property
+    def variance(self) -> float:
+        """What they add to the variance of a rank, for each number."""
+        return 0.25 * self.paired + (1 + self.paired) * self.step**2 / (12 * self.row)
+
+
+#: The fastest first.
+_PLANS: Final = (
+    _Plan(paired=True, row=64, step=8),
+    _Plan(paired=True, row=64, step=4),
+    _Plan(paired=False, row=64, step=8),
+    _Plan(paired=False, row=64, step=4),
+    _Plan(paired=False, row=512, step=4),
+)
+
+
+def sampled(numbers: Batch, level: int, total: int, k: int, turn: int) -> dict[int, Floats]:
     """
     Return numbers that stand for those of a batch, by level: one of level i for 2^i of them.
 
@@ -43,66 +85,109 @@ def sampled(numbers: Batch, level: int, total: int, k: int, coin: int) -> dict[i
         level: Where most of the sample shall be.
         total: How many numbers the sketch knows with these.
         k: The sketch's size.
-        coin: 64 random bits.
+        turn: Which batch of the sketch it is, from 0.
     """
     if numbers.counts is not None:
-        return _of_counted(numbers.values, numbers.counts, level, coin)
-    values = borrow("sorted", len(numbers.values), np.float64)
-    np.copyto(values, numbers.values)
+        return _of_counted(numbers.values, numbers.counts, level, turn)
+    given = numbers.values
+    values = borrow("sorted", len(given), np.float64)
     if level == 0:
+        np.copyto(values, given)
         return {0: values.copy()}
     found: dict[int, Floats] = {}
     weight, wanted = 1, 1 << level
-    for row, step in _SHORT:
-        enough = total >= step**2 * k**2 / (6 * row * _FIRST**2)
-        if enough and step < wanted and len(values) >= row:
-            values, found[0] = _thinned(values, row, step, coin)
-            weight = step
-            break
+    plan = _plan(len(given), wanted, total, k)
+    if plan is not None and plan.paired:
+        values = values[: _one_of_two(given, turn, values)]
+        found[0] = given[2 * len(values) :].astype(np.float64)
+        weight = 2
+    else:
+        np.copyto(values, given)
+    if plan is not None:
+        values, found[weight.bit_length() - 1] = _thinned(
+            values, plan.row, plan.step, turn * _PER_BATCH
+        )
+        weight = plan.weight
+    needed = int(wanted**2 * k**2 / (12 * weight * _THIRD**2 * total))
     step = wanted // weight
-    needed = int(wanted**2 * k**2 / (6 * weight * _SECOND**2 * total))
     row = max(_LEAST_ROW, step, 1 << needed.bit_length())
-    found[level], found[weight.bit_length() - 1] = _thinned(values, row, step, coin * 3 % 2**_BITS)
+    found[level], found[weight.bit_length() - 1] = _thinned(values, row, step, turn * _GOLDEN)
     return found
 
 
-def _thinned(values: Floats, row: int, step: int, coin: int) -> tuple[Floats, Floats]:
+def _plan(size: int, wanted: int, total: int, k: int) -> _Plan | None:
+    """Return the fastest first two stages that add no more to the error than they may."""
+    allowed = _FIRST_TWO**2 * total / k**2
+    for plan in _PLANS:
+        if plan.variance <= allowed and plan.weight < wanted and size >= plan.row << plan.paired:
+            return plan
+    return None
+
+
+def _one_of_two(given: NDArray[Any], turn: int, out: Floats) -> int:
+    """Take one of each two neighbours by chance; return how many there are in *out* now."""
+    pairs = len(given) // 2
+    for number, at in enumerate(range(0, pairs, _PAIRS)):
+        size = min(_PAIRS, pairs - at)
+        # Another part of the same table each time: numbers may repeat from batch to batch.
+        start = mixed((turn << 16) + number) % _PAIRS
+        places = borrow("bits", size, np.int64)
+        np.subtract(_choices()[start : start + size], 2 * start, out=places)
+        of_pairs = given[2 * at : 2 * (at + size)]
+        if of_pairs.dtype == np.float64:
+            np.take(of_pairs, places, out=out[at : at + size], mode="clip")  # "raise" would copy
+        else:
+            out[at : at + size] = of_pairs.take(places)
+    return pairs
+
+
+@cache
+def _choices() -> Places:
+    """Return the place of one of each two numbers, (2 * _PAIRS,): 2 i or 2 i + 1 at place i."""
+    bits = mix(np.arange(1, 2 * _PAIRS + 1, dtype=np.uint64) * np.uint64(_GOLDEN))
+    return np.arange(0, 4 * _PAIRS, 2) + (bits >> np.uint64(_BITS - 1)).view(np.int64)
+
+
+def _thinned(values: Floats, row: int, step: int, start: int) -> tuple[Floats, Floats]:
     """Sort in rows and take every *step*-th; return them, and the few that fill no step."""
     whole = len(values) // row * row
-    offsets = _offsets(whole // row + 1, step, coin)
+    firsts = _firsts(whole // row + 1, step, start)
     values[:whole].reshape(-1, row).sort(axis=1)
     places = np.arange(0, whole, step).reshape(-1, row // step)
-    places += offsets[:-1, None]
+    places += firsts[:-1, None]
     last = values[whole:]
     last.sort()
     body = len(last) // step * step
-    taken = (values.take(places.ravel()), last[offsets[-1] : body : step])
+    taken = (values.take(places.ravel()), last[firsts[-1] : body : step])
     # Wherever the few that are left over were taken from, each stands for itself.
     return np.concatenate(taken), last[body:].copy()
 
 
-def _offsets(size: int, step: int, coin: int) -> NDArray[np.int64]:
-    """Return random numbers below a power of two."""
-    bits = _random_bits(1 << size.bit_length())[:size] ^ np.uint64(coin)
-    return (bits >> np.uint64(_BITS + 1 - step.bit_length())).view(np.int64)
+def _firsts(rows: int, step: int, start: int) -> Places:
+    """Return which of the first *step* (a power of two) numbers of each row is taken."""
+    centred = np.uint64((_ALL // 2 + start) % _ALL)
+    shares = _shares(1 << rows.bit_length())[:rows] + centred
+    return (shares >> np.uint64(_BITS + 1 - step.bit_length())).view(np.int64)
 
 
 @cache
-def _random_bits(size: int) -> NDArray[np.uint64]:
-    return mix(np.arange(1, size + 1, dtype=np.uint64) * _GOLDEN)
+def _shares(size: int) -> NDArray[np.uint64]:
+    """Return shares of 2^64 that fill it evenly, however many of them are used."""
+    return np.arange(size, dtype=np.uint64) * np.uint64(_PER_ROW)
 
 
 def _of_counted(
-    values: NDArray[Any], counts: NDArray[np.int64], level: int, coin: int
+    values: NDArray[Any], counts: NDArray[np.int64], level: int, turn: int
 ) -> dict[int, Floats]:
     ends = np.cumsum(counts)
     rows, step = int(ends[-1]), 1 << level
     body = rows // step * step
 
-    def at(places: NDArray[np.int64]) -> Floats:
+    def at(places: Places) -> Floats:
         found: Floats = values[np.searchsorted(ends, places, side="right")].astype(np.float64)
         return found
 
     if level == 0:
         return {0: at(np.arange(rows))}
-    return {0: at(np.arange(body, rows)), level: at(np.arange(coin % step, body, step))}
+    first = int(_firsts(1, step, turn * _PER_BATCH)[0])
+    return {0: at(np.arange(body, rows)), level: at(np.arange(first, body, step))}

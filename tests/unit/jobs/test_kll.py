@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 
 from tidemill_jobs.profile import Kll
 from tidemill_jobs.profile.batch import Batch
+from tidemill_jobs.profile.sampled import sampled
 
 ERROR = 0.0015  # of ranks, with k = 2048; measured errors are half of it
 
@@ -107,8 +108,38 @@ def test_sketches_of_other_sizes_do_not_merge():
         Kll.of(np.ones(3)).merge(Kll.of(np.ones(3), k=200))
 
 
-@pytest.mark.parametrize("period", [64, 256, 512])
+@pytest.mark.parametrize("period", [2, 64, 256, 512])
 def test_a_period_as_long_as_the_rows_that_are_sorted_is_no_worse(period):
     values = np.tile(np.random.default_rng(8).normal(size=period), 3_000_000 // period)
 
     assert rank_error(sketched(values, 131_072), values) < ERROR
+
+
+@pytest.mark.parametrize("period", [2, 3, 64, 128, 262_139])
+@pytest.mark.parametrize("dtype", [np.float64, np.int64])
+def test_of_many_numbers_one_of_two_is_taken_fairly(period, dtype):
+    """From some five million on, batches are thinned before anything is sorted."""
+    pattern = np.random.default_rng(9).integers(0, 10**9, period).astype(dtype)
+    values = np.resize(pattern, 131_073)
+    levels: dict[int, list[np.ndarray]] = {}
+    for turn in range(40):
+        for level, kept in sampled(Batch(values), 7, 10**7, 2048, turn).items():
+            levels.setdefault(level, []).append(kept)
+    kept = np.concatenate([part for parts in levels.values() for part in parts])
+    weights = np.repeat(
+        [1 << level for level in levels], [sum(map(len, parts)) for parts in levels.values()]
+    )
+    order = np.argsort(kept)
+    places = np.searchsorted(kept[order], np.sort(pattern), side="right")
+    found = np.concatenate(([0], np.cumsum(weights[order])))[places]
+    true = np.searchsorted(np.sort(values), np.sort(pattern), side="right") * 40
+
+    assert weights.sum() == 40 * len(values)
+    assert np.abs(found - true).max() / weights.sum() < ERROR
+
+
+def test_a_sketch_written_without_its_halvings_is_read():
+    document = sketched(np.random.default_rng(7).normal(size=50_000), 3_000).document()
+    del document["halvings"]
+
+    assert Kll.parse(document).add(Batch.of_floats(np.arange(10_000.0))).count == 60_000
