@@ -164,6 +164,7 @@ class JobLogs:
         stream = LogStream(group, name)
         with self._wake:
             self._streams.append(stream)
+            self._wake.notify_all()  # it sleeps for good while there is no stream
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="logs", daemon=True)
                 self._thread.start()

@@ -75,6 +75,18 @@ def test_a_stream_that_somebody_deletes_is_made_again(job_logs, logs):
     eventually(lambda: log_lines(logs, GROUP, job) == ["after"], "the line after the deletion")
 
 
+def test_lines_arrive_while_a_job_runs_after_a_time_without_any(job_logs, logs):
+    first = job_logs.open(GROUP, f"{uuid.uuid4().hex}/algo-1-0")
+    first.write(b"first\n")
+    job_logs.finish(first, timeout=20)
+    time.sleep(0.1)  # what sends them sleeps by now
+    job = uuid.uuid4().hex
+
+    job_logs.open(GROUP, f"{job}/algo-1-0").write(b"second\n")
+
+    eventually(lambda: log_lines(logs, GROUP, job) == ["second"], "the second job's line, live")
+
+
 def test_a_cloudwatch_that_does_not_answer_costs_a_job_at_most_its_patience(silent_logs):
     stream = silent_logs.open(GROUP, "job/algo-1-0")
     before = time.monotonic()
