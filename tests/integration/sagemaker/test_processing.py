@@ -17,6 +17,11 @@ COPY = """
 """
 
 
+@pytest.fixture(scope="module")
+def cloud(shared_cloud):
+    return shared_cloud
+
+
 def test_a_job_reads_its_inputs_and_its_outputs_arrive(cloud, s3, bucket):
     put(s3, bucket, raw__a=b"A", raw__deep__b=b"B")
 

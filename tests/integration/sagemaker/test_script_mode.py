@@ -31,6 +31,11 @@ with open(given.model_dir + "/model.json", "w") as file:
 """
 
 
+@pytest.fixture(scope="module")
+def cloud(shared_cloud):
+    return shared_cloud
+
+
 def packed(entries):
     data = io.BytesIO()
     with tarfile.open(fileobj=data, mode="w:gz") as tar:

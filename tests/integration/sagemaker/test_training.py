@@ -19,6 +19,11 @@ WRITE_MODEL = """
 """
 
 
+@pytest.fixture(scope="module")
+def cloud(shared_cloud):
+    return shared_cloud
+
+
 def exists(s3, bucket, key):
     return bool(s3.list_objects_v2(Bucket=bucket, Prefix=key).get("Contents"))
 
@@ -246,8 +251,8 @@ def test_events_tell_each_step_as_describe_would(cloud, bucket):
         job["TrainingEndTime"].timestamp() * 1000, abs=1
     )
     assert last["SecondaryStatusTransitions"][0]["StartTime"] == last["CreationTime"]
-    arns = [resources for kind, _, resources in cloud.events if kind.startswith("SageMaker Train")]
-    assert arns[0] == [job["TrainingJobArn"]]
+    arns = [resources for _, detail, resources in cloud.events if detail in details]
+    assert arns == [[job["TrainingJobArn"]]] * len(details)
 
 
 def test_metrics_are_read_from_the_log(cloud, bucket):

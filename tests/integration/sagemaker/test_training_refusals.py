@@ -7,6 +7,11 @@ from .conftest import ROLE
 from .job_requests import channel
 
 
+@pytest.fixture(scope="module")
+def cloud(shared_cloud):
+    return shared_cloud
+
+
 def test_an_empty_prefix_is_refused_at_once_as_sagemaker_does(cloud, bucket):
     with pytest.raises(ClientError) as caught:
         cloud.train(
