@@ -94,3 +94,19 @@ def test_a_pipeline_is_upserted_started_and_awaited(told):
     }
     assert told["versions"] == ["PendingManualApproval"]
     assert told["deleted"]
+
+
+@pytest.mark.program("pipeline_steps", name="steps")
+def test_a_pipeline_asks_tunes_transforms_and_calls_a_function(told):
+    rows = f"s3://{BUCKET}/rows/"
+    assert told["asked"] == {"rows": rows}
+    names = ("Ask", "Tune", "Create", "Transform", "Tell")
+    assert told["first"] == dict.fromkeys(names, "Succeeded")
+    assert told["parameters"] == [{"Name": "Rows", "Value": rows}]
+    assert told["label"] == "a b"
+    text = f"{told['best']} scored s3://{BUCKET}/steps/scored"
+    assert told["said"] == [{"Name": "text", "Value": text}]
+    reused = {"Tune": True, "Create": True}
+    assert told["selected"] == reused | {"Transform": False, "Tell": False}
+    assert told["asked again"] == ["Executing", "Stopping"]
+    assert told["executions"] == ["Succeeded", "Succeeded", "Stopped"]
