@@ -281,6 +281,38 @@ def test_a_training_job_that_does_worse_than_earlier_ones_is_stopped(tuning):
     assert job["TrainingJobStatusCounters"]["Stopped"] == 1
 
 
+def test_hyperband_gives_up_what_does_worse_and_what_goes_on_for_too_long(tuning):
+    image = tuning.cloud.image("""
+        import json, os, pathlib, time
+        base = pathlib.Path(os.environ["SAGEMAKER_BASE_DIR"])
+        given = json.loads((base / "input/config/hyperparameters.json").read_text())
+        epochs = {"aaaa": 3, "aa": 600, "aaaaa": 600}[given["c"]]
+        for epoch in range(epochs):
+            print(f"score={len(given['c'])};", flush=True)
+            if epochs == 600:
+                time.sleep(0.1)
+    """)
+    algorithm = {"TrainingImage": image, "TrainingInputMode": "File"}
+
+    job = tuning.run(
+        choices(c=["aa", "aaaaa", "aaaa"]),
+        jobs=3,
+        at_once=1,
+        config={"Strategy": "Hyperband", "StrategyConfig": HYPERBAND, "RandomSeed": 0},
+        TrainingJobDefinition=tuning.definition(
+            AlgorithmSpecification=algorithm | {"MetricDefinitions": [SCORE]}
+        ),
+    )
+
+    assert job["HyperParameterTuningJobStatus"] == "Completed"
+    found = {
+        each["TunedHyperParameters"]["c"]: each["TrainingJobStatus"]
+        for each in tuning.jobs(job["HyperParameterTuningJobName"], SortBy="CreationTime")
+    }
+    assert found == {"aaaa": "Completed", "aa": "Stopped", "aaaaa": "Stopped"}
+    assert job["BestTrainingJob"]["TunedHyperParameters"] == {"c": "aaaa"}
+
+
 @pytest.mark.parametrize(
     ("mode", "counter", "why"),
     [
@@ -395,6 +427,7 @@ def test_names_are_used_once_and_unknown_ones_are_not_found(tuning, tuned):
         )
 
 
+HYPERBAND = {"HyperbandStrategyConfig": {"MinResource": 1, "MaxResource": 3}}
 IMAGE = {"TrainingImage": "any", "TrainingInputMode": "File", "MetricDefinitions": [SCORE]}
 WARM = {
     "ParentHyperParameterTuningJobs": [{"HyperParameterTuningJobName": "{tuned}"}],
@@ -405,7 +438,18 @@ WARM = {
 @pytest.mark.parametrize(
     ("request_", "says"),
     [
-        ({"config": {"Strategy": "Hyperband"}}, "Hyperband strategy is not supported"),
+        ({"config": {"Strategy": "Hyperband"}}, "MaxResource is neither given nor told"),
+        ({"config": {"StrategyConfig": HYPERBAND}}, "goes with the Hyperband strategy"),
+        (
+            {
+                "config": {
+                    "Strategy": "Hyperband",
+                    "StrategyConfig": HYPERBAND,
+                    "TrainingJobEarlyStoppingType": "Auto",
+                }
+            },
+            "TrainingJobEarlyStoppingType must be Off",
+        ),
         ({"config": {"Strategy": "Grid"}}, "categorical hyperparameters only"),
         (
             {"ranges": choices(c=["a", "b", "c"]), "config": {"Strategy": "Grid"}},

@@ -19,6 +19,7 @@ from tidemill_local.sagemaker.jobs import training_checks
 from tidemill_local.sagemaker.jobs.lifecycle import request_stop
 from tidemill_local.sagemaker.operations import on_start, operation
 from tidemill_local.sagemaker.store import DuplicateRecordError, without_tags
+from tidemill_local.sagemaker.tuning import hyperband
 from tidemill_local.sagemaker.tuning.search import RangeError, combinations
 from tidemill_local.sagemaker.tuning.trials import (
     KIND,
@@ -38,7 +39,8 @@ _WORDS = "hyperparameter tuning job"
 @operation(
     "CreateHyperParameterTuningJob",
     refused=("Autotune",),
-    differs="Random, Grid and Bayesian (Optuna's TPE); no Hyperband, no ConvergenceDetected; "
+    differs="Bayesian is Optuna's TPE; Hyperband draws values at random, and stops a job with the "
+    "first epoch beyond MaxResource; no ConvergenceDetected; "
     "several TrainingJobDefinitions take turns; early stopping needs three jobs to compare with",
 )
 def create_tuning_job(context: Context, request: dict[str, Any]) -> dict[str, Any]:
@@ -49,6 +51,7 @@ def create_tuning_job(context: Context, request: dict[str, Any]) -> dict[str, An
     known = _definitions(request)
     request = _completed(request, known)
     known = definitions(request)
+    _check_hyperband(config, known)
     _check_limits(config, known)
     _check_parents(context, request, known)
     arn = arn_of(context, "hyper-parameter-tuning-job", name)
@@ -144,11 +147,6 @@ def _summary(context: Context, body: dict[str, Any]) -> dict[str, Any]:
 
 def _check_strategy(config: dict[str, Any]) -> None:
     strategy = config["Strategy"]
-    if strategy == "Hyperband" or "StrategyConfig" in config:
-        raise ValidationError(
-            "The Hyperband strategy is not supported by the local SageMaker; use Bayesian, Random "
-            "or Grid"
-        )
     if strategy == "Bayesian" and importlib.util.find_spec("optuna") is None:
         raise ValidationError(
             "Bayesian tuning jobs need Optuna here, which is not installed: "
@@ -160,6 +158,23 @@ def _check_strategy(config: dict[str, Any]) -> None:
             "ConvergenceDetected is not supported by the local SageMaker: how SageMaker detects it "
             "is not documented; use BestObjectiveNotImproving"
         )
+
+
+def _check_hyperband(config: dict[str, Any], known: list[Definition]) -> None:
+    if config["Strategy"] != "Hyperband":
+        if "StrategyConfig" in config:
+            raise ValidationError("StrategyConfig goes with the Hyperband strategy; leave it out")
+        return
+    if config.get("TrainingJobEarlyStoppingType") == "Auto":
+        raise ValidationError(
+            "TrainingJobEarlyStoppingType must be Off to use the Hyperband strategy, which stops "
+            "training jobs itself"
+        )
+    for definition in known:
+        try:
+            hyperband.resources(config, definition.body)
+        except hyperband.ResourceError as error:
+            raise ValidationError(f"HyperbandStrategyConfig: {error}") from error
 
 
 def _definitions(request: dict[str, Any]) -> list[Definition]:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tidemill_local.sagemaker.context import Context
+from tidemill_local.sagemaker.jobs.epochs import EPOCHS
 from tidemill_local.sagemaker.tuning import rules
 from tidemill_local.sagemaker.tuning.bayesian import Trial
 from tidemill_local.sagemaker.tuning.search import Parameter, Values, parameters
@@ -70,6 +71,11 @@ class Launched:
         if self.running or self.status == "Failed":
             return None
         return rules.objective_value(self.job, self.definition.metric)
+
+    @property
+    def epochs(self) -> list[float]:
+        """The objective after each epoch so far, of one that is followed."""
+        return list(self.job.get(EPOCHS, []))
 
     @property
     def retryable(self) -> bool:

@@ -15,11 +15,11 @@ from tidemill_local.sagemaker.context import Context
 from tidemill_local.sagemaker.errors import ServiceError
 from tidemill_local.sagemaker.events import announce
 from tidemill_local.sagemaker.followers import Follower, Followers
-from tidemill_local.sagemaker.jobs.epochs import EPOCHS, WATCHED
+from tidemill_local.sagemaker.jobs.epochs import WATCHED
 from tidemill_local.sagemaker.jobs.runnable import short_reason
 from tidemill_local.sagemaker.jobs.training import create_training_job
 from tidemill_local.sagemaker.operations import call, on_stop
-from tidemill_local.sagemaker.tuning import rules
+from tidemill_local.sagemaker.tuning import hyperband, rules
 from tidemill_local.sagemaker.tuning.bayesian import Trial, suggest
 from tidemill_local.sagemaker.tuning.search import Values, at_random, combinations, from_grid
 from tidemill_local.sagemaker.tuning.trials import (
@@ -146,7 +146,7 @@ class _Tuner(Follower):
         if strategy == "Grid":
             return from_grid(definition.ranges, number)
         seed = f"{body[SEED]}/{definition.name}/{len(trials)}"
-        if strategy == "Random":
+        if strategy in {"Random", "Hyperband"}:
             return at_random(definition.ranges, [trial.values for trial in trials], seed)
         return suggest(
             definition.ranges,
@@ -208,16 +208,33 @@ class _Tuner(Follower):
             logger.debug("%s ended before it could be stopped: %s", trial.name, error)
 
     def _stop_early(self, body: dict[str, Any], trials: list[Launched]) -> None:
-        """Stop the training jobs that do worse than earlier ones did, epoch by epoch."""
+        """Stop the training jobs that do worse than others did, epoch by epoch."""
+        if _is_hyperband(body):
+            for definition in definitions(body):
+                self._stop_at_rungs(body, [t for t in trials if t.definition == definition])
         if not _stops_early(body):
             return
         ended = [t for t in trials if not t.running and t.objective is not None]
-        earlier = [trial.job.get(EPOCHS, []) for trial in ended]
+        earlier = [trial.epochs for trial in ended]
         for trial in trials:
-            epochs = trial.job.get(EPOCHS, [])
             minimize = trial.definition.minimize
-            if trial.running and rules.unpromising(epochs, earlier, minimize=minimize):
+            if trial.running and rules.unpromising(trial.epochs, earlier, minimize=minimize):
                 self._stop(trial)
+
+    def _stop_at_rungs(self, body: dict[str, Any], trials: list[Launched]) -> None:
+        """Stop what Hyperband gives up, and what goes beyond MaxResource."""
+        bracket: dict[int, list[list[float]]] = {}
+        for number, trial in enumerate(trials):
+            config, definition = body["HyperParameterTuningJobConfig"], trial.definition
+            epochs = hyperband.resources(config, definition.body)
+            rung = hyperband.first_rung(number, epochs)
+            earlier = bracket.setdefault(rung, [])
+            worse = hyperband.unpromising(
+                trial.epochs, earlier, rung, most=epochs.most, minimize=definition.minimize
+            )
+            if trial.running and (worse or len(trial.epochs) > epochs.most):
+                self._stop(trial)
+            earlier.append(trial.epochs)
 
     def _wait(self, body: dict[str, Any], running: list[Launched]) -> None:
         """Wait for the end of a training job, for a change of the record, or a moment."""
@@ -314,6 +331,10 @@ def _stops_early(body: dict[str, Any]) -> bool:
     return bool(config.get("TrainingJobEarlyStoppingType") == "Auto")
 
 
+def _is_hyperband(body: dict[str, Any]) -> bool:
+    return bool(body["HyperParameterTuningJobConfig"]["Strategy"] == "Hyperband")
+
+
 def _request(context: Context, body: dict[str, Any], trial: Launched) -> dict[str, Any]:
     """Return the training job's request; what is not of the API rides along into its record."""
     definition = trial.definition.body
@@ -326,7 +347,7 @@ def _request(context: Context, body: dict[str, Any], trial: Launched) -> dict[st
         "ResourceConfig": resources(definition),
         "Tags": context.store.tags(body["HyperParameterTuningJobArn"]),
     }
-    if _stops_early(body):
+    if _stops_early(body) or _is_hyperband(body):
         request[WATCHED] = trial.definition.metric
     checkpoints = definition.get("CheckpointConfig")
     if checkpoints is not None:  # each has its own, or they would read each other's
