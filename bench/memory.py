@@ -64,7 +64,7 @@ def footprint(pid: int) -> Footprint:
     """
     if not Path("/proc/self/smaps_rollup").exists():
         raise BenchError("memory is read from /proc/<pid>/smaps_rollup, which only Linux has")
-    pids = _tree(pid)
+    pids = tree(pid)
     sums = {"Rss": 0, "Pss": 0}
     for each in pids:
         for line in Path(f"/proc/{each}/smaps_rollup").read_text().splitlines():
@@ -74,9 +74,10 @@ def footprint(pid: int) -> Footprint:
     return Footprint(len(pids), sums["Rss"] / 1024, sums["Pss"] / 1024)
 
 
-def _tree(pid: int) -> list[int]:
+def tree(pid: int) -> list[int]:
+    """Return a process and all below it (Linux)."""
     found = [pid]
     for task in Path(f"/proc/{pid}/task").iterdir():
         for child in (task / "children").read_text().split():
-            found += _tree(int(child))
+            found += tree(int(child))
     return found

@@ -2,7 +2,8 @@
 What an answer costs: our serving process beside Flask under gunicorn, and the router before it.
 
 The servers answer the same question with the same model and take turns; both are asked over eight
-kept-alive connections. gunicorn gets as many workers as there are cores; ours is one process.
+kept-alive connections. gunicorn gets as many workers as there are cores; ours is one process. Who
+asks takes a core for itself in either case; CPU per request is the servers' own.
 """
 
 import json
@@ -13,19 +14,21 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import served_model
 from cloud import ROOT, BenchError, Workspace, clean_environment, free_port
 from figures import Figure, Result, median, percentile
+from memory import tree
 
 from tidemill_local.sagemaker import operations
 from tidemill_local.sagemaker.hosting.model_client import ContainerRequest, ModelClient
 from tidemill_local.sagemaker.hosting.router import Router
 from tidemill_local.sagemaker.service import Service
 
-GUNICORN = ROOT / ".tools" / "servers" / "bin" / "gunicorn"
+PYTHON = ROOT / ".tools" / "servers" / "bin" / "python"  # gunicorn's own
 CONNECTIONS, SECONDS, ROUNDS = 8, 5.0, 5
 CALLS, QUICK_CALLS = 3000, 300
 RATE_GOAL = 1 / 5
@@ -46,15 +49,15 @@ Samples = dict[str, list[float]]
 
 def measure(workspace: Workspace) -> Result:
     """Ask the servers in turns, then the router and its container in turns."""
-    if not GUNICORN.exists():
+    if not PYTHON.exists():
         raise BenchError("gunicorn and Flask are not there; run: make servers")
     folder = workspace.directory / "ml" / "model"
     served_model.write(folder)
     samples: Samples = defaultdict(list)
     with _ours(folder) as ours, _theirs(folder) as theirs:
         for _ in range(1 if workspace.quick else ROUNDS):
-            for name, port in (("ours", ours), ("gunicorn", theirs)):
-                found = _asked(port, 1.0 if workspace.quick else SECONDS)
+            for name, server in (("ours", ours), ("gunicorn", theirs)):
+                found = _asked(server, 1.0 if workspace.quick else SECONDS)
                 for what, value in found.items():
                     samples[f"{name} {what}"].append(value)
     _ask_the_router(workspace, folder, samples)
@@ -66,15 +69,19 @@ def _figures(samples: Samples) -> Iterator[Figure]:
         return median(samples[name])
 
     for name, note in (
-        ("ours", "one process, a thread per connection"),
+        ("ours", "one process, one event loop"),
         ("gunicorn", f"Flask, {os.cpu_count()} workers of {CONNECTIONS} threads"),
     ):
-        latency = f"p50 {of(f'{name} p50'):.2f} ms, p99 {of(f'{name} p99'):.2f} ms; {note}"
+        latency = (
+            f"p50 {of(f'{name} p50'):.2f} ms, p99 {of(f'{name} p99'):.2f} ms; "
+            f"{of(f'{name} cpu'):.0f} us of CPU each; {note}"
+        )
         yield Figure(f"{name}: requests", of(f"{name} rate"), "/s", note=latency)
     yield Figure(
         "gunicorn ÷ ours, requests/s", of("gunicorn rate") / of("ours rate"), "x", RATE_GOAL,
         "medians; the goal is five times theirs",
     )  # fmt: skip
+    yield Figure("ours ÷ gunicorn, CPU", of("ours cpu") / of("gunicorn cpu"), "x", note="medians")
     yield Figure("ours ÷ gunicorn, p99", of("ours p99") / of("gunicorn p99"), "x", 1.0, "medians")
     direct, routed = samples["direct ms"], samples["routed ms"]
     added = percentile(routed, 0.5) - percentile(direct, 0.5)
@@ -82,28 +89,43 @@ def _figures(samples: Samples) -> Iterator[Figure]:
     yield Figure("the router adds, p50", added, "ms", ROUTER_GOAL, note)
 
 
+@dataclass(frozen=True, slots=True)
+class _Server:
+    port: int
+    pid: int
+
+    def cpu_seconds(self) -> float:
+        """Return what it and its workers have taken so far (Linux)."""
+        ticks = 0
+        for pid in tree(self.pid):
+            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+            ticks += int(fields[11]) + int(fields[12])  # utime, stime
+        return ticks / os.sysconf("SC_CLK_TCK")
+
+
 @contextmanager
-def _ours(folder: Path) -> Iterator[int]:
+def _ours(folder: Path) -> Iterator[_Server]:
     port = free_port()
     own = {"SAGEMAKER_BASE_DIR": str(folder.parent), "SAGEMAKER_BIND_TO_PORT": str(port)}
-    with _server([sys.executable, "-m", "tidemill_jobs", "serve"], own, port):
-        yield port
+    with _server([sys.executable, "-m", "tidemill_jobs", "serve"], own, port) as server:
+        yield server
 
 
 @contextmanager
-def _theirs(folder: Path) -> Iterator[int]:
+def _theirs(folder: Path) -> Iterator[_Server]:
     port = free_port()
     command = [
-        str(GUNICORN), "--chdir", str(ROOT / "bench"), "--bind", f"127.0.0.1:{port}",
-        "--workers", str(os.cpu_count()), "--worker-class", "gthread",
-        "--threads", str(CONNECTIONS), "--log-level", "warning", "flask_peer:app",
+        str(PYTHON), "-m", "gunicorn", "--chdir", str(ROOT / "bench"),
+        "--bind", f"127.0.0.1:{port}", "--workers", str(os.cpu_count()),
+        "--worker-class", "gthread", "--threads", str(CONNECTIONS), "--log-level", "warning",
+        "flask_peer:app",
     ]  # fmt: skip
-    with _server(command, {"MODEL": str(folder)}, port):
-        yield port
+    with _server(command, {"MODEL": str(folder)}, port) as server:
+        yield server
 
 
 @contextmanager
-def _server(command: list[str], own: dict[str, str], port: int) -> Iterator[None]:
+def _server(command: list[str], own: dict[str, str], port: int) -> Iterator[_Server]:
     process = subprocess.Popen(command, env=clean_environment() | own, cwd=ROOT)
     try:
         client, deadline = ModelClient(port), time.monotonic() + START_SECONDS
@@ -112,23 +134,24 @@ def _server(command: list[str], own: dict[str, str], port: int) -> Iterator[None
                 raise BenchError(f"`{' '.join(command)}` does not answer")
             time.sleep(0.1)
         client.close()
-        yield
+        yield _Server(port, process.pid)
     finally:
         process.terminate()
         process.wait(START_SECONDS)
 
 
-def _asked(port: int, seconds: float) -> dict[str, float]:
-    program = str(Path(__file__).with_name("asking.py"))
+def _asked(server: _Server, seconds: float) -> dict[str, float]:
+    program, before = str(Path(__file__).with_name("asking.py")), server.cpu_seconds()
     done = subprocess.run(
-        [sys.executable, program, str(port), "/invocations", str(CONNECTIONS), str(seconds)],
+        [sys.executable, program, str(server.port), "/invocations", str(CONNECTIONS), str(seconds)],
         input=served_model.question(), capture_output=True, check=False,
         timeout=seconds + START_SECONDS,
     )  # fmt: skip
     if done.returncode:
         raise BenchError(f"nobody could be asked: {done.stderr.decode()[-400:]}")
     found: dict[str, float] = json.loads(done.stdout)
-    return found
+    cpu = server.cpu_seconds() - before
+    return found | {"cpu": 1e6 * cpu / (found["rate"] * seconds)}
 
 
 def _ask_the_router(workspace: Workspace, folder: Path, samples: Samples) -> None:
