@@ -94,12 +94,16 @@ def test_a_model_is_trained_judged_and_its_answers_recorded(
     }[problem]
     assert found[shape][metric]["value"] == pytest.approx(found["metric"]["value"])
     assert len(smoke["rows"]) == len(smoke["predictions"]) == 20
-    again = Predictor.load(container.model).predict(smoke["rows"])
-    assert again == smoke["predictions"]
+    served = Predictor.load(container.model)
+    served.warm()
+    assert served.row_seconds < 10  # it was measured
+    assert served.predict(smoke["rows"]) == smoke["predictions"]
+    alone = [served.predict([row])[0] for row in smoke["rows"]]
+    assert alone == smoke["predictions"]  # to the last digit: serving predicts requests together
     assert "Evaluated on" in (container.base / "output" / "message").read_text()
     answers = Baseline.read(container.processing_output("baseline")).profile.columns["prediction"]
     assert (answers.rows, answers.missing) == (found["rows"]["test"], 0)
-    given = {answer["label" if problem == "multiclass" else "score"] for answer in again}
+    given = {answer["label" if problem == "multiclass" else "score"] for answer in alone}
     if problem == "multiclass":
         assert given <= set(answers.categories) <= {"low", "mid", "high"}
     else:
