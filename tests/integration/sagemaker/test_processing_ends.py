@@ -12,6 +12,11 @@ from .conftest import eventually
 from .job_requests import keys, s3_output
 
 
+@pytest.fixture(scope="module")
+def cloud(shared_cloud):
+    return shared_cloud
+
+
 def test_a_failing_job_says_its_exit_code_and_uploads_nothing(cloud, s3, bucket):
     image = cloud.image("""
         import os, pathlib, sys

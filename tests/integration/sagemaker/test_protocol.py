@@ -13,6 +13,11 @@ from tidemill_local.sagemaker.constraints import matches
 from .conftest import eventually
 
 
+@pytest.fixture(scope="module")
+def cloud(shared_cloud):
+    return shared_cloud
+
+
 def post(cloud, operation, body):
     status, headers, answer = cloud.service.handle(operation, body)
     return status, headers, json.loads(answer)
@@ -128,12 +133,12 @@ def test_a_value_of_the_wrong_type_is_a_serialization_error(cloud, request_part)
 
 
 def test_times_are_epoch_seconds_going_out_and_any_form_coming_in(cloud):
-    cloud.sagemaker.create_model_package_group(ModelPackageGroupName="g")
-    answer = post(cloud, "DescribeModelPackageGroup", b'{"ModelPackageGroupName": "g"}')[2]
+    cloud.sagemaker.create_model_package_group(ModelPackageGroupName="timed")
+    answer = post(cloud, "DescribeModelPackageGroup", b'{"ModelPackageGroupName": "timed"}')[2]
 
     assert answer["CreationTime"] == pytest.approx(time.time(), abs=60)
     for moment, count in (("2020-01-01T00:00:00Z", 1), (4e9, 0)):
-        request = json.dumps({"CreationTimeAfter": moment}).encode()
+        request = json.dumps({"CreationTimeAfter": moment, "NameContains": "timed"}).encode()
         listed = post(cloud, "ListModelPackageGroups", request)[2]
         assert len(listed["ModelPackageGroupSummaryList"]) == count
 
@@ -184,12 +189,12 @@ TOKEN_OF_THE_WRONG_TYPE = base64.b64encode(b'["CreationTime", "yesterday", "x"]'
 
 
 def listed(cloud, **request):
-    answer = cloud.sagemaker.list_processing_jobs(**request)
+    answer = cloud.sagemaker.list_processing_jobs(**{"NameContains": "job-"} | request)
     names = [job["ProcessingJobName"] for job in answer["ProcessingJobSummaries"]]
     return names, answer.get("NextToken")
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def jobs(cloud):
     """Five jobs, of which the third failed."""
     good, bad = cloud.image("pass"), cloud.image("raise SystemExit(1)")
@@ -212,9 +217,10 @@ def test_pages_follow_each_other(jobs):
 
 def test_what_is_created_between_two_pages_neither_repeats_nor_hides(jobs):
     first, token = listed(jobs, MaxResults=2, SortOrder="Descending")
-    jobs.processed(jobs.process(jobs.image("pass"), ProcessingJobName="late"))
+    jobs.processed(jobs.process(jobs.image("pass"), ProcessingJobName="job-late"))
 
     second, _ = listed(jobs, MaxResults=10, SortOrder="Descending", NextToken=token)
+    jobs.service.context.store.delete("ProcessingJob", "job-late")  # other tests know of five
 
     assert [*first, *second] == [f"job-{number}" for number in (4, 3, 2, 1, 0)]
 
@@ -256,10 +262,10 @@ def test_waiters_and_paginators_of_boto3_work(jobs):
         ProcessingJobName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 20}
     )
     pages = jobs.sagemaker.get_paginator("list_processing_jobs").paginate(
-        PaginationConfig={"PageSize": 4}
+        NameContains="job-", PaginationConfig={"PageSize": 4}
     )
 
-    assert len([job for page in pages for job in page["ProcessingJobSummaries"]]) == 6
+    assert len([job for page in pages for job in page["ProcessingJobSummaries"]]) == 5
 
 
 def test_a_role_that_is_none_is_refused(cloud):

@@ -8,12 +8,18 @@ def tag(key, value="v"):
     return {"Key": key, "Value": value}
 
 
+@pytest.fixture(scope="module")
+def cloud(shared_cloud):
+    return shared_cloud
+
+
 @pytest.fixture
 def arn(cloud):
     answer = cloud.sagemaker.create_model_package_group(
         ModelPackageGroupName="g", Tags=[tag("team", "ops")]
     )
-    return answer["ModelPackageGroupArn"]
+    yield answer["ModelPackageGroupArn"]
+    cloud.sagemaker.delete_model_package_group(ModelPackageGroupName="g")
 
 
 def tags_of(cloud, arn):
