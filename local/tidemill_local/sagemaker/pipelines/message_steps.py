@@ -2,6 +2,7 @@
 
 import json
 import logging
+from functools import cached_property
 from typing import Any
 
 from botocore.config import Config
@@ -27,27 +28,38 @@ LAMBDA_SECONDS = 600  # as long as SageMaker waits for a function
 
 
 class Neighbours:
-    """The clients of Lambda and SQS; a part of the service's context."""
+    """The clients of Lambda and SQS, made when first needed; a part of the service's context."""
 
     def __init__(self, context: Context) -> None:
-        session = clients.session(context.account, context.region)
-        # A function is invoked once: a second try could do its work twice.
+        self._context = context
+
+    @cached_property
+    def functions(self) -> Any:
+        """Return the client of Lambda: a function is invoked once, or it could work twice."""
         patient = Config(read_timeout=LAMBDA_SECONDS, retries={"total_max_attempts": 1})
-        endpoint = context.endpoint_url
-        self.functions: Any = session.client(
-            "lambda", endpoint_url=endpoint, config=clients.CONFIG.merge(patient)
-        )
-        self.queues: Any = session.client("sqs", endpoint_url=endpoint, config=clients.CONFIG)
+        return self._client("lambda", clients.CONFIG.merge(patient))
+
+    @cached_property
+    def queues(self) -> Any:
+        """Return the client of SQS."""
+        return self._client("sqs", clients.CONFIG)
 
     def close(self) -> None:
-        """Close both clients."""
-        self.functions.close()
-        self.queues.close()
+        """Close what was made."""
+        for name in ("functions", "queues"):
+            made = vars(self).pop(name, None)
+            if made is not None:
+                made.close()
+
+    def _client(self, service: str, config: Config) -> Any:
+        # boto3's stubs know each service by its literal name.
+        session: Any = clients.session(self._context.account, self._context.region)
+        return session.client(service, endpoint_url=self._context.endpoint_url, config=config)
 
 
 @on_stop
 def close_neighbours(context: Context) -> None:
-    """Close the clients."""
+    """Close the clients that there are."""
     context.part(Neighbours).close()
 
 
