@@ -1,6 +1,7 @@
 """The types of pipeline steps that run here, and what SageMaker knows of each."""
 
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -38,16 +39,23 @@ class StepKind:
     cache_key: tuple[str, ...] = ()
 
 
+def _job(record: str, cache_key: tuple[str, ...], **more: Any) -> StepKind:
+    """Return a step that makes a job, whose operations and members are called after its record."""
+    names: dict[str, Any] = {
+        "create": f"Create{record}",
+        "describe": f"Describe{record}",
+        "stop": f"Stop{record}",
+        "name": f"{record}Name",
+        "status": f"{record}Status",
+        "metadata": record,
+        "arn": f"{record}Arn",
+    }
+    return StepKind(**names | more, retries=True, cache_key=cache_key)
+
+
 KINDS = {
-    "Training": StepKind(
-        create="CreateTrainingJob",
-        describe="DescribeTrainingJob",
-        stop="StopTrainingJob",
-        name="TrainingJobName",
-        status="TrainingJobStatus",
-        metadata="TrainingJob",
-        arn="TrainingJobArn",
-        retries=True,
+    "Training": _job(
+        "TrainingJob",
         cache_key=(
             "AlgorithmSpecification",
             "CheckpointConfig",
@@ -58,28 +66,15 @@ KINDS = {
             "InputDataConfig",
         ),
     ),
-    "Processing": StepKind(
-        create="CreateProcessingJob",
-        describe="DescribeProcessingJob",
-        stop="StopProcessingJob",
-        name="ProcessingJobName",
-        status="ProcessingJobStatus",
-        metadata="ProcessingJob",
-        arn="ProcessingJobArn",
-        retries=True,
+    "Processing": _job(
+        "ProcessingJob",
         cache_key=("AppSpecification", "Environment", "ProcessingInputs"),
     ),
-    "Tuning": StepKind(
-        create="CreateHyperParameterTuningJob",
-        describe="DescribeHyperParameterTuningJob",
-        stop="StopHyperParameterTuningJob",
+    "Tuning": _job(
+        "HyperParameterTuningJob",
         listing="ListTrainingJobsForHyperParameterTuningJob",
-        name="HyperParameterTuningJobName",
         longest_name=32,
-        status="HyperParameterTuningJobStatus",
         metadata="TuningJob",
-        arn="HyperParameterTuningJobArn",
-        retries=True,
         cache_key=(
             "HyperParameterTuningJobConfig",
             "TrainingJobDefinition.AlgorithmSpecification",
@@ -90,15 +85,8 @@ KINDS = {
             "TrainingJobDefinitions",
         ),
     ),
-    "Transform": StepKind(
-        create="CreateTransformJob",
-        describe="DescribeTransformJob",
-        stop="StopTransformJob",
-        name="TransformJobName",
-        status="TransformJobStatus",
-        metadata="TransformJob",
-        arn="TransformJobArn",
-        retries=True,
+    "Transform": _job(
+        "TransformJob",
         cache_key=("DataProcessing", "Environment", "ModelName", "TransformInput"),
     ),
     "Model": StepKind(
