@@ -153,3 +153,14 @@ def tallied(keys: Keys, known: Keys) -> tuple[Keys, NDArray[np.int64]] | None:
     missed = np.sort(missed)
     more, rows = runs(missed) if len(missed) else (missed, counts[:0])
     return np.concatenate((table[found], more)), np.concatenate((counts[found], rows))
+
+
+def unknown(keys: Keys, known: Keys) -> Keys:
+    """Return the keys without nearly all of those that are known, of which each has a bucket."""
+    table = borrow("table", BUCKETS, np.uint64)
+    table.fill(1)
+    table[1] = 0  # so that no empty bucket holds a key of its own
+    table[(known & _BUCKET).view(np.int64)] = known
+    places = borrow("work", len(keys), np.uint64)
+    places = np.bitwise_and(keys, _BUCKET, out=places).view(np.int64)
+    return keys.take(np.flatnonzero(table.take(places) != keys))

@@ -100,13 +100,11 @@ class KnownTexts:
                 return found
         return _runs(hashes)
 
-    def counted(
-        self, texts: pl.Series, hashes: Hashes, different: Hashes, rows: NDArray[np.int64]
-    ) -> Texts | None:
+    def counted(self, texts: pl.Series, different: Hashes, rows: NDArray[np.int64]) -> Texts | None:
         """Count the texts by their hashes; None where some must be looked at more closely."""
         found = different.tolist()
         if not self._texts.keys() >= set(found):
-            self._learn(texts, hashes, found)
+            self._learn(texts, found)
             if not self._texts.keys() >= set(found):
                 return None
         rows_of = zip(found, rows.tolist(), strict=True)
@@ -120,11 +118,11 @@ class KnownTexts:
             hashed=different if len(counts) > MOST else None,
         )
 
-    def _learn(self, texts: pl.Series, hashes: Hashes, found: list[int]) -> None:
+    def _learn(self, texts: pl.Series, found: list[int]) -> None:
         if len(self._texts) > MOST:
             self._texts.clear()
         new = pl.Series([hashed for hashed in found if hashed not in self._texts], dtype=pl.UInt64)
-        unknown = texts.filter(pl.Series(hashes).is_in(new.implode())).unique()
+        unknown = texts.filter(texts.hash().is_in(new.implode())).unique()
         cells = _of_any_texts(unknown)
         only_text = cells.texts.frequent.rows == len(unknown) and not cells.codes
         if only_text and cells.texts.longest <= SHOWN:
@@ -205,7 +203,7 @@ def _of_texts(column: pl.Series, known: KnownTexts) -> Cells:
         different, counts = known.runs(hashes)
         known.many = known.many or len(different) > MOST
         if len(different) <= MOST:
-            texts = known.counted(present, hashes, different, counts)
+            texts = known.counted(present, different, counts)
             return _of_any_texts(column) if texts is None else Cells(rows, blank, texts=texts)
     times = iso_times.minutes_of(present)
     if times is not None:
@@ -318,9 +316,10 @@ def _plain_texts(texts: pl.Series, hashes: Hashes, lengths: pl.Series) -> Texts:
     full = np.bincount(buckets, minlength=BUCKETS) > rare
     counts: dict[str, int] = {}
     if full.any():
-        different, rows = _runs(hashes[full[buckets]])
+        different, rows = _runs(hashes.take(np.flatnonzero(full.take(buckets))))
         often = different[rows > rare]
-        found = texts.filter(pl.Series(hashes).is_in(pl.Series(often).implode()))
+        wanted = pl.Series(often.tolist(), dtype=pl.UInt64)
+        found = texts.filter(texts.hash().is_in(wanted.implode()))
         named = found.alias("text").value_counts(name=_EVERY).iter_rows()
         counts = {text: rows - rare for text, rows in named}
     return Texts(

@@ -334,11 +334,11 @@ def _hashes(batches: tuple[Batch, Batch, Batch], texts: Texts, part: Column) -> 
     """Yield the hashes of a batch, each array valid until the next one."""
     wholes, floats, minutes = batches
     if len(wholes.values):
-        yield hash_wholes(wholes.values)
+        yield hash_wholes(wholes)
     if len(floats.values):
-        yield hash_floats(floats.values)
+        yield hash_floats(floats)
     if len(minutes.values):
-        yield hash_wholes(minutes.values, TIMES)
+        yield hash_wholes(minutes, TIMES)
     if texts.frequent.rows:
         yield texts.hashes()
     if part.trues or part.falses:
