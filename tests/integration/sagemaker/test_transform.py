@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import struct
 import uuid
 
 import pytest
@@ -189,6 +190,19 @@ def test_several_instances_share_the_objects(transforming, logs):
     assert sorted(asked, key=len) == [["asked 2"], ["asked 1", "asked 1"]]
 
 
+def test_records_in_frames_are_sent_one_by_one_without_them(transforming):
+    rows = [b"1,2", b"3,4,5"]
+    content = b"".join(struct.pack("<Q", len(row)) + b"crc1" + row + b"crc2" for row in rows)
+
+    job = transforming.run(
+        transforming.put(a=content),
+        TransformInput={"SplitType": "TFRecord"},
+        BatchStrategy="SingleRecord",
+    )
+
+    assert transforming.outputs(job) == {"a.out": b"3.0\n12.0\n"}
+
+
 def test_records_are_filtered_joined_and_sent_one_by_one(transforming, logs):
     prefix = transforming.put(rows=b"".join(b"id%d,%d,1\n" % (n, n) for n in range(20)))
 
@@ -363,8 +377,13 @@ def test_jobs_are_listed_and_found_by_name_only(transforming):
     ("request_", "says"),
     [
         ({"ModelName": "nobody"}, "Could not find model"),
-        ({"TransformInput": {"SplitType": "RecordIO"}}, "SplitType RecordIO is not supported"),
-        ({"TransformInput": {"SplitType": "TFRecord"}}, "SplitType TFRecord is not supported"),
+        (
+            {
+                "TransformInput": {"SplitType": "RecordIO"},
+                "DataProcessing": {"InputFilter": "$[0]"},
+            },
+            "needs SplitType None or Line, not RecordIO",
+        ),
         ({"S3DataSource": {"S3DataType": "AugmentedManifestFile"}}, "AugmentedManifestFile is not"),
         ({"S3DataSource": {"S3Uri": "https://host/x"}}, "not an S3 URI"),
         ({"TransformOutput": {"S3OutputPath": "https://host/x"}}, "not an S3 URI"),

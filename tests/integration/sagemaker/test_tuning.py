@@ -114,6 +114,9 @@ def tuned(tuning):
         numbers(1, 8),
         jobs=5,
         config={"Strategy": "Bayesian"},
+        TrainingJobDefinition=tuning.definition(
+            CheckpointConfig={"S3Uri": f"s3://{tuning.bucket}/checkpoints/"}
+        ),
         Tags=[{"Key": "team", "Value": "blue"}],
     )
 
@@ -156,6 +159,8 @@ def test_a_training_job_is_one_of_the_tuning_jobs(tuning, tuned):
     assert job["HyperParameters"] == fixed | best["TunedHyperParameters"]
     tags = tuning.sagemaker.list_tags(ResourceArn=job["TrainingJobArn"])["Tags"]
     assert tags == [{"Key": "team", "Value": "blue"}]
+    own = f"s3://{tuning.bucket}/checkpoints/{best['TrainingJobName']}"
+    assert job["CheckpointConfig"] == {"S3Uri": own}
 
 
 def test_training_jobs_are_listed_by_objective_and_page(tuning, tuned):

@@ -34,6 +34,7 @@ from tidemill_local.sagemaker.transform.requests import ObjectError, Sender, bat
 MB = 1024 * 1024
 _LOG_GROUP = "/aws/sagemaker/TransformJobs"
 _CHUNK = 1 << 20
+_FRAMED = frozenset({"RecordIO", "TFRecord"})
 
 
 @dataclass(frozen=True)
@@ -154,6 +155,7 @@ class TransformHost:
         processing = self._body["DataProcessing"]
         return Rules(
             by_line=source["SplitType"] == "Line",
+            framed=source["SplitType"] if source["SplitType"] in _FRAMED else "",
             single=asked["BatchStrategy"] == "SINGLE_RECORD",
             max_bytes=int(asked["MaxPayloadInMB"]) * MB,
             end_lines=target["AssembleWith"] == "Line",

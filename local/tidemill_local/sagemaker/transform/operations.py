@@ -23,8 +23,7 @@ _UNPROCESSED = {"InputFilter": "$", "OutputFilter": "$", "JoinSource": "None"}
 @operation(
     "CreateTransformJob",
     refused=("DataCaptureConfig",),
-    differs="SplitType None and Line; S3Prefix and "
-    "ManifestFile; MaxPayloadInMB 0 is no limit, without chunked encoding",
+    differs="S3Prefix and ManifestFile; MaxPayloadInMB 0 is no limit, without chunked encoding",
 )
 def create_transform_job(context: Context, request: dict[str, Any]) -> dict[str, Any]:
     """Record a job and queue it; its model must exist."""
@@ -94,11 +93,6 @@ def _check_places(source: dict[str, Any], target: dict[str, Any]) -> None:
             f"S3DataType {place['S3DataType']} is not supported in transform jobs; use S3Prefix or "
             "ManifestFile"
         )
-    if source["SplitType"] not in {"None", "Line"}:
-        raise ValidationError(
-            f"SplitType {source['SplitType']} is not supported by the local SageMaker; use Line "
-            "or None"
-        )
     for uri in (place["S3Uri"], target["S3OutputPath"]):
         try:
             split_uri(uri)
@@ -140,6 +134,8 @@ def _check_processing(
             f"ContentType of TransformInput ({given}), not {wanted!r}"
         )
     splits, assembles = source["SplitType"], target["AssembleWith"]
+    if splits not in {"None", "Line"}:
+        raise ValidationError(f"DataProcessing needs SplitType None or Line, not {splits}")
     if answers_matter and splits != assembles:
         raise ValidationError(
             f"To join or filter what the model answers, AssembleWith must be the SplitType "

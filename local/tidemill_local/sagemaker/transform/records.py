@@ -1,8 +1,9 @@
 """
 What batch transform does to data: splits a file into requests, and makes a file of the answers.
 
-A record is a line (SplitType Line), or the whole file. Nothing of a file is lost on the way: the
-requests of MultiRecord, laid end to end, are the file's own bytes, unless a filter says otherwise.
+A record is a line (SplitType Line), a frame (RecordIO, TFRecord), or the whole file. Nothing of a
+file is lost on the way: the requests of MultiRecord, laid end to end, are the file's own bytes,
+unless a filter says otherwise.
 """
 
 import csv
@@ -13,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
 from tidemill_local.sagemaker.transform.filters import Filter, FilterError
+from tidemill_local.sagemaker.transform.frames import FrameError, frames
 
 CSV = "text/csv"
 JSON = "application/json"
@@ -34,6 +36,7 @@ class Rules:
 
     Attributes:
         by_line: SplitType Line.
+        framed: SplitType RecordIO or TFRecord, by its name.
         single: BatchStrategy SingleRecord.
         max_bytes: Of a request's body; 0 is no limit.
         end_lines: AssembleWith Line.
@@ -44,6 +47,7 @@ class Rules:
     """
 
     by_line: bool = False
+    framed: str = ""
     single: bool = False
     max_bytes: int = 0
     end_lines: bool = False
@@ -78,19 +82,18 @@ def batches(source: BinaryIO, rules: Rules) -> Iterator[Batch]:
     Raises:
         DataError: A record is larger than a request may be, or a filter does not fit it.
     """
-    if not rules.by_line:
+    if not rules.by_line and not rules.framed:
         yield _whole(source, rules)
         return
     bodies: list[bytes] = []
     records: list[bytes] = []
     size = 0
-    for record in _lines(source, rules):
-        body = _given(record, rules)
-        length = len(body.removesuffix(b"\n"))
+    for record, body, alone in _pieces(source, rules):
+        length = len(alone) if rules.single else len(body) - (rules.by_line and body[-1:] == b"\n")
         if _too_large(length, rules):
             raise _too_much(rules)
         if rules.single:
-            yield Batch(body.rstrip(b"\r\n"), [record])
+            yield Batch(alone, [record])
             continue
         if records and _too_large(size + length, rules):
             yield Batch(b"".join(bodies), records)
@@ -134,6 +137,20 @@ def _whole(source: BinaryIO, rules: Rules) -> Batch:
         parts = [_given(record, rules) for record in _records_of(content, rules)]
         body = b"\n".join(parts)
     return Batch(body, [content])
+
+
+def _pieces(source: BinaryIO, rules: Rules) -> Iterator[tuple[bytes, bytes, bytes]]:
+    """Yield each record as it is, as it is sent among others, and as it is sent alone."""
+    if rules.by_line:
+        for record in _lines(source, rules):
+            body = _given(record, rules)
+            yield record, body, body.rstrip(b"\r\n")
+        return
+    try:
+        for frame in frames(source, rules.framed, rules.max_bytes):
+            yield frame.raw, frame.raw, frame.payload
+    except FrameError as error:
+        raise DataError(str(error)) from error
 
 
 def _lines(source: BinaryIO, rules: Rules) -> Iterator[bytes]:
