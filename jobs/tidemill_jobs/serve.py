@@ -5,6 +5,7 @@ Loads numpy and onnxruntime only; boto3 too when it writes its own capture. The 
 once; /ping turns 200 when the model is loaded and has answered a row.
 """
 
+import gc
 import logging
 import signal
 import sys
@@ -48,6 +49,7 @@ def main(container: Container, arguments: Sequence[str]) -> None:
         predictor.warm()
         if rule is not None:
             server.capture = capture = CaptureWriter(rule, predictor.features, _lake)
+        gc.freeze()  # what is loaded stays; the collector need not look at it at each turn
         server.predictor = predictor
         log.info("serving port=%d model=%s", container.port, container.model)
         stop.wait()
