@@ -6,8 +6,10 @@ import json
 import os
 import random
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,11 @@ ROOT = Path(__file__).parent.parent
 STACK = "tidemill"
 TURN_SECONDS = 120.0
 ENDED = ("succeeded", "refused", "failed", "stopped")
+
+
+def soon(seconds: int = 20) -> str:
+    """Return a schedule's time that is not over yet when a cold apply comes to it."""
+    return f"at({datetime.fromtimestamp(time.time() + seconds, UTC):%Y-%m-%dT%H:%M:%S})"
 
 
 class Deployed:

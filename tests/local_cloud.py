@@ -128,14 +128,20 @@ def free_port() -> int:
 def wait_until(
     condition: Callable[[], Any], seconds: float = 20.0, explain: Callable[[], Any] = lambda: ""
 ) -> Any:
-    """Return the condition's first true value; fail after *seconds*."""
+    """
+    Return the condition's first true value; fail after *seconds*.
+
+    It is asked ever less often: a condition costs the local cloud a request, and its processor.
+    """
     deadline = time.monotonic() + seconds
+    pause = 0.03
     while True:
         found = condition()
         if found:
             return found
         assert time.monotonic() < deadline, f"not within {seconds} s: {explain()}"
-        time.sleep(0.03)
+        time.sleep(pause)
+        pause = min(1.3 * pause, 0.3)
 
 
 def archive(files: dict[str, str]) -> bytes:

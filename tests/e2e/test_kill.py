@@ -1,16 +1,18 @@
 """kill -9 of the local cloud: what was told is kept, what was interrupted ends truthfully."""
 
+import time
+
 import pytest
 
-from deployed import Deployed, table
+from deployed import Deployed, soon, table
 from local_cloud import LocalCloud, wait_until
 
 pytestmark = pytest.mark.e2e
 
 
-@pytest.fixture
-def stack(tmp_path):
-    cloud = LocalCloud(tmp_path / "state").start()
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory):
+    cloud = LocalCloud(tmp_path_factory.mktemp("killed") / "state").start()
     try:
         yield Deployed(cloud)
     finally:
@@ -54,3 +56,18 @@ def test_a_kill_in_the_middle_of_training_loses_nothing(stack):
     last = stack.until_quiet(ref)
     assert last["status"] == "succeeded", stack.story(ref)
     assert last["files"] == 22
+
+
+def test_a_trigger_that_waits_outlives_the_local_cloud(stack):
+    """Its delayed message may die with the cloud; the sweep at the next start finds the trigger."""
+    ref = stack.apply("surviving", triggers={"cooldown": "45s", "schedule": [soon(20)]})
+    stack.start(ref, "the first")
+    ended = stack.ended_run(ref)
+    stack.entry(ref, "trigger", verdict="defer")
+    stack.cloud.kill()
+    wait_until(lambda: time.time() > ended["finished_at"] + 46, 90)
+    stack.cloud.start()
+
+    run = stack.ended_run(ref, number=2)
+
+    assert run["trigger"] == "schedule", stack.story(ref)

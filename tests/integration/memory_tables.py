@@ -10,7 +10,7 @@ from typing import Any
 
 from botocore import xform_name
 
-from tidemill.adapters.items import unmarshal
+from tidemill.adapters.items import marshal, unmarshal
 
 Item = dict[str, Any]
 _TOKEN = re.compile(r"[#:]?\w+|[(),]|<=|>=|=")
@@ -75,7 +75,12 @@ class MemoryTables:
         self.before("Query")
         key = self._indexes[TableName, IndexName] if IndexName else self._keys[TableName]
         condition = _Condition(query["KeyConditionExpression"], query)
-        found = [item for item in self._items[TableName].values() if condition.of(item)]
+        partition = condition.equals(key[0])
+        found = [
+            item
+            for item in self._items[TableName].values()
+            if item.get(key[0]) == partition and condition.of(item)
+        ]
         found.sort(key=lambda item: item[key[1]]["S"])
         if not query.get("ScanIndexForward", True):
             found.reverse()
@@ -183,8 +188,17 @@ class _Condition:
         self._names = request.get("ExpressionAttributeNames", {})
         self._given = unmarshal(request.get("ExpressionAttributeValues", {}))
 
+    def equals(self, name: str) -> Item:
+        """Return what the attribute must equal; as every query says of its partition key."""
+        for written, operator, given in zip(
+            self._tokens, self._tokens[1:], self._tokens[2:], strict=False
+        ):
+            if (self._names.get(written, written), operator) == (name, "="):
+                return marshal({name: self._given[given]})[name]
+        raise AssertionError(f"no partition is asked for: {self._tokens}")
+
     def of(self, item: Item) -> bool:
-        self._item, self._at = unmarshal(item), 0
+        self._item, self._at = item, 0
         found = self._or()
         assert self._at == len(self._tokens), f"not understood: {self._tokens[self._at :]}"
         return found
@@ -245,4 +259,5 @@ class _Condition:
     def _value(self, token: str) -> Any:
         if token.startswith(":"):
             return self._given[token]
-        return self._item.get(self._names.get(token, token))
+        held = self._item.get(self._names.get(token, token))
+        return unmarshal({token: held})[token] if held else None

@@ -1,19 +1,12 @@
 """What starts runs by itself, and what holds them back, on the real engine."""
 
 import time
-from datetime import UTC, datetime
 
 import pytest
 
-from deployed import Deployed, table
-from local_cloud import LocalCloud, wait_until
+from deployed import soon, table
 
 pytestmark = pytest.mark.e2e
-
-
-def soon(seconds=20):
-    """Return a time that is not over yet when a cold apply comes to it."""
-    return f"at({datetime.fromtimestamp(time.time() + seconds, UTC):%Y-%m-%dT%H:%M:%S})"
 
 
 def test_a_schedule_starts_a_run_once(stack):
@@ -71,7 +64,7 @@ def test_an_alarm_that_a_spec_names_starts_a_run(stack):
 
 
 def test_a_cooldown_puts_the_next_run_off_and_then_it_starts(stack):
-    ref = stack.apply("cooling", triggers={"cooldown": "60s"}, approve="manual")
+    ref = stack.apply("cooling", triggers={"cooldown": "30s"}, approve="manual")
     stack.start(ref, "the first")
     stack.ended_run(ref)
     stack.put(ref, "a.csv", table())
@@ -79,27 +72,7 @@ def test_a_cooldown_puts_the_next_run_off_and_then_it_starts(stack):
     put_off = stack.entry(ref, "trigger", verdict="defer")
     run = stack.ended_run(ref, number=2)
 
-    assert "and the cooldown is 1m; this may start at" in put_off["reason"]
+    assert "and the cooldown is 30s; this may start at" in put_off["reason"]
     first = stack.runs(ref)[0]
-    assert run["started_at"] >= first["finished_at"] + 60
+    assert run["started_at"] >= first["finished_at"] + 30
     assert (run["trigger"], run["status"]) == ("data", "succeeded"), stack.story(ref)
-
-
-def test_what_waits_outlives_the_local_cloud(tmp_path):
-    """Its delayed message may die with the cloud; the sweep at the next start finds the trigger."""
-    cloud = LocalCloud(tmp_path / "state").start()
-    try:
-        stack = Deployed(cloud)
-        ref = stack.apply("surviving", triggers={"cooldown": "60s", "schedule": [soon(30)]})
-        stack.start(ref, "the first")
-        ended = stack.ended_run(ref)
-        stack.entry(ref, "trigger", verdict="defer")
-        cloud.kill()
-        wait_until(lambda: time.time() > ended["finished_at"] + 61, 90)
-        cloud.start()
-
-        run = stack.ended_run(ref, number=2)
-
-        assert run["trigger"] == "schedule", stack.story(ref)
-    finally:
-        cloud.close()
