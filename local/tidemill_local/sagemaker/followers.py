@@ -61,18 +61,24 @@ class Followers:
         self._context = context
         self._closing = threading.Event()
         self._threads: list[threading.Thread] = []
+        self._lock = threading.Lock()
 
     def start(self, name: str) -> None:
         """Follow a record, from wherever it says that it is."""
         follower = self.follower(self._context, name, self._closing)
         thread = threading.Thread(target=follower.run, name=f"{self.title}-{name}", daemon=True)
-        self._threads = [known for known in self._threads if known.is_alive()] + [thread]
-        thread.start()
+        with self._lock:
+            if self._closing.is_set():  # the next start goes on
+                return
+            self._threads = [known for known in self._threads if known.is_alive()] + [thread]
+            thread.start()
 
     def close(self) -> None:
         """End the threads; the records stay, and the next start goes on."""
-        self._closing.set()
-        for thread in self._threads:
+        with self._lock:
+            self._closing.set()
+            threads = list(self._threads)
+        for thread in threads:
             thread.join()
 
     def resume(self, kind: str) -> None:
