@@ -16,6 +16,7 @@ import struct
 import threading
 import zlib
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -116,19 +117,22 @@ class Pipe:
                 report(error)
                 closing.wait()
             finally:
-                os.mkfifo(self._place(epoch + 2))
+                with suppress(OSError):  # the program may have removed everything
+                    os.mkfifo(self._place(epoch + 2))
                 os.close(descriptor)
-            self._place(epoch).unlink()
+            self._place(epoch).unlink(missing_ok=True)
             epoch += 1
 
     def _place(self, epoch: int) -> Path:
         return self._directory / f"{self._channel}_{epoch}"
 
     def _open(self, epoch: int, closing: threading.Event) -> int | None:
-        """Wait for a reader; None if there will be none."""
+        """Wait for a reader; None if there will be none: the job ends, or removed the FIFO."""
         while not closing.is_set():
             try:
                 descriptor = os.open(self._place(epoch), os.O_WRONLY | os.O_NONBLOCK)
+            except FileNotFoundError:
+                return None
             except OSError as error:
                 if error.errno != errno.ENXIO:
                     raise

@@ -65,18 +65,16 @@ def begin(
     context.part(JobRunner).submit(job(context, body[f"{job.kind}Name"]))
 
 
-def find(
-    context: Context, kind: str, name: str, missing: str = "Could not find requested job with name"
-) -> dict[str, Any]:
+def find(context: Context, kind: str, name: str) -> dict[str, Any]:
     """
-    Return a job's record.
+    Return the record of a processing or transform job.
 
     Raises:
-        ValidationError: There is none; *missing* and the name say so.
+        ValidationError: There is none, in SageMaker's words.
     """
     body = context.store.get(kind, name)
     if body is None:
-        raise ValidationError(f"{missing}: {name}")
+        raise ValidationError(f"Could not find requested job with name: {name}")
     return body
 
 
