@@ -28,8 +28,8 @@ nothing here.
 _RUNTIME = """
 ## The runtime
 
-* **InvokeEndpoint**: TargetVariant, TargetModel, inference id, custom attributes, bodies up to
-  6 MB; target containers and inference components are refused
+* **InvokeEndpoint**: TargetVariant, TargetModel, InferenceComponentName, inference id, custom
+  attributes, bodies up to 6 MB; target containers are refused
 * **InvokeEndpointAsync**: input in S3 or inline, S3OutputPathExtension, Filename,
   RequestTTLSeconds, InvocationTimeoutSeconds; answers and failures in S3, topics told;
   IncludeInferenceResponseIn is refused, backlog metrics are not put

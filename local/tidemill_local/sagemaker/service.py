@@ -39,6 +39,7 @@ _MODULES = (
     "tags",
     "hosting.configurations",
     "hosting.endpoints",
+    "hosting.components",
     "hosting.runtime",
     "hosting.async_inference",
     "pipelines.operations",

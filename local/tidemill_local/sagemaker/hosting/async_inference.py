@@ -32,10 +32,9 @@ from tidemill_local.sagemaker.hosting.invocation import (
     INFERENCE_ID,
     Answer,
     Invocation,
-    InvocationError,
-    ModelError,
     quotation,
 )
+from tidemill_local.sagemaker.hosting.refusals import InvocationError, ModelError
 from tidemill_local.sagemaker.hosting.router import Router
 from tidemill_local.sagemaker.operations import on_start, on_stop
 from tidemill_local.sagemaker.store import MissingRecordError
@@ -266,7 +265,7 @@ class AsyncQueue:
             self._put(record["output"], answer.body, content_type)
         except ModelError as error:
             side = "Client" if 400 <= error.status < 500 else "Server"  # noqa: PLR2004
-            said = quotation(error, self._context, endpoint)
+            said = quotation(error, self._context)
             raise FailedError(f"{side}Error: {said}") from error
         except ServiceError as error:
             raise FailedError(f"ServerError: {error.message}") from error

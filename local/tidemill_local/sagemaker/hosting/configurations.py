@@ -42,7 +42,7 @@ def create_model(context: Context, request: dict[str, Any]) -> dict[str, Any]:
                 "A container in MultiModel mode needs the S3 prefix of its models as ModelDataUrl."
             )
     else:
-        _check_data(context, uri)
+        check_data(context, uri)
     name = request["ModelName"]
     arn = arn_of(context, "model", name)
     _insert(context, "Model", name, {**request, "ModelArn": arn}, "model")
@@ -85,6 +85,7 @@ def create_endpoint_config(context: Context, request: dict[str, Any]) -> dict[st
     capture = request.get("DataCaptureConfig")
     if capture is not None and not capture["DestinationS3Uri"].startswith("s3://"):
         raise ValidationError("DestinationS3Uri of DataCaptureConfig must begin with s3://.")
+    _check_bare(request, [*variants, *shadows])
     _check_serverless(variants, capture)
     _check_async(variants, request.get("AsyncInferenceConfig"))
     name = request["EndpointConfigName"]
@@ -136,6 +137,9 @@ def workloads(context: Context, endpoint: str, config: dict[str, Any]) -> list[W
     """
     found = []
     for variant in all_variants(config):
+        if "ModelName" not in variant:
+            found.append(_bare(endpoint, variant["VariantName"]))
+            continue
         image, uri, environment = container_of(context, variant["ModelName"])
         container = _container(_get(context, "Model", variant["ModelName"]))
         multi_model = _is_multi_model(container)
@@ -157,6 +161,19 @@ def workloads(context: Context, endpoint: str, config: dict[str, Any]) -> list[W
     return found
 
 
+def _bare(endpoint: str, variant: str) -> Workload:
+    """Return what a variant without a model runs: nothing, until it has inference components."""
+    return Workload(
+        endpoint=endpoint,
+        variant=variant,
+        image="",
+        model_data=None,
+        environment={},
+        startup_seconds=STARTUP_SECONDS,
+        bare=True,
+    )
+
+
 def all_variants(config: dict[str, Any]) -> list[dict[str, Any]]:
     """Return the production variants of a configuration, then its shadow variants."""
     return [*config["ProductionVariants"], *config.get("ShadowProductionVariants", [])]
@@ -171,6 +188,16 @@ def container_of(context: Context, model: str) -> tuple[str, str | None, dict[st
     """
     body = _get(context, "Model", model)
     return _resolve(context, _container(body))
+
+
+def is_multi_model(context: Context, model: str) -> bool:
+    """
+    Say whether a model is many models under a prefix.
+
+    Raises:
+        ValidationError: There is no such model.
+    """
+    return _is_multi_model(_container(_get(context, "Model", model)))
 
 
 def _container(model: dict[str, Any]) -> dict[str, Any]:
@@ -197,6 +224,28 @@ def _check_shadows(variants: list[dict[str, Any]], shadows: list[dict[str, Any]]
         )
     if any("ServerlessConfig" in each for each in [*variants, *shadows]):
         raise ValidationError("Shadow variants are not supported for serverless endpoints.")
+
+
+def _check_bare(request: dict[str, Any], variants: list[dict[str, Any]]) -> None:
+    """See whether variants without models can host inference components."""
+    bare = [each["VariantName"] for each in variants if "ModelName" not in each]
+    if not bare:
+        return
+    if len(bare) < len(variants):
+        raise ValidationError(
+            "Either all variants of an endpoint configuration have a ModelName or none has; "
+            f"without: {', '.join(bare)}."
+        )
+    if "ExecutionRoleArn" not in request:
+        raise ValidationError(
+            "An endpoint configuration whose variants have no ModelName hosts inference components "
+            "and needs an ExecutionRoleArn."
+        )
+    for member in ("ShadowProductionVariants", "AsyncInferenceConfig"):
+        if member in request:
+            raise ValidationError(
+                f"{member} is not supported for endpoints that host inference components."
+            )
 
 
 def _check_async(variants: list[dict[str, Any]], config: dict[str, Any] | None) -> None:
@@ -237,13 +286,16 @@ def _variant(context: Context, variant: dict[str, Any]) -> dict[str, Any]:
     if "InstancePools" in variant:
         raise ValidationError(f"Variant {name}: the local SageMaker serves no InstancePools.")
     serverless = "ServerlessConfig" in variant
-    if serverless == ("InstanceType" in variant) or "ModelName" not in variant:
+    if serverless == ("InstanceType" in variant):
         raise ValidationError(
-            f"Variant {name} needs a ModelName, and either an InstanceType or a ServerlessConfig."
+            f"Variant {name} needs either an InstanceType or a ServerlessConfig, and not both."
         )
+    if serverless and "ModelName" not in variant:
+        raise ValidationError(f"Variant {name} is serverless and needs a ModelName.")
     if serverless and "InitialInstanceCount" in variant:
         raise ValidationError(f"Variant {name} is serverless and has no InitialInstanceCount.")
-    _get(context, "Model", variant["ModelName"])
+    if "ModelName" in variant:
+        _get(context, "Model", variant["ModelName"])
     if serverless:
         return {"InitialVariantWeight": _DEFAULT_WEIGHT} | variant
     return {"InitialVariantWeight": _DEFAULT_WEIGHT, "InitialInstanceCount": 1} | variant
@@ -283,7 +335,13 @@ def _data_uri(container: dict[str, Any]) -> str | None:
     )
 
 
-def _check_data(context: Context, uri: str | None) -> None:
+def check_data(context: Context, uri: str | None) -> None:
+    """
+    See whether a model's data are there; a model may have none.
+
+    Raises:
+        ValidationError: They are not.
+    """
     if uri is None:
         return
     try:

@@ -9,15 +9,12 @@ one stays, as on SageMaker.
 
 import logging
 import shutil
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from tidemill_local.sagemaker import misfortune
 from tidemill_local.sagemaker.context import Context
+from tidemill_local.sagemaker.hosting.background import Background
 from tidemill_local.sagemaker.hosting.deployment_plan import plan
 from tidemill_local.sagemaker.hosting.deployments import (
     DEPLOYED,
@@ -25,6 +22,7 @@ from tidemill_local.sagemaker.hosting.deployments import (
     directory_of,
     live_properties,
     make_fleet,
+    remove_all_but,
     restore_properties,
     root_of,
 )
@@ -48,7 +46,6 @@ logger = logging.getLogger(__name__)
 
 _REASON_LIMIT = 1024
 _RECOVERY_PAUSE = (0.5, 30.0)
-_JOIN_SECONDS = 60.0
 _SETTLED = ("InService", "UpdateRollbackFailed")
 INTERRUPTED = "The local SageMaker was stopped while the endpoint was being {}."
 
@@ -59,26 +56,24 @@ class Deployer:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._router = context.part(Router)
-        self._stopping = threading.Event()
-        self._lock = threading.Lock()
-        self._threads: set[threading.Thread] = set()
-        self._starting: set[Fleet] = set()
+        self._background = Background("an endpoint")
+        self._stopping = self._background.stopping
 
     def create(self, endpoint: str) -> None:
         """Bring a new endpoint into service, or to Failed."""
-        self._in_background(partial(self._create, endpoint))
+        self._background.run(partial(self._create, endpoint))
 
     def update(self, endpoint: str) -> None:
         """Bring an endpoint to its pending configuration, or leave it as it is."""
-        self._in_background(partial(self._update, endpoint))
+        self._background.run(partial(self._update, endpoint))
 
     def delete(self, endpoint: str) -> None:
         """Stop an endpoint and forget it."""
-        self._in_background(partial(self._delete, endpoint))
+        self._background.run(partial(self._delete, endpoint))
 
     def reweigh(self, endpoint: str) -> None:
         """Let the weights and instance counts that the record desires take effect."""
-        self._in_background(partial(self._reweigh, endpoint))
+        self._background.run(partial(self._reweigh, endpoint))
 
     def maintain(self, endpoint: str, seconds: float = 0.0) -> None:
         """
@@ -88,7 +83,7 @@ class Deployer:
             endpoint: Its name; one that is not in service is left alone.
             seconds: How long it takes at the least.
         """
-        self._in_background(partial(self._maintain, endpoint, seconds))
+        self._background.run(partial(self._maintain, endpoint, seconds))
 
     def recover(self) -> None:
         """Finish what an earlier service left: serve, fail, roll back or delete."""
@@ -105,38 +100,13 @@ class Deployer:
                 elif status not in _SETTLED:
                     self._settle(name, INTERRUPTED.format("updated"))
                 used.add(directory_of(self._context, body[DEPLOYED]))
-                self._in_background(partial(self._resume, name))
-        self._remove_all_but(used)
+                self._background.run(partial(self._resume, name))
+        remove_all_but(root_of(self._context), used)
 
     def stop(self) -> None:
         """End every change that is under way and every fleet; records stay as they are."""
-        self._stopping.set()
-        with self._lock:
-            fleets, threads = list(self._starting), list(self._threads)
-        for fleet in [*fleets, *self._router.fleets()]:
-            fleet.cancel()
-        for thread in threads:
-            thread.join(_JOIN_SECONDS)
+        self._background.stop(self._router.fleets)
         self._router.stop()
-
-    def _in_background(self, work: Callable[[], None]) -> None:
-        def run() -> None:
-            try:
-                work()
-            except MissingRecordError:
-                logger.warning("an endpoint was deleted while it changed")
-            except Exception:  # the thread ends here; the record tells how far it came
-                logger.exception("an endpoint's change failed")
-            finally:
-                with self._lock:
-                    self._threads.discard(threading.current_thread())
-
-        with self._lock:
-            if self._stopping.is_set():
-                return
-            thread = threading.Thread(target=run, name="deployment", daemon=True)
-            self._threads.add(thread)
-            thread.start()
 
     def _create(self, endpoint: str) -> None:
         body = self._record(endpoint)
@@ -162,7 +132,7 @@ class Deployer:
         fleet = make_fleet(self._context, endpoint, pending)
         steps = plan(pending.get("policy"), pending["config"]["ProductionVariants"])
         try:
-            with self._cancellable(fleet):
+            with self._background.cancellable(fleet):
                 Shift(self._context, endpoint, steps, fleet, self._stopping).run()
         except StoppedError:
             return
@@ -288,7 +258,7 @@ class Deployer:
             return unlucky
         fleet = make_fleet(self._context, endpoint, deployment)
         try:
-            with self._cancellable(fleet):
+            with self._background.cancellable(fleet):
                 fleet.start()
         except ServingError as error:
             return str(error)
@@ -296,19 +266,6 @@ class Deployer:
             logger.exception("endpoint %s", endpoint)
             return f"InternalServerError: the local SageMaker erred: {error!r}"
         return fleet
-
-    @contextmanager
-    def _cancellable(self, fleet: Fleet) -> Iterator[None]:
-        """Let `stop` end the fleet's start."""
-        with self._lock:
-            self._starting.add(fleet)
-            if self._stopping.is_set():
-                fleet.cancel()
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._starting.discard(fleet)
 
     def _in_service(self, endpoint: str, deployment: dict[str, Any], fleet: Fleet) -> None:
         config = deployment["config"]
@@ -362,21 +319,6 @@ class Deployer:
 
     def _remove(self, deployment: dict[str, Any]) -> None:
         shutil.rmtree(directory_of(self._context, deployment), ignore_errors=True)
-
-    def _remove_all_but(self, used: set[Path]) -> None:
-        # Deletions that the recovery took up again remove directories at the same time.
-        for endpoint in _listed(root_of(self._context)):
-            for directory in _listed(endpoint):
-                if directory not in used:
-                    shutil.rmtree(directory, ignore_errors=True)
-
-
-def _listed(directory: Path) -> list[Path]:
-    """Return what is in a directory; nothing when it is gone, or no directory."""
-    try:
-        return list(directory.iterdir())
-    except (FileNotFoundError, NotADirectoryError):
-        return []
 
 
 @on_start

@@ -5,6 +5,7 @@ A deployment is a part of the endpoint's record: configuration and models may be
 endpoint goes on.
 """
 
+import shutil
 import time
 import uuid
 from dataclasses import asdict
@@ -15,7 +16,7 @@ from typing import Any
 from tidemill_local.sagemaker.context import Context
 from tidemill_local.sagemaker.hosting.capture import CaptureWriter, read_rule
 from tidemill_local.sagemaker.hosting.configurations import all_variants, endpoint_config, workloads
-from tidemill_local.sagemaker.hosting.fleets import Fleet, Process, Variant
+from tidemill_local.sagemaker.hosting.fleets import BareInstance, Fleet, Process, Variant
 from tidemill_local.sagemaker.hosting.multi_model import MOST_LOADED, MultiModelProcess
 from tidemill_local.sagemaker.hosting.serving import ServingProcess, Workload
 
@@ -35,7 +36,7 @@ def new_deployment(context: Context, endpoint: str, config_name: str) -> dict[st
     return {
         "config": config,
         "workloads": [asdict(workload) for workload in workloads(context, endpoint, config)],
-        "directory": f"{endpoint}/{time.strftime('%Y%m%dT%H%M%S')}-{uuid.uuid4().hex[:8]}",
+        "directory": new_directory(endpoint),
     }
 
 
@@ -53,7 +54,7 @@ def make_fleet(context: Context, endpoint: str, deployment: dict[str, Any]) -> F
             workload,
             weights.get(name, variant["InitialVariantWeight"]),
             counts.get(name, variant.get("InitialInstanceCount", 1)),
-            partial(_process, context, workload, directory),
+            partial(serving_process, context, workload, directory),
             concurrency=variant.get("ServerlessConfig", {}).get("MaxConcurrency"),
             least_outstanding=routing == "LEAST_OUTSTANDING_REQUESTS",
         )
@@ -106,8 +107,32 @@ def directory_of(context: Context, deployment: dict[str, Any]) -> Path:
     return root_of(context) / str(deployment["directory"])
 
 
-def _process(context: Context, workload: Workload, directory: Path, index: int) -> Process:
+def new_directory(owner: str) -> str:
+    """Return a directory that nothing has, below the one of what it serves."""
+    return f"{owner}/{time.strftime('%Y%m%dT%H%M%S')}-{uuid.uuid4().hex[:8]}"
+
+
+def remove_all_but(root: Path, used: set[Path]) -> None:
+    """Remove the directories of deployments that nothing serves from any more."""
+    # Deletions that a recovery took up again remove directories at the same time.
+    for owner in _listed(root):
+        for directory in _listed(owner):
+            if directory not in used:
+                shutil.rmtree(directory, ignore_errors=True)
+
+
+def _listed(directory: Path) -> list[Path]:
+    """Return what is in a directory; nothing when it is gone, or no directory."""
+    try:
+        return list(directory.iterdir())
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+def serving_process(context: Context, workload: Workload, directory: Path, index: int) -> Process:
     """Make an instance's process; a dot is in no variant's name."""
+    if workload.bare:
+        return BareInstance(workload)
     own = workload.variant if index == 0 else f"{workload.variant}.{index}"
     if workload.multi_model:
         most = MOST_LOADED if workload.cached else 0

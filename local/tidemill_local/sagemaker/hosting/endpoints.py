@@ -5,6 +5,7 @@ from typing import Any
 from tidemill_local.sagemaker.arns import arn_of
 from tidemill_local.sagemaker.context import Context
 from tidemill_local.sagemaker.errors import ServiceError, ValidationError
+from tidemill_local.sagemaker.hosting.component_routes import hosted
 from tidemill_local.sagemaker.hosting.configurations import all_variants, is_serverless
 from tidemill_local.sagemaker.hosting.deployment import Deployer
 from tidemill_local.sagemaker.hosting.deployment_plan import plan
@@ -91,6 +92,7 @@ def update_endpoint(context: Context, request: dict[str, Any]) -> dict[str, Any]
                 f'"{pending["config"]["EndpointConfigArn"]}" that it has already; create a new one.'
             )
         _check_conversion(body, pending["config"])
+        _check_hosted(context, body, pending["config"])
         _retain(request, body, pending["config"])
         policy = request.get("DeploymentConfig")
         if request.get("RetainDeploymentConfig"):
@@ -152,6 +154,12 @@ def delete_endpoint(context: Context, request: dict[str, Any]) -> dict[str, Any]
     def change(body: dict[str, Any]) -> None:
         if body["EndpointStatus"] in _IN_PROGRESS:
             raise _in_progress(body)
+        components = [each["InferenceComponentName"] for each in hosted(context, name)]
+        if components:
+            raise ValidationError(
+                f'Cannot delete endpoint "{body["EndpointArn"]}": it has inference components; '
+                f"delete them first: {', '.join(components)}."
+            )
         body["EndpointStatus"] = "Deleting"
 
     announce_endpoint(context, _edit(context, name, change))
@@ -182,6 +190,19 @@ def _check_conversion(body: dict[str, Any], config: dict[str, Any]) -> None:
             f'Cannot update endpoint "{body["EndpointArn"]}" to a serverless configuration: it has '
             "instances; delete it and create it again."
         )
+
+
+def _check_hosted(context: Context, body: dict[str, Any], config: dict[str, Any]) -> None:
+    """Refuse to take the variant away from under an inference component."""
+    bare = {each["VariantName"] for each in config["ProductionVariants"] if "ModelName" not in each}
+    for component in hosted(context, body["EndpointName"]):
+        if component["VariantName"] not in bare:
+            raise ValidationError(
+                f'Cannot update endpoint "{body["EndpointArn"]}" to the endpoint configuration '
+                f'"{config["EndpointConfigArn"]}": inference component '
+                f"{component['InferenceComponentName']} needs a variant "
+                f"{component['VariantName']} without a ModelName."
+            )
 
 
 def _retain(request: dict[str, Any], body: dict[str, Any], config: dict[str, Any]) -> None:

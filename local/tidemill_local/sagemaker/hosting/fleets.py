@@ -28,7 +28,33 @@ DRAIN_SECONDS = 65.0  # a request may take 60
 _DRAIN_LOOK_SECONDS = 0.2
 
 
-Process = ServingProcess | MultiModelProcess
+class BareInstance:
+    """
+    Stands where a ServingProcess does, and serves nothing.
+
+    It is the instance of a variant without a model, whose inference components have processes of
+    their own.
+    """
+
+    client: None = None
+
+    def __init__(self, workload: Workload) -> None:
+        self.workload = workload
+
+    def start(self) -> None:
+        """Be there."""
+
+    def cancel(self) -> None:
+        """End nothing."""
+
+    def die(self) -> None:
+        """Have nothing that could die."""
+
+    def stop(self) -> None:
+        """Stop nothing."""
+
+
+Process = ServingProcess | MultiModelProcess | BareInstance
 
 
 class BusyError(Exception):
@@ -184,6 +210,11 @@ class Fleet:
     def everyone(self) -> dict[str, Variant]:
         """All variants, shadows among them."""
         return self.variants | self.shadows
+
+    @property
+    def bare(self) -> bool:
+        """Whether inference components serve, and no models of the variants' own."""
+        return any(variant.workload.bare for variant in self.variants.values())
 
     def start(self) -> None:
         """

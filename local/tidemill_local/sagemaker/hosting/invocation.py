@@ -9,7 +9,9 @@ import json
 import logging
 import random
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from http import HTTPStatus
@@ -19,6 +21,7 @@ from tidemill_local.sagemaker.context import Context
 from tidemill_local.sagemaker.errors import ServiceError
 from tidemill_local.sagemaker.hosting import capture
 from tidemill_local.sagemaker.hosting.capture import Payload, now
+from tidemill_local.sagemaker.hosting.component_routes import copies_asked
 from tidemill_local.sagemaker.hosting.fleets import BusyError, Fleet, Process, Variant
 from tidemill_local.sagemaker.hosting.metrics import EndpointMetrics, Measured
 from tidemill_local.sagemaker.hosting.model_client import (
@@ -28,6 +31,12 @@ from tidemill_local.sagemaker.hosting.model_client import (
     ContainerUnreachableError,
 )
 from tidemill_local.sagemaker.hosting.multi_model import TARGET_MODEL, UnknownModelError
+from tidemill_local.sagemaker.hosting.refusals import (
+    InvocationError,
+    ModelError,
+    ThrottledError,
+    UnavailableError,
+)
 from tidemill_local.sagemaker.hosting.router import Router
 from tidemill_local.sagemaker.operations import on_stop
 
@@ -38,6 +47,7 @@ CONTENT_TYPE = "application/octet-stream"  # what a container sees when the call
 ATTRIBUTES = "X-Amzn-SageMaker-Custom-Attributes"
 INFERENCE_ID = "X-Amzn-SageMaker-Inference-Id"
 TARGET_VARIANT = "X-Amzn-SageMaker-Target-Variant"
+INFERENCE_COMPONENT = "X-Amzn-SageMaker-Inference-Component"
 _PASSED_ON = ("Content-Type", "Accept", ATTRIBUTES, INFERENCE_ID, TARGET_MODEL)
 _TIMED_OUT = (
     "Your invocation timed out while waiting for a response from container primary. Review the "
@@ -47,42 +57,6 @@ _SHADOW_THREADS = 8
 _MOST_SHADOWED = 64  # copies under way; further ones are left out, as nobody waits for them
 
 Answer = tuple[int, dict[str, str], bytes]
-
-
-class InvocationError(ServiceError):
-    """The request is refused before a container sees it; the runtime calls it ValidationError."""
-
-    def __init__(self, message: str) -> None:
-        super().__init__("ValidationError", message)
-
-
-class ThrottledError(ServiceError):
-    """A serverless endpoint answers as many requests at a time as it may."""
-
-    def __init__(self, endpoint: str, variant: Variant) -> None:
-        super().__init__(
-            "ThrottlingException",
-            f"The serverless endpoint {endpoint} has {variant.concurrency} requests under way, its "
-            "maximum concurrency; try again in a moment.",
-            status=HTTPStatus.TOO_MANY_REQUESTS,
-        )
-
-
-class UnavailableError(ServiceError):
-    """The endpoint is in service and its container is not; clients ask again by themselves."""
-
-    def __init__(self, message: str) -> None:
-        super().__init__("ServiceUnavailable", message, status=503)
-
-
-class ModelError(Exception):
-    """The container answered with an error, or not in time (status 0)."""
-
-    def __init__(self, variant: str, status: int, message: str) -> None:
-        super().__init__(message)
-        self.variant = variant
-        self.status = status
-        self.message = message
 
 
 @dataclass(frozen=True)
@@ -131,30 +105,33 @@ class Invocation:
                     f"Endpoint {self.endpoint} is asynchronous and answers no such requests; use "
                     "InvokeEndpointAsync."
                 )
-            variant = self._variant(fleet)
-            self._check_target(variant)
-            began = now()
-            if fleet.shadows:
-                self._shadow(fleet, variant)
-            try:
-                answer = self._ask_and_measure(fleet, variant, arrived)
-            except BusyError as error:
-                raise ThrottledError(self.endpoint, variant) from error
-            except ContainerUnreachableError as error:
-                raise UnavailableError(
-                    f"The container of variant {variant.name} of endpoint {self.endpoint} does "
-                    f"not answer: {error}. Its log group {log_group(self.endpoint)} says why."
-                ) from error
-            except UnknownModelError as error:
-                raise InvocationError(str(error)) from error
-            except ContainerTimeoutError as error:
-                raise ModelError(variant.name, 0, _TIMED_OUT) from error
-            if not _is_good(answer):
-                text = answer.body.decode("utf-8", errors="replace")
-                raise ModelError(variant.name, answer.status, text)
-            if fleet.capture is not None:
-                fleet.capture.record(self._captured(variant, answer, began))
-            return Answered(variant.name, answer)
+            with self._asked(fleet) as variant:
+                return self._perform(fleet, variant, arrived)
+
+    def _perform(self, fleet: Fleet, variant: Variant, arrived: float) -> Answered:
+        self._check_target(variant)
+        began = now()
+        if fleet.shadows:
+            self._shadow(fleet, variant)
+        try:
+            answer = self._ask_and_measure(fleet, variant, arrived)
+        except BusyError as error:
+            raise ThrottledError(self.endpoint, variant) from error
+        except ContainerUnreachableError as error:
+            raise UnavailableError(
+                f"The container of {variant.workload.title} of endpoint {self.endpoint} does "
+                f"not answer: {error}. Its log group {variant.workload.log_group} says why."
+            ) from error
+        except UnknownModelError as error:
+            raise InvocationError(str(error)) from error
+        except ContainerTimeoutError as error:
+            raise ModelError(variant, 0, _TIMED_OUT) from error
+        if not _is_good(answer):
+            text = answer.body.decode("utf-8", errors="replace")
+            raise ModelError(variant, answer.status, text)
+        if fleet.capture is not None:
+            fleet.capture.record(self._captured(variant, answer, began))
+        return Answered(variant.name, answer)
 
     def _ask_and_measure(self, fleet: Fleet, variant: Variant, arrived: float) -> ContainerAnswer:
         status, model = 0, 0.0
@@ -178,6 +155,8 @@ class Invocation:
                         status,
                         model * 1e6,
                         overhead * 1e6,
+                        variant.workload.component,
+                        variant.count,
                     )
                 )
 
@@ -224,6 +203,29 @@ class Invocation:
         return InvocationError(
             f"Endpoint {self.endpoint} of account {self.context.account} not found."
         )
+
+    @contextmanager
+    def _asked(self, fleet: Fleet) -> Iterator[Variant]:
+        """Hold what is to answer: a variant, or the copies of an inference component on one."""
+        component = self.given.get(INFERENCE_COMPONENT.lower())
+        if fleet.bare:
+            with copies_asked(self.context, self.endpoint, component) as variant:
+                self._check_on(variant)
+                yield variant
+        elif component is None:
+            yield self._variant(fleet)
+        else:
+            raise InvocationError(
+                f"Endpoint {self.endpoint} hosts models and no inference components; leave "
+                "InferenceComponentName out."
+            )
+
+    def _check_on(self, copies: Variant) -> None:
+        target = self.given.get(TARGET_VARIANT.lower())
+        if target not in {None, copies.name}:
+            raise InvocationError(
+                f"Variant {target} does not host {copies.workload.title}; {copies.name} does."
+            )
 
     def _variant(self, fleet: Fleet) -> Variant:
         target = self.given.get(TARGET_VARIANT.lower())
@@ -297,11 +299,6 @@ class Shadows:
             self._under_way -= 1
 
 
-def log_group(endpoint: str) -> str:
-    """Return the name of the log group of an endpoint's containers."""
-    return f"/aws/sagemaker/Endpoints/{endpoint}"
-
-
 def success(answered: Answered) -> Answer:
     """Return a container's answer as the runtime passes it on."""
     answer = answered.answer
@@ -314,13 +311,13 @@ def success(answered: Answered) -> Answer:
     return HTTPStatus.OK, headers, answer.body
 
 
-def quoted(error: ModelError, context: Context, endpoint: str) -> Answer:
+def quoted(error: ModelError, context: Context) -> Answer:
     """Quote the container as the runtime does: a ModelError, 424."""
     document = {
         "ErrorCode": f"{_side(error).upper()}_ERROR_FROM_MODEL",
         "LogStreamArn": f"arn:aws:logs:{context.region}:{context.account}:log-group:"
-        f"{log_group(endpoint)}",
-        "Message": quotation(error, context, endpoint),
+        f"{error.log_group}",
+        "Message": quotation(error, context),
         "OriginalMessage": error.message,
         "OriginalStatusCode": error.status,
     }
@@ -332,11 +329,11 @@ def quoted(error: ModelError, context: Context, endpoint: str) -> Answer:
     return HTTPStatus.FAILED_DEPENDENCY, headers, json.dumps(document).encode()
 
 
-def quotation(error: ModelError, context: Context, endpoint: str) -> str:
+def quotation(error: ModelError, context: Context) -> str:
     """Return the sentence in which SageMaker quotes a container's error."""
     console = (
         f"https://{context.region}.console.aws.amazon.com/cloudwatch/home?region={context.region}"
-        f"#logEventViewer:group={log_group(endpoint)}"
+        f"#logEventViewer:group={error.log_group}"
     )
     return (
         f"Received {_side(error)} error ({error.status}) from primary with message "

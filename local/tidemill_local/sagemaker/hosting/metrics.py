@@ -2,7 +2,8 @@
 What SageMaker tells CloudWatch of every invocation: namespace AWS/SageMaker, per variant.
 
 Each metric is put twice: by EndpointName and VariantName, and with EndpointConfigName besides, by
-which an alarm tells the new fleet of an update from the old one. AWS aggregates a minute; here a
+which an alarm tells the new fleet of an update from the old one; by InferenceComponentName where
+one was asked. AWS aggregates a minute; here a
 thread puts what came in every two seconds, so that alarms go off while a rollout bakes.
 """
 
@@ -10,7 +11,7 @@ import itertools
 import logging
 import threading
 import time
-from collections import defaultdict, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Iterator
 from http import HTTPStatus
 from typing import Any, NamedTuple
@@ -29,6 +30,9 @@ _MOST_DATA = 500  # of one PutMetricData
 _MOST_VALUES = 8  # of one metric in one flush; more are thinned out to quantiles
 _STOP_SECONDS = 10.0
 
+_Metric = tuple[str, str, list[float], list[float]]
+"""Name, unit, values, and how often each came."""
+
 
 class Measured(NamedTuple):
     """One invocation. Latencies in microseconds; status 0 is a container that did not answer."""
@@ -39,6 +43,8 @@ class Measured(NamedTuple):
     status: int
     model_latency: float
     overhead_latency: float
+    component: str = ""  # the inference component that was asked
+    copies: int = 0  # which it had
 
 
 class EndpointMetrics:
@@ -93,27 +99,40 @@ class EndpointMetrics:
 def metric_data(measured: list[Measured], now: float) -> Iterator[dict[str, Any]]:
     """Yield the data of PutMetricData for these invocations, with *now* as their time."""
     groups: defaultdict[tuple[str, str, str], list[Measured]] = defaultdict(list)
+    components: defaultdict[str, list[Measured]] = defaultdict(list)
     for each in measured:
         groups[each.endpoint, each.variant, each.config].append(each)
+        if each.component:
+            components[each.component].append(each)
     for (endpoint, variant, config), group in groups.items():
-        dimensions = [
-            {"Name": "EndpointName", "Value": endpoint},
-            {"Name": "VariantName", "Value": variant},
-        ]
-        with_config = [*dimensions, {"Name": "EndpointConfigName", "Value": config}]
-        for name, unit, values, counts in _metrics(group):
-            for dims in (dimensions, with_config):
-                yield {
-                    "MetricName": name,
-                    "Dimensions": dims,
-                    "Timestamp": now,
-                    "Unit": unit,
-                    "Values": values,
-                    "Counts": counts,
-                }
+        dimensions = {"EndpointName": endpoint, "VariantName": variant}
+        for metric in _metrics(group):
+            yield _datum(metric, dimensions, now)
+            yield _datum(metric, dimensions | {"EndpointConfigName": config}, now)
+    for component, group in components.items():
+        for metric in (*_metrics(group), _per_copy(group)):
+            yield _datum(metric, {"InferenceComponentName": component}, now)
 
 
-def _metrics(group: list[Measured]) -> Iterator[tuple[str, str, list[float], list[float]]]:
+def _datum(metric: _Metric, dimensions: dict[str, str], now: float) -> dict[str, Any]:
+    name, unit, values, counts = metric
+    return {
+        "MetricName": name,
+        "Dimensions": [{"Name": each, "Value": value} for each, value in dimensions.items()],
+        "Timestamp": now,
+        "Unit": unit,
+        "Values": values,
+        "Counts": counts,
+    }
+
+
+def _per_copy(group: list[Measured]) -> _Metric:
+    """Return the metric by which inference components are scaled: its sum is what a copy had."""
+    shares = Counter(1.0 / max(1, each.copies) for each in group)
+    return "InvocationsPerCopy", "None", list(shares), [float(n) for n in shares.values()]
+
+
+def _metrics(group: list[Measured]) -> Iterator[_Metric]:
     yield "Invocations", "None", [1.0], [float(len(group))]
     statuses = [each.status for each in group]
     for name, least, most in _ERRORS:

@@ -16,16 +16,16 @@ from tidemill_local.sagemaker.hosting.async_inference import invoke_async
 from tidemill_local.sagemaker.hosting.deployment import Deployer
 from tidemill_local.sagemaker.hosting.invocation import (
     ATTRIBUTES,
+    INFERENCE_COMPONENT,
     INFERENCE_ID,
     TARGET_VARIANT,
     Answer,
     Invocation,
-    InvocationError,
-    ModelError,
     quoted,
     success,
 )
 from tidemill_local.sagemaker.hosting.multi_model import TARGET_MODEL
+from tidemill_local.sagemaker.hosting.refusals import InvocationError, ModelError
 
 MAX_BODY_BYTES = 6_291_456
 _PATH = re.compile(
@@ -36,11 +36,14 @@ _OPERATIONS = {
     "async-invocations": "InvokeEndpointAsync",
     "invocations-response-stream": "InvokeEndpointWithResponseStream",
 }
-_LIMITS = {ATTRIBUTES: 1024, INFERENCE_ID: 64, TARGET_VARIANT: 63, TARGET_MODEL: 1024}
-_NOT_HERE = (
-    "X-Amzn-SageMaker-Target-Container-Hostname",
-    "X-Amzn-SageMaker-Inference-Component",
-)
+_LIMITS = {
+    ATTRIBUTES: 1024,
+    INFERENCE_ID: 64,
+    TARGET_VARIANT: 63,
+    TARGET_MODEL: 1024,
+    INFERENCE_COMPONENT: 63,
+}
+_NOT_HERE = ("X-Amzn-SageMaker-Target-Container-Hostname",)
 
 
 def invoke(
@@ -83,7 +86,7 @@ def invoke(
     try:
         answer = success(Invocation(context, endpoint, given, body).perform())
     except ModelError as error:
-        return quoted(error, context, endpoint)
+        return quoted(error, context)
     return _streamed(answer) if streams else answer
 
 

@@ -62,6 +62,8 @@ class Workload:
     startup_seconds: float
     multi_model: bool = False  # model_data is the prefix of many archives
     cached: bool = True  # of a multi-model variant: models stay loaded
+    bare: bool = False  # a variant without a model: it hosts inference components
+    component: str = ""  # the inference component that it is a copy of
 
     owner: ClassVar[str] = "endpoint"  # what the logs are of
 

@@ -30,24 +30,34 @@ def _emit(context: Context, detail_type: str, body: dict[str, Any]) -> None:
 
 
 def variant_summary(variant: dict[str, Any], image: str) -> dict[str, Any]:
-    """Return a production variant as DescribeEndpoint shows it once it serves."""
+    """
+    Return a production variant as DescribeEndpoint shows it once it serves.
+
+    Args:
+        variant: As the configuration has it.
+        image: What it runs; a variant that hosts inference components has none.
+    """
     weight, count = variant["InitialVariantWeight"], variant.get("InitialInstanceCount", 0)
     summary = {
         "VariantName": variant["VariantName"],
-        "DeployedImages": [
-            {"SpecifiedImage": image, "ResolvedImage": image, "ResolutionTime": time.time()}
-        ],
         "CurrentWeight": weight,
         "DesiredWeight": weight,
         "CurrentInstanceCount": count,
         "DesiredInstanceCount": count,
     }
+    if image:
+        summary["DeployedImages"] = [deployed_image(image)]
     serverless = variant.get("ServerlessConfig")
     if serverless is not None:
         summary |= {"CurrentServerlessConfig": serverless, "DesiredServerlessConfig": serverless}
     if "RoutingConfig" in variant:
         summary["RoutingConfig"] = variant["RoutingConfig"]
     return summary
+
+
+def deployed_image(image: str) -> dict[str, Any]:
+    """Return an image as descriptions show it once it is deployed."""
+    return {"SpecifiedImage": image, "ResolvedImage": image, "ResolutionTime": time.time()}
 
 
 def all_live(body: dict[str, Any]) -> list[dict[str, Any]]:
