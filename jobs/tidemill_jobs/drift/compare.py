@@ -106,7 +106,7 @@ def _deviation(column: Column) -> float | None:
 
 def counts_of(column: Column) -> Counts:
     """Return a column's values as categories, with what is not known of them."""
-    categories = dict(column.categories)
+    categories = column.categories
     listed = sum(categories.values())
     if column.complete:
         return Counts(categories, column.present - listed)
@@ -309,7 +309,7 @@ def _constant(was: _Side, now: _Side) -> bool:
     before, after = was.column, now.column
     if not before.complete or before.distinct != 1:
         return False
-    same = after.complete and after.categories.keys() == before.categories.keys()
+    same = after.complete and after.counts.keys() == before.counts.keys()
     return same or not now.present
 
 

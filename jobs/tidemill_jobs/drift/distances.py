@@ -227,8 +227,9 @@ def _cells(baseline: Cdf, current: Cdf) -> tuple[Floats, Floats]:
     cells = min(CELLS, int(baseline.rows))
     targets = baseline.rows * np.arange(1, cells) / cells
     ends = baseline.values[np.searchsorted(baseline.weights, targets, side="left")]
-    edges, repeated = np.unique(ends, return_counts=True)
-    heavy = edges[repeated > 1]
+    again = ends[1:] == ends[:-1]
+    edges = ends[np.append(True, ~again)[: len(ends)]]
+    heavy = edges[np.isin(edges, ends[1:][again])] if again.any() else ends[:0]
     return _shares(baseline, edges, heavy), _shares(current, edges, heavy)
 
 

@@ -137,6 +137,11 @@ class Column:
         All kinds of values are here as text: 1.0 as `1`, a time in minutes as ISO 8601. When not
         `complete`, a text's count may be too low by `error`.
         """
+        return ordered(self.counts)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """The `categories` in no order."""
         counts = dict(self.text_counts.counts)
         counts |= {
             _written(value): rows for value, rows in (self.number_counts.counts or {}).items()
@@ -146,12 +151,12 @@ class Column:
         counts |= {_FALSE: self.falses} if self.falses else {}
         if self.kind == "category":
             counts |= self.not_available
-        return ordered(counts)
+        return counts
 
     @property
     def other(self) -> int:
         """Rows with a value that `categories` does not tell of."""
-        return self.present - self.infinities - sum(self.categories.values())
+        return self.present - self.infinities - sum(self.counts.values())
 
     @property
     def error(self) -> int:
@@ -166,7 +171,7 @@ class Column:
     @property
     def distinct(self) -> int:
         """How many different values there are: exact when `complete`, else within about 5 %."""
-        return len(self.categories) if self.hashed is None else self.hashed.count
+        return len(self.counts) if self.hashed is None else self.hashed.count
 
     def add(self, cells: Cells) -> Self:
         """Return the column with a batch more."""

@@ -100,9 +100,7 @@ class Kll:
         if not self.count:
             return _NONE, _NONE
         values = np.concatenate(self.levels)
-        weights = np.concatenate(
-            [np.full(len(kept), float(1 << level)) for level, kept in enumerate(self.levels)]
-        )
+        weights = np.repeat(2.0 ** np.arange(len(self.levels)), list(map(len, self.levels)))
         order = np.argsort(values, kind="stable")
         return values[order], np.cumsum(weights[order])
 
