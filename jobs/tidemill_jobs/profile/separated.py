@@ -7,7 +7,6 @@ a guess about the others: what the parser refuses, or would change (`007`, digit
 does not hold), is read again as text.
 """
 
-import io
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -168,15 +167,13 @@ class _Parser:
 def _blocks(path: Path, file: BinaryIO, form: Separated, header: bytes) -> Iterator[bytes]:
     """Yield whole rows under a header; a line feed inside quotes ends none."""
     rest = b""
-    while more := _read(file, header + rest):
-        # The whole is only looked at, so that `truncate` shortens it where it lies.
-        whole = more.getvalue()
-        end = max(_last_row(whole), len(header))
-        rest = whole[end:]
-        del whole
-        more.truncate(end)
-        if end > len(header):
-            yield more.getvalue()
+    while more := file.read(BLOCK):
+        end = _last_row(more, rest.count(b'"'))
+        if end:
+            yield b"".join((header, rest, memoryview(more)[:end]))
+            rest = more[end:]
+        else:
+            rest += more
         if len(rest) > ROW_LIMIT:
             csv_structure.inspect(path, form)
             raise ReadError(
@@ -189,18 +186,6 @@ def _blocks(path: Path, file: BinaryIO, form: Separated, header: bytes) -> Itera
         csv_structure.inspect(path, form)
     if rest:
         yield header + rest
-
-
-def _read(file: BinaryIO, begun: bytes) -> io.BytesIO | None:
-    """Return what is *begun* and a block more, read in place: to copy it costs page faults."""
-    block = io.BytesIO(bytes(len(begun) + BLOCK))
-    with block.getbuffer() as room:
-        room[: len(begun)] = begun
-        filled = len(begun)
-        while more := file.readinto(room[filled:]):  # type: ignore[attr-defined]  # files have it
-            filled += more
-    block.truncate(filled)
-    return block if filled > len(begun) else None
 
 
 def _last_row(block: bytes, before: int = 0) -> int:
