@@ -76,7 +76,7 @@ test: install  ## every test: unit, integration, infrastructure, workflows, e2e 
 	$(BIN)/pytest -n auto --no-loadscope-reorder tests --ignore=tests/sdk --ignore=tests/oracles
 
 .PHONY: test-sdk
-test-sdk: install .tools/sdk/.installed  ## programs of the SageMaker SDK v3 run on the local cloud (fetches it: 680 MB)
+test-sdk: install .tools/sdk/.installed  ## programs of the SageMaker SDK v3 run on the local cloud (fetches it: 280 MB)
 	$(BIN)/pytest tests/sdk
 
 # Which table of samconfig.toml: `make build ENV=dev` builds what Lambda runs, `make build` what this

@@ -44,7 +44,14 @@ class Kind:
     seconds: float | None = None
 
 
-_OF_RUNTIMES = ("InvokeEndpoint", "PutRecord", "GetRecord", "DeleteRecord", "BatchGetRecord")
+_OF_RUNTIMES = (
+    "InvokeEndpoint",
+    "PutRecord",
+    "GetRecord",
+    "DeleteRecord",
+    "BatchGetRecord",
+    "BatchPutMetrics",
+)
 _JOBS = ("CreateProcessingJob", "CreateTrainingJob", "CreateTransformJob")
 _ENDPOINTS = ("CreateEndpoint", "UpdateEndpoint")
 

@@ -110,3 +110,16 @@ def test_a_pipeline_asks_tunes_transforms_and_calls_a_function(told):
     assert told["selected"] == reused | {"Transform": False, "Tell": False}
     assert told["asked again"] == ["Executing", "Stopping"]
     assert told["executions"] == ["Succeeded", "Succeeded", "Stopped"]
+
+
+@pytest.mark.program("experiments_and_features", name="tried")
+def test_a_run_is_logged_and_records_come_out_of_the_feature_store(told):
+    assert told["parameters"] == {"eta": 0.1}
+    assert told["runs"] == ["first"]
+    assert told["table"] == {
+        "eta": [0.1],
+        "auc - Max": [0.9],
+        "auc - Last": [0.9],
+        "auc - Count": [2],
+    }
+    assert told["record"] == {"flight": "SK1", "at": "1.0", "delay": "2.5"}

@@ -42,6 +42,12 @@ _RUNTIME = """
   by event time, with TtlDuration and TargetStores. Offline, every record lies within seconds as
   Parquet in SageMaker's layout, without a Glue table
 * **BatchWriteRecord**, **ListRecords** and **UpdateRecord** are refused
+
+## The metrics service
+
+* **BatchPutMetrics**: values become a trial component's metrics (count, average, deviation, least,
+  most, last), as the SDK's `Run.log_metric` puts them; single values are not kept, so
+  **BatchGetMetrics** is refused
 """
 
 

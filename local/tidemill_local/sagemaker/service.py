@@ -84,6 +84,7 @@ class Service:
         load_operations()
         self._runtime = importlib.import_module("tidemill_local.sagemaker.hosting.runtime")
         self._features = importlib.import_module("tidemill_local.sagemaker.feature_store.records")
+        self._metrics = importlib.import_module("tidemill_local.sagemaker.lineage.metrics")
         root = root.resolve()
         session = clients.session(account, region)
         self.context = Context(
@@ -156,6 +157,8 @@ class Service:
         try:
             if self._features.is_ours(path):
                 answered = self._features.answer(self.context, method, path, body)
+            elif self._metrics.is_ours(path):
+                answered = self._metrics.answer(self.context, method, path, body)
             else:
                 answered = self._runtime.invoke(self.context, method, path, headers, body)
             status, answer_headers, answer = answered

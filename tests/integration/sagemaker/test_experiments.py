@@ -1,13 +1,15 @@
 """Experiments: trials and their components, by hand and of jobs; the graph that jobs leave."""
 
 import json
+import time
 import uuid
 
 import pytest
 
 from tidemill_local.sagemaker.lineage import recorder
+from tidemill_local.sagemaker.lineage.metrics import kept_beside
 
-from .conftest import ROLE, eventually
+from .conftest import ROLE, client_of, eventually
 from .job_requests import channel, put, s3_input, s3_output
 from .model_servers import Hosting
 from .pipeline_calls import Pipelines
@@ -315,3 +317,67 @@ def test_the_component_of_an_interrupted_job_ends_with_it(make_cloud, tmp_path):
 
     assert found["Status"]["PrimaryStatus"] == "Failed"
     assert "the local cloud stopped" in found["Status"]["Message"]
+
+
+@pytest.fixture
+def measured(cloud):
+    client = client_of("sagemaker-metrics", cloud.url)
+    yield client
+    client.close()
+
+
+def test_metrics_are_put_into_a_trial_component(client, measured, tag):
+    client.create_trial_component(TrialComponentName=tag)
+    for values in ([1.0, 4.0], [2.0, 5.0]):
+        data = [
+            {"MetricName": "loss", "Timestamp": 1000 + value, "Step": step, "Value": value}
+            for step, value in enumerate(values)
+        ]
+        other = [{"MetricName": "auc", "Timestamp": 1000, "Value": 0.5}]
+        answer = measured.batch_put_metrics(TrialComponentName=tag, MetricData=data + other)
+        assert "Errors" not in answer
+
+    loss, auc = client.describe_trial_component(TrialComponentName=tag)["Metrics"]
+    assert (loss["Count"], loss["Min"], loss["Max"], loss["Avg"]) == (4, 1.0, 5.0, 3.0)
+    assert loss["StdDev"] == pytest.approx(2.5**0.5)
+    assert (loss["Last"], loss["TimeStamp"].timestamp()) == (5.0, 1005)
+    assert (auc["MetricName"], auc["Count"], auc["StdDev"]) == ("auc", 2, 0.0)
+
+
+def test_a_job_s_component_takes_metrics_too(client, measured, trained):
+    name = component(client, trained["TrainingJobArn"])["TrialComponentName"]
+    before = client.describe_trial_component(TrialComponentName=name)["Metrics"]
+    point = {"MetricName": "auc", "Timestamp": time.time(), "Value": 0.5}
+    measured.batch_put_metrics(TrialComponentName=name.lower(), MetricData=[point])
+
+    (metric,) = client.describe_trial_component(TrialComponentName=name)["Metrics"]
+    assert [each["MetricName"] for each in before] == ["auc"]
+    assert (metric["Last"], metric["Count"], metric["Avg"]) == (0.5, 1, 0.5)
+
+
+def test_metrics_that_cannot_be_put_are_refused(measured, tag):
+    point = {"MetricName": "auc", "Timestamp": 1000, "Value": 0.5}
+    put_metrics = measured.batch_put_metrics
+
+    missing = code_of(put_metrics, TrialComponentName=tag, MetricData=[point])
+    many = code_of(put_metrics, TrialComponentName=tag, MetricData=[point] * 11)
+    nameless = code_of(
+        put_metrics, TrialComponentName=tag, MetricData=[point | {"MetricName": "n" * 256}]
+    )
+    query = {
+        "MetricName": "auc", "ResourceArn": "arn:aws:sagemaker:::a/b", "MetricStat": "Last",
+        "Period": "OneHour", "XAxisType": "Timestamp",
+    }  # fmt: skip
+    got = code_of(measured.batch_get_metrics, MetricQueries=[query])
+    assert (missing, many, nameless, got) == ("ResourceNotFound", *["ValidationException"] * 3)
+
+
+def test_what_a_program_measured_is_kept_beside_its_job_s_metrics():
+    put, reported = [
+        [{"MetricName": name, "Last": number} for name in metrics]
+        for number, metrics in ((1, ("auc", "loss")), (2, ("auc",)))
+    ]
+
+    assert kept_beside(put, reported) == [
+        {"MetricName": "auc", "Last": 2}, {"MetricName": "loss", "Last": 1},
+    ]  # fmt: skip

@@ -14,6 +14,7 @@ from tidemill_local.sagemaker.lineage import associations, tracking
 from tidemill_local.sagemaker.lineage.entities import artifact_key
 from tidemill_local.sagemaker.lineage.experiments import begin_trial
 from tidemill_local.sagemaker.lineage.job_tracking import JOBS, Asset, JobTracking
+from tidemill_local.sagemaker.lineage.metrics import kept_beside
 from tidemill_local.sagemaker.lineage.tracking import ACTION, ARTIFACT, COMPONENT, CONTEXT, TRIAL
 from tidemill_local.sagemaker.lineage.trial_components import join
 
@@ -84,7 +85,8 @@ def _continue_component(
             component["StartTime"] = body[job.started]
         if status in _ENDED:
             component["EndTime"] = body.get(job.ended, component["LastModifiedTime"])
-            component["Metrics"] = job.metrics(body)
+            measured = component.get("Metrics", [])
+            component["Metrics"] = kept_beside(measured, job.metrics(body))
         component["OutputArtifacts"] |= _values(outputs)
 
     arn = tracking.edit(context, COMPONENT, name, change)["TrialComponentArn"]
