@@ -1,7 +1,6 @@
 """Inference components: models that come and go on an endpoint, each with copies of its own."""
 
 import json
-import uuid
 
 import pytest
 from botocore.exceptions import ClientError
@@ -9,84 +8,11 @@ from botocore.exceptions import ClientError
 from tidemill_local.sagemaker.cloudwatch import CloudWatch
 from tidemill_local.sagemaker.hosting.metrics import EndpointMetrics
 
-from .conftest import ACCOUNT, PATIENCE, ROLE, eventually
+from .component_servers import NEEDS, Components
+from .conftest import ACCOUNT, ROLE, eventually
 from .fake_serving import FakeCloudWatch
-from .model_servers import BROKEN, Hosting, gone, refused, said
+from .model_servers import BROKEN, gone, refused
 from .test_capture import capture_config, captured
-
-NEEDS = {"NumberOfCpuCoresRequired": 1, "MinMemoryRequiredInMb": 512}
-
-
-class Components(Hosting):
-    """Deploys inference components with as few words as possible."""
-
-    def host(self, *names, **request):
-        """Create an endpoint whose variants have no models; return its name."""
-        variants = [
-            {"VariantName": name, "InstanceType": "ml.m5.large", "InitialInstanceCount": 1}
-            for name in names or ("AllTraffic",)
-        ]
-        return self.endpoint(self.config(variants=variants, ExecutionRoleArn=ROLE, **request))
-
-    def named(self, name):
-        """Create a model that fake processes serve under a name."""
-        return self.model(uri=self.shared_model(), Environment={"NAME": name})
-
-    def shared_model(self):
-        if not hasattr(self, "_uri"):
-            self._uri = self.put_model()
-        return self._uri
-
-    def create(self, endpoint, model=None, *, copies=1, variant="AllTraffic", **specification):
-        """Create a component, do not wait; return its name."""
-        name = f"component-{uuid.uuid4().hex[:8]}"
-        if "Container" not in specification:
-            specification["ModelName"] = model or self.named("a")
-        self.sagemaker.create_inference_component(
-            InferenceComponentName=name,
-            EndpointName=endpoint,
-            VariantName=variant,
-            Specification={"ComputeResourceRequirements": NEEDS, **specification},
-            RuntimeConfig={"CopyCount": copies},
-        )
-        return name
-
-    def component(self, endpoint, model=None, **words):
-        """Create a component that serves; return its name."""
-        name = self.create(endpoint, model, **words)
-        described = self.come_to_rest(name)
-        assert described["InferenceComponentStatus"] == "InService", described["FailureReason"]
-        return name
-
-    def come_to_rest(self, name):
-        """Wait until a component changes no more; return its description, None when deleted."""
-        busy = {"Creating", "Updating", "Deleting"}
-        body = self.cloud.service.context.store.wait_for(
-            "InferenceComponent",
-            name,
-            lambda b: b is None or b["InferenceComponentStatus"] not in busy,
-            PATIENCE,
-        )
-        if body is None:
-            return None
-        return self.sagemaker.describe_inference_component(InferenceComponentName=name)
-
-    def ask(self, endpoint, component, body=b"hello", **request):
-        return said(self.invoke(endpoint, body, InferenceComponentName=component, **request))
-
-    def delete(self, component):
-        self.sagemaker.delete_inference_component(InferenceComponentName=component)
-        assert self.come_to_rest(component) is None
-
-    def refuses(self, says, endpoint, **request):
-        refused(
-            self.runtime.invoke_endpoint,
-            says,
-            code="ValidationError",
-            EndpointName=endpoint,
-            Body=b"",
-            **request,
-        )
 
 
 @pytest.fixture(scope="module")
@@ -194,20 +120,6 @@ def test_streamed_answers_come_from_components_too(hosting):
     assert json.loads(body)["model"] == "a"
 
 
-def test_requests_that_no_component_can_answer_are_refused(hosting):
-    endpoint, other = hosting.host(), hosting.host()
-    elsewhere = hosting.component(other)
-    none = hosting.component(endpoint, copies=0)
-    model = hosting.endpoint(hosting.config(hosting.named("a")))
-
-    hosting.refuses("Inference Component Name header is required", endpoint)
-    hosting.refuses("not found", endpoint, InferenceComponentName="nobody")
-    hosting.refuses("not found", endpoint, InferenceComponentName=elsewhere)
-    hosting.refuses("has no capacity", endpoint, InferenceComponentName=none)
-    hosting.refuses("no inference components", model, InferenceComponentName=elsewhere)
-    hosting.refuses("does not host", other, InferenceComponentName=elsewhere, TargetVariant="Other")
-
-
 def test_a_copy_that_errs_is_quoted_with_its_own_log_group(hosting):
     endpoint = hosting.host()
     name = hosting.component(endpoint)
@@ -289,124 +201,6 @@ def test_components_stay_when_their_endpoint_is_updated(hosting):
     assert hosting.ask(endpoint, name)["model"] == "a"
     with pytest.raises(ClientError, match="needs a variant AllTraffic without a ModelName"):
         update(hosting.config(hosting.named("b")))
-
-
-@pytest.mark.parametrize(
-    ("change", "says"),
-    [
-        ({"ModelName": None}, "either a ModelName or a Container"),
-        ({"Container": {"Image": "i"}}, "either a ModelName or a Container"),
-        ({"ModelName": None, "Container": {"Environment": {}}}, "needs an Image"),
-        ({"ComputeResourceRequirements": None}, "needs ComputeResourceRequirements"),
-        (
-            {
-                "ComputeResourceRequirements": {
-                    "MinMemoryRequiredInMb": 512,
-                    "MaxMemoryRequiredInMb": 256,
-                }
-            },
-            "MaxMemoryRequiredInMb is 256",
-        ),
-        ({"ModelName": "nobody"}, "Could not find model"),
-        (
-            {"ModelName": None, "Container": {"Image": "i", "ArtifactUrl": "s3://none/m.tar.gz"}},
-            "Could not find model data",
-        ),
-        ({"BaseInferenceComponentName": "base"}, "BaseInferenceComponentName is not supported"),
-        ({"DataCacheConfig": {"EnableCaching": True}}, "DataCacheConfig is not supported"),
-    ],
-)
-def test_a_specification_that_cannot_be_run_is_refused(hosting, shared_host, change, says):
-    endpoint, model = shared_host
-    specification = {"ModelName": model, "ComputeResourceRequirements": NEEDS, **change}
-
-    refused(
-        hosting.sagemaker.create_inference_component,
-        says,
-        InferenceComponentName="refused",
-        EndpointName=endpoint,
-        VariantName="Other",
-        Specification={key: value for key, value in specification.items() if value is not None},
-    )
-
-
-@pytest.fixture(scope="module")
-def shared_host(cloud, s3):
-    """An endpoint without components, and a model, for tests that change neither."""
-    bucket = f"lake-{uuid.uuid4().hex[:12]}"
-    s3.create_bucket(Bucket=bucket)
-    hosting = Components(cloud, s3, bucket)
-    return hosting.host("AllTraffic", "Other"), hosting.named("a")
-
-
-def test_a_component_needs_a_place(hosting, shared_host):
-    endpoint, model = shared_host
-    taken = hosting.endpoint(hosting.config(model))
-
-    def create(says, **request):
-        refused(
-            hosting.sagemaker.create_inference_component,
-            says,
-            InferenceComponentName="refused",
-            Specification={"ModelName": model, "ComputeResourceRequirements": NEEDS},
-            **request,
-        )
-
-    create("Could not find endpoint", EndpointName="nobody")
-    create("several variants", EndpointName=endpoint)
-    create("has no variant Third", EndpointName=endpoint, VariantName="Third")
-    create("has a model of its own", EndpointName=taken)
-    hosting.cloud.service.context.store.update("Endpoint", taken, EndpointStatus="Failed")
-    create("its status is Failed", EndpointName=taken)
-
-
-def test_names_differ_in_more_than_letter_case(hosting):
-    endpoint = hosting.host()
-    name = hosting.component(endpoint)
-
-    for same in (name, name.upper()):
-        refused(
-            hosting.sagemaker.create_inference_component,
-            "Cannot create already existing inference component",
-            InferenceComponentName=same,
-            EndpointName=endpoint,
-            Specification={"ModelName": "m", "ComputeResourceRequirements": NEEDS},
-        )
-
-
-@pytest.mark.parametrize(
-    ("request_", "says"),
-    [
-        ({}, "needs an ExecutionRoleArn"),
-        (
-            {
-                "ExecutionRoleArn": ROLE,
-                "AsyncInferenceConfig": {"OutputConfig": {"S3OutputPath": "s3://b/k"}},
-            },
-            "AsyncInferenceConfig is not supported for endpoints that host",
-        ),
-    ],
-)
-def test_a_configuration_without_models_is_checked(hosting, request_, says):
-    variant = {"VariantName": "A", "InstanceType": "ml.m5.large", "InitialInstanceCount": 1}
-    refused(
-        hosting.sagemaker.create_endpoint_config,
-        says,
-        EndpointConfigName="refused",
-        ProductionVariants=[variant],
-        **request_,
-    )
-
-
-def test_either_all_variants_have_models_or_none(hosting):
-    bare = {"VariantName": "B", "InstanceType": "ml.m5.large", "InitialInstanceCount": 1}
-    refused(
-        hosting.sagemaker.create_endpoint_config,
-        "without: B.",
-        EndpointConfigName="refused",
-        ExecutionRoleArn=ROLE,
-        ProductionVariants=[hosting.variant(hosting.named("a"), "A"), bare],
-    )
 
 
 def test_capture_goes_by_the_variant(hosting, s3):

@@ -73,6 +73,13 @@ def workload_of(
     )
 
 
+def merged(before: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
+    """Return the specification after an update: what it leaves out stays as it was."""
+    model = {"ModelName", "Container"}
+    replaced = model if model & set(given) else set()
+    return {key: value for key, value in before.items() if key not in replaced} | given
+
+
 def described(specification: dict[str, Any]) -> dict[str, Any]:
     """Return a specification as DescribeInferenceComponent shows it."""
     if "Container" not in specification:

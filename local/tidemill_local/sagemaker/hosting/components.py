@@ -7,7 +7,7 @@ from tidemill_local.sagemaker.arns import arn_of
 from tidemill_local.sagemaker.context import Context
 from tidemill_local.sagemaker.errors import ServiceError, ValidationError
 from tidemill_local.sagemaker.hosting.component_routes import KIND
-from tidemill_local.sagemaker.hosting.component_specs import described, workload_of
+from tidemill_local.sagemaker.hosting.component_specs import described, merged, workload_of
 from tidemill_local.sagemaker.hosting.copies import Copies, new_copies
 from tidemill_local.sagemaker.hosting.deployments import DEPLOYED, PENDING
 from tidemill_local.sagemaker.operations import operation
@@ -94,6 +94,54 @@ def list_components(context: Context, request: dict[str, Any]) -> dict[str, Any]
     )
 
 
+@operation(
+    "UpdateInferenceComponent",
+    refused=("Specifications",),
+    differs="all old copies stay until the new ones serve, so that a rollback is one step "
+    "(RollbackMaximumBatchSize does nothing); a new number of copies comes at once; what a "
+    "Specification leaves out stays as it was",
+)
+def update_component(context: Context, request: dict[str, Any]) -> dict[str, Any]:
+    """Start the move to other copies or another number of them; the component answers meanwhile."""
+    name, given = request["InferenceComponentName"], request.get("Specification")
+    if given is None:
+        if "RuntimeConfig" not in request:
+            raise ValidationError(
+                "UpdateInferenceComponent needs a Specification or a RuntimeConfig."
+            )
+        return _rescale(context, name, request["RuntimeConfig"]["CopyCount"])
+    before = describe_component(context, {"InferenceComponentName": name})
+    _check_updatable(before)
+    deployed = before[DEPLOYED]
+    specification = merged(deployed["specification"], given)
+    endpoint, variant = before["EndpointName"], before["VariantName"]
+    workload = workload_of(context, name, endpoint, variant, specification)
+    policy = request.get("DeploymentConfig")
+
+    def change(body: dict[str, Any]) -> None:
+        _check_updatable(body)
+        if body[DEPLOYED]["directory"] != deployed["directory"]:
+            raise _in_progress(body, "UPDATE_IN_PROGRESS")  # another update came between
+        current = body[DEPLOYED]["count"]
+        count = request.get("RuntimeConfig", {}).get("CopyCount", current)
+        body["InferenceComponentStatus"] = "Updating"
+        body["FailureReason"] = None
+        body["RuntimeConfig"] = {"DesiredCopyCount": count, "CurrentCopyCount": current}
+        body["LastDeploymentConfig"] = policy
+        body[PENDING] = new_copies(workload, specification, count, deployed["routing"])
+
+    body = _edit(context, name, change)
+    context.part(Copies).update(name)
+    return {"InferenceComponentArn": body["InferenceComponentArn"]}
+
+
+@operation("UpdateInferenceComponentRuntimeConfig")
+def update_runtime_config(context: Context, request: dict[str, Any]) -> dict[str, Any]:
+    """Start the move to another number of copies."""
+    count = request["DesiredRuntimeConfig"]["CopyCount"]
+    return _rescale(context, request["InferenceComponentName"], count)
+
+
 @operation("DeleteInferenceComponent")
 def delete_component(context: Context, request: dict[str, Any]) -> dict[str, Any]:
     """Stop a component; later requests are refused at once, those under way are answered."""
@@ -106,6 +154,18 @@ def delete_component(context: Context, request: dict[str, Any]) -> dict[str, Any
     _edit(context, name, change)
     context.part(Copies).delete(name)
     return {}
+
+
+def _rescale(context: Context, name: str, count: int) -> dict[str, Any]:
+    def change(body: dict[str, Any]) -> None:
+        _check_updatable(body)
+        body["InferenceComponentStatus"] = "Updating"
+        body["FailureReason"] = None
+        body["RuntimeConfig"]["DesiredCopyCount"] = count
+
+    body = _edit(context, name, change)
+    context.part(Copies).scale(name)
+    return {"InferenceComponentArn": body["InferenceComponentArn"]}
 
 
 def _host(context: Context, endpoint: str) -> dict[str, Any]:
@@ -155,13 +215,26 @@ def _edit(context: Context, name: str, change: Callable[[dict[str, Any]], None])
         raise _missing(context, name) from None
 
 
+def _check_updatable(body: dict[str, Any]) -> None:
+    _check_idle(body)
+    if body["InferenceComponentStatus"] == "Failed":
+        raise ValidationError(
+            "Cannot update failed inference component "
+            f'"{body["InferenceComponentArn"]}"; delete it and create it again.'
+        )
+
+
 def _check_idle(body: dict[str, Any]) -> None:
     progress = _IN_PROGRESS.get(body["InferenceComponentStatus"])
     if progress is not None:
-        raise ValidationError(
-            "Cannot update in-progress inference component "
-            f'"{body["InferenceComponentArn"]}": its status is {progress}.'
-        )
+        raise _in_progress(body, progress)
+
+
+def _in_progress(body: dict[str, Any], progress: str) -> ServiceError:
+    return ValidationError(
+        "Cannot update in-progress inference component "
+        f'"{body["InferenceComponentArn"]}": its status is {progress}.'
+    )
 
 
 def _existing(arn: str) -> ServiceError:

@@ -1,5 +1,5 @@
 """
-How the copies of inference components come and go: the work behind Create and Delete.
+How the copies of inference components come and go: the work behind Create, Update and Delete.
 
 A component's copies are a fleet of one variant, beside the endpoint's own: they live as long as
 the component, whatever configuration the endpoint moves to. The record in the store says how far
@@ -17,6 +17,7 @@ from tidemill_local.sagemaker.context import Context
 from tidemill_local.sagemaker.hosting.background import Background
 from tidemill_local.sagemaker.hosting.component_routes import KIND, ComponentRouter, copies_of
 from tidemill_local.sagemaker.hosting.component_specs import ComponentWorkload, described
+from tidemill_local.sagemaker.hosting.copy_rollout import Rollout
 from tidemill_local.sagemaker.hosting.deployments import (
     DEPLOYED,
     PENDING,
@@ -26,6 +27,7 @@ from tidemill_local.sagemaker.hosting.deployments import (
 )
 from tidemill_local.sagemaker.hosting.fleets import Fleet, Variant
 from tidemill_local.sagemaker.hosting.serving import ServingError
+from tidemill_local.sagemaker.hosting.shifting import AbortedError, StoppedError
 from tidemill_local.sagemaker.operations import on_start, on_stop
 from tidemill_local.sagemaker.store import MissingRecordError
 
@@ -84,6 +86,14 @@ class Copies:
         """Bring a new component into service, or to Failed."""
         self._background.run(partial(self._create, component))
 
+    def update(self, component: str) -> None:
+        """Bring a component to its pending copies, or leave it as it is."""
+        self._background.run(partial(self._update, component))
+
+    def scale(self, component: str) -> None:
+        """Bring a component to the number of copies that its record desires."""
+        self._background.run(partial(self._scale, component))
+
     def delete(self, component: str) -> None:
         """Stop a component's copies and forget it."""
         self._background.run(partial(self._delete, component))
@@ -120,6 +130,56 @@ class Copies:
         self._router.switch(component, fleet)
         self._in_service(component, pending)
 
+    def _update(self, component: str) -> None:
+        body = self._record(component)
+        pending = body[PENDING]
+        new = make_copies(self._context, pending)
+        try:
+            with self._background.cancellable(new):
+                policy = body.get("LastDeploymentConfig", {})
+                Rollout(self._context, new, policy, self._stopping).run()
+        except StoppedError:
+            return
+        except AbortedError as error:
+            self._settle(component, str(error))
+            self._remove(pending)
+            self._resume(component)  # if the service was started again just before the update
+        except Exception as error:  # the component must come to an end, whatever goes wrong
+            logger.exception("inference component %s", component)
+            self._router.withdraw(component, new)
+            new.stop()
+            self._settle(component, f"InternalServerError: the local SageMaker erred: {error!r}")
+        else:
+            old = self._router.switch(component, new)
+            self._in_service(component, pending)
+            for each in old:
+                each.drain(self._stopping)
+                each.stop()
+            self._remove(body[DEPLOYED])
+
+    def _scale(self, component: str) -> None:
+        body = self._record(component)
+        count = body["RuntimeConfig"]["DesiredCopyCount"]
+        fleet = self._router.get(component)
+        if fleet is not None:
+            try:
+                fleet.scale({copies_of(fleet).name: count})
+            except ServingError as error:
+                if not self._stopping.is_set():
+                    self._settle(component, str(error))
+                return
+        self._in_service(component, body[DEPLOYED] | {"count": count})
+        self._match(component)
+
+    def _match(self, component: str) -> None:
+        """Scale copies that came back while their number was changed."""
+        fleet, body = self._router.get(component), self._record(component)
+        if fleet is None or body["InferenceComponentStatus"] != "InService":
+            return
+        copies, count = copies_of(fleet), body[DEPLOYED]["count"]
+        if copies.count != count:
+            fleet.scale({copies.name: count})
+
     def _resume(self, component: str) -> None:
         """Serve again what served before; a store of models that is not up yet is waited for."""
         pause, longest = _RECOVERY_PAUSE
@@ -130,6 +190,8 @@ class Copies:
                     fleet.stop()  # an update was faster
                 elif self._gone(component) and self._router.switch(component, None):
                     fleet.stop()  # a delete was, and found no copies to stop
+                else:
+                    self._match(component)
                 return
             logger.warning("component %s does not serve again yet: %s", component, fleet)
             self._stopping.wait(pause)
