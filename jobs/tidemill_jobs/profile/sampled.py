@@ -31,8 +31,8 @@ from tidemill_jobs.profile.batch import Batch, borrow
 from tidemill_jobs.profile.distinct import mix, mixed
 
 #: The standard deviation that stages may add, in units of 1 / k; a sketch's error is about 1.1.
-_FIRST_TWO: Final = 0.5
-_THIRD: Final = 0.2
+_FIRST_TWO: Final = 0.3
+_THIRD: Final = 0.15
 _LEAST_ROW: Final = 256
 _PAIRS: Final = 65_536  # chosen from at a time
 _BITS: Final = 64

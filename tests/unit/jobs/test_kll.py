@@ -118,12 +118,12 @@ def test_a_period_as_long_as_the_rows_that_are_sorted_is_no_worse(period):
 @pytest.mark.parametrize("period", [2, 3, 64, 128, 262_139])
 @pytest.mark.parametrize("dtype", [np.float64, np.int64])
 def test_of_many_numbers_one_of_two_is_taken_fairly(period, dtype):
-    """From some five million on, batches are thinned before anything is sorted."""
+    """From some fourteen million on, batches are thinned before anything is sorted."""
     pattern = np.random.default_rng(9).integers(0, 10**9, period).astype(dtype)
     values = np.resize(pattern, 131_073)
     levels: dict[int, list[np.ndarray]] = {}
     for turn in range(40):
-        for level, kept in sampled(Batch(values), 7, 10**7, 2048, turn).items():
+        for level, kept in sampled(Batch(values), 7, 10**8, 2048, turn).items():
             levels.setdefault(level, []).append(kept)
     kept = np.concatenate([part for parts in levels.values() for part in parts])
     weights = np.repeat(
