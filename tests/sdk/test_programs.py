@@ -35,6 +35,7 @@ def test_the_resource_classes_of_sagemaker_core(told, cloud):
         "gone": ["ValidationException", f"Could not find endpoint {arn}"],
         "left": [],
     }
+    assert told["components"] == {"answer": "7.0", "copies": 2, "listed": ["core-part"]}
     assert told["transform"] == {"status": "Completed", "listed": ["core-transform"]}
     scored = cloud.client("s3").get_object(Bucket=BUCKET, Key="scored/a.csv.out")["Body"].read()
     assert scored.split() == [b"3.0", b"7.0"]

@@ -1,6 +1,7 @@
 """Inference components are updated and scaled: they answer all the while, or go back."""
 
 import pytest
+from botocore.exceptions import ClientError
 
 from tidemill_local.sagemaker.cloudwatch import CloudWatch
 
@@ -106,6 +107,35 @@ def test_requests_are_answered_while_a_component_is_updated(hosting, processes):
     eventually(both, "old and new copies answer")
     assert hosting.come_to_rest(name)["InferenceComponentStatus"] == "InService"
     assert {hosting.ask(endpoint, name)["model"] for _ in range(5)} == {"b"}
+
+
+def test_a_component_without_copies_is_updated_to_some_and_to_none(hosting, processes):
+    endpoint = hosting.host()
+    name = hosting.component(endpoint, hosting.named("a"), copies=0)
+    hosting.sagemaker.update_inference_component(
+        InferenceComponentName=name,
+        Specification={"ModelName": hosting.named("b")},
+        RuntimeConfig={"CopyCount": 2},
+        DeploymentConfig=rolling(WaitIntervalInSeconds=1),
+    )
+
+    def answer():
+        try:
+            return hosting.ask(endpoint, name)["model"]
+        except ClientError as error:
+            return error.response["Error"]["Message"]
+
+    eventually(lambda: answer() == "b", "the first new copy answers")
+    assert {answer() for _ in range(20)} == {"b"}  # the old copies, which are none, get no share
+    assert hosting.come_to_rest(name)["RuntimeConfig"]["CurrentCopyCount"] == 2
+    described = update(
+        hosting,
+        name,
+        Specification={"ModelName": hosting.named("c")},
+        RuntimeConfig={"CopyCount": 0},
+    )
+    assert described["InferenceComponentStatus"] == "InService"
+    hosting.refuses("has no capacity", endpoint, InferenceComponentName=name)
 
 
 def test_an_update_that_fails_is_rolled_back_with_a_reason(hosting, processes):

@@ -12,6 +12,7 @@ from botocore.exceptions import ClientError
 from sagemaker.core.resources import (
     Endpoint,
     EndpointConfig,
+    InferenceComponent,
     Model,
     ModelPackage,
     ModelPackageGroup,
@@ -24,6 +25,9 @@ from sagemaker.core.shapes import (
     AlgorithmSpecification,
     AppSpecification,
     ContainerDefinition,
+    InferenceComponentComputeResourceRequirements,
+    InferenceComponentRuntimeConfig,
+    InferenceComponentSpecification,
     InferenceSpecification,
     OutputDataConfig,
     ProcessingClusterConfig,
@@ -140,6 +144,7 @@ def host():
         "taken": refused(Endpoint.create, endpoint_name=NAME, endpoint_config_name=f"{NAME}-1"),
     }
     transform()
+    components()
     endpoint.delete()
     endpoint.wait_for_delete(poll=POLL)
     for config in configs:
@@ -147,6 +152,51 @@ def host():
     model.delete()
     told["hosting"]["gone"] = refused(Endpoint.get, endpoint_name=NAME)
     told["hosting"]["left"] = [each.model_name for each in Model.get_all(name_contains=NAME)]
+
+
+def components():
+    config = EndpointConfig.create(
+        endpoint_config_name=f"{NAME}-bare",
+        execution_role_arn=given["role"],
+        production_variants=[
+            ProductionVariant(
+                variant_name="A", instance_type="ml.m5.large", initial_instance_count=1
+            )
+        ],
+    )
+    endpoint = Endpoint.create(endpoint_name=f"{NAME}-bare", endpoint_config_name=f"{NAME}-bare")
+    endpoint.wait_for_status("InService", poll=POLL)
+    component = InferenceComponent.create(
+        inference_component_name=f"{NAME}-part",
+        endpoint_name=f"{NAME}-bare",
+        variant_name="A",
+        specification=InferenceComponentSpecification(
+            model_name=NAME,
+            compute_resource_requirements=InferenceComponentComputeResourceRequirements(
+                number_of_cpu_cores_required=1, min_memory_required_in_mb=512
+            ),
+        ),
+        runtime_config=InferenceComponentRuntimeConfig(copy_count=1),
+    )
+    component.wait_for_status("InService", poll=POLL)
+    answer = endpoint.invoke(
+        body="1,2,4", content_type="text/csv", inference_component_name=f"{NAME}-part"
+    )
+    component.update_runtime_configs(
+        desired_runtime_config=InferenceComponentRuntimeConfig(copy_count=2)
+    )
+    component.wait_for_status("InService", poll=POLL)
+    listed = InferenceComponent.get_all(endpoint_name_equals=f"{NAME}-bare")
+    told["components"] = {
+        "answer": answer.body.read().decode(),
+        "copies": component.runtime_config.current_copy_count,
+        "listed": [each.inference_component_name for each in listed],
+    }
+    component.delete()
+    component.wait_for_delete(poll=POLL)
+    endpoint.delete()
+    endpoint.wait_for_delete(poll=POLL)
+    config.delete()
 
 
 def transform():

@@ -61,7 +61,7 @@ class Rollout:
                 done = min(total, done + batch)
                 self._new.scale({variant: done})
                 self._check()
-                self._router.shift(component, self._new, done / total if total else 1.0)
+                self._router.shift(component, self._new, self._share(component, done, total))
                 self._wait()
                 if done == total:
                     return
@@ -75,6 +75,12 @@ class Rollout:
         except StoppedError:
             self._new.stop()
             raise
+
+    def _share(self, component: str, done: int, total: int) -> float:
+        """Return the new copies' part of the requests; old ones that are none get no others."""
+        route = self._router.route(component)
+        others = sum(copies_of(fleet).count for fleet, _ in route if fleet is not self._new)
+        return done / total if total and others else 1.0
 
     def _batch(self, total: int) -> int:
         size = self._rolling.get("MaximumBatchSize")
