@@ -1,5 +1,6 @@
 """Endpoints that host inference components, and the calls that put components on them."""
 
+import json
 import uuid
 
 from .conftest import PATIENCE, ROLE
@@ -64,6 +65,14 @@ class Components(Hosting):
 
     def ask(self, endpoint, component, body=b"hello", **request):
         return said(self.invoke(endpoint, body, InferenceComponentName=component, **request))
+
+    def serves(self, endpoint, component, model):
+        """Say whether a component answers by now, with its model's name."""
+        path = f"/endpoints/{endpoint}/invocations"
+        asked = {"X-Amzn-SageMaker-Inference-Component": component}
+        status, _, body = self.cloud.service.invoke("POST", path, asked, b"")
+        assert status in {200, 503}
+        return status == 200 and json.loads(body)["model"] == model
 
     def delete(self, component):
         self.sagemaker.delete_inference_component(InferenceComponentName=component)

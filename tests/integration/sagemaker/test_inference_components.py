@@ -256,13 +256,7 @@ def test_components_serve_again_after_a_restart(make_cloud, s3, bucket, processe
         in (described["FailureReason"])
     )
     assert later.come_to_rest(deleted) is None
-    path = f"/endpoints/{endpoint}/invocations"
-    asked = {"X-Amzn-SageMaker-Inference-Component": name}
-
-    def status():
-        return later.cloud.service.invoke("POST", path, asked, b"")[0]
-
-    eventually(lambda: status() == 200, "the component answers")
+    eventually(lambda: later.serves(endpoint, name, "a"), "the component answers")
 
 
 def test_real_copies_serve_log_die_with_their_component_and_fail_with_a_cause(

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from .component_servers import NEEDS, Components
 from .conftest import ACCOUNT, REGION, ROLE, client_of, eventually
 from .job_requests import archive, keys
 from .model_servers import Hosting, serves, statuses
@@ -46,6 +47,8 @@ TUNED = """
         time.sleep(600)
     print("score=1;")
 """
+
+BARE = {"VariantName": "A", "InstanceType": "ml.m5.large", "InitialInstanceCount": 1}
 
 
 class Doomed:
@@ -144,6 +147,7 @@ def scene(make_cloud, s3, bucket, queue, tmp_path):
         "model": model,
         "first": hosting.config(model),
         "second": hosting.config(hosting.model("b")),
+        "bare": hosting.config(variants=[BARE], ExecutionRoleArn=ROLE),
         "stubborn": cloud.image(STUBBORN),
         "resuming": cloud.image(RESUMING),
         "tuned": cloud.image(TUNED.format(str(cloud.root / "tuned"))),
@@ -214,6 +218,25 @@ def begin_update(doomed, scene):
     eventually(bakes, "the update bakes")
 
 
+def begin_component(doomed, scene):
+    """Bring an inference component into service."""
+
+    def status(of):
+        name = {f"{of}Name": "component"}
+        return doomed.ask(f"Describe{of}", **name)[f"{of}Status"]
+
+    doomed.ask("CreateEndpoint", EndpointName="component", EndpointConfigName=scene["bare"])
+    eventually(lambda: status("Endpoint") == "InService", "the endpoint hosts")
+    doomed.ask(
+        "CreateInferenceComponent",
+        InferenceComponentName="component",
+        EndpointName="component",
+        VariantName="A",
+        Specification={"ModelName": scene["model"], "ComputeResourceRequirements": NEEDS},
+    )
+    eventually(lambda: status("InferenceComponent") == "InService", "the component serves")
+
+
 def begin_pipeline(doomed, scene):
     """Begin an execution; return its ARN and its callback's token once its model is registered."""
     request = {"PipelineName": "pipeline", "ClientRequestToken": "t" * 32}
@@ -236,11 +259,12 @@ def killed(make_cloud, aws, scene, s3):
     try:
         begin_jobs(doomed, scene)
         begin_update(doomed, scene)
+        begin_component(doomed, scene)
         execution = begin_pipeline(doomed, scene)
         await_jobs(doomed, scene)
         bucket = scene["bucket"]
         eventually(lambda: keys(s3, bucket, "checkpoints/") == ["step-0"], "a checkpoint")
-        assert len(doomed.processes()) >= 7
+        assert len(doomed.processes()) >= 8
     finally:
         doomed.kill()
     eventually(lambda: not doomed.processes(), "nothing that the service had started is left")
@@ -274,8 +298,10 @@ def test_after_kill_9_everything_goes_on_or_has_an_end_with_a_cause(killed, scen
     assert "was stopped while the endpoint was being updated" in described["FailureReason"]
     assert "PendingDeploymentSummary" not in described
     assert statuses(cloud, "/endpoint") == ["IN_SERVICE"]
-    hosting = Hosting(cloud, s3, bucket)
+    hosting = Components(cloud, s3, bucket)
     eventually(lambda: serves(hosting, "endpoint", "a"), "the endpoint serves again")
+    assert hosting.come_to_rest("component")["InferenceComponentStatus"] == "InService"
+    eventually(lambda: hosting.serves("component", "component", "a"), "the component, too")
 
     # The pipeline waits for its callback; its model is registered once.
     sagemaker.send_pipeline_execution_step_success(
