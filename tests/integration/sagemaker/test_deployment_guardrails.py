@@ -7,7 +7,7 @@ import pytest
 from botocore.exceptions import EndpointConnectionError
 
 from tidemill_local.sagemaker.cloudwatch import CloudWatch
-from tidemill_local.sagemaker.hosting import deployment, shifting
+from tidemill_local.sagemaker.hosting import deployment, vigil
 from tidemill_local.sagemaker.hosting.deployment import Deployer
 
 from .conftest import PATIENCE, eventually
@@ -25,7 +25,7 @@ def cloud(shared_cloud):
 
 @pytest.fixture
 def processes(monkeypatch):
-    monkeypatch.setattr(shifting, "LOOK_SECONDS", 0.02)
+    monkeypatch.setattr(vigil, "LOOK_SECONDS", 0.02)
     return use_fake_processes(monkeypatch)
 
 

@@ -27,7 +27,7 @@ from tidemill_local.sagemaker.hosting.deployments import (
 )
 from tidemill_local.sagemaker.hosting.fleets import Fleet, Variant
 from tidemill_local.sagemaker.hosting.serving import ServingError
-from tidemill_local.sagemaker.hosting.shifting import AbortedError, StoppedError
+from tidemill_local.sagemaker.hosting.vigil import AbortedError, StoppedError
 from tidemill_local.sagemaker.operations import on_start, on_stop
 from tidemill_local.sagemaker.store import MissingRecordError
 

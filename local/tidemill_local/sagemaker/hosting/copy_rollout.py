@@ -5,7 +5,6 @@ The old copies all stay until the new ones have baked, so that going back needs 
 """
 
 import threading
-import time
 from typing import Any
 
 from tidemill_local.sagemaker.cloudwatch import CloudWatch
@@ -14,7 +13,7 @@ from tidemill_local.sagemaker.hosting.alarms import Guard
 from tidemill_local.sagemaker.hosting.component_routes import ComponentRouter, copies_of
 from tidemill_local.sagemaker.hosting.fleets import Fleet
 from tidemill_local.sagemaker.hosting.serving import ServingError
-from tidemill_local.sagemaker.hosting.shifting import LOOK_SECONDS, AbortedError, StoppedError
+from tidemill_local.sagemaker.hosting.vigil import AbortedError, StoppedError, Vigil
 
 _TIMEOUT_SECONDS = 28_800
 _ALL = 100
@@ -40,9 +39,12 @@ class Rollout:
         self._rolling = policy.get("RollingUpdatePolicy", {})
         self._stopping = stopping
         alarms = policy.get("AutoRollbackConfiguration", {}).get("Alarms", [])
-        self._guard = Guard(context.part(CloudWatch), [alarm["AlarmName"] for alarm in alarms])
-        seconds = self._rolling.get("MaximumExecutionTimeoutInSeconds", _TIMEOUT_SECONDS)
-        self._deadline = time.monotonic() + seconds
+        self._vigil = Vigil(
+            Guard(context.part(CloudWatch), [alarm["AlarmName"] for alarm in alarms]),
+            stopping,
+            self._rolling.get("MaximumExecutionTimeoutInSeconds", _TIMEOUT_SECONDS),
+            "The update took longer than its MaximumExecutionTimeoutInSeconds allows.",
+        )
 
     def run(self) -> None:
         """
@@ -56,13 +58,13 @@ class Rollout:
         component, variant = self._copies.workload.component, self._copies.name
         done, batch = 0, self._batch(total)
         try:
-            self._check()
+            self._vigil.check()
             while True:
                 done = min(total, done + batch)
                 self._new.scale({variant: done})
-                self._check()
+                self._vigil.check()
                 self._router.shift(component, self._new, self._share(component, done, total))
-                self._wait()
+                self._vigil.wait(self._rolling.get("WaitIntervalInSeconds", 0))
                 if done == total:
                     return
         except (AbortedError, ServingError) as error:
@@ -89,24 +91,3 @@ class Rollout:
         if size["Type"] == "COPY_COUNT":
             return int(size["Value"])
         return max(1, int(total * size["Value"] / _ALL))
-
-    def _wait(self) -> None:
-        """Wait as long as the policy says between two batches, with an eye on the alarms."""
-        end = time.monotonic() + self._rolling.get("WaitIntervalInSeconds", 0)
-        while True:
-            self._check()
-            left = end - time.monotonic()
-            if left <= 0:
-                return
-            self._stopping.wait(min(left, LOOK_SECONDS))
-
-    def _check(self) -> None:
-        if self._stopping.is_set():
-            raise StoppedError
-        if time.monotonic() > self._deadline:
-            raise AbortedError(
-                "The update took longer than its MaximumExecutionTimeoutInSeconds allows."
-            )
-        objection = self._guard.objection()
-        if objection is not None:
-            raise AbortedError(objection)

@@ -29,7 +29,7 @@ from tidemill_local.sagemaker.hosting.deployments import (
 from tidemill_local.sagemaker.hosting.fleets import Fleet
 from tidemill_local.sagemaker.hosting.router import Router
 from tidemill_local.sagemaker.hosting.serving import ServingError
-from tidemill_local.sagemaker.hosting.shifting import AbortedError, MixedError, Shift, StoppedError
+from tidemill_local.sagemaker.hosting.shifting import MixedError, Shift
 from tidemill_local.sagemaker.hosting.summaries import (
     KINDS,
     all_live,
@@ -39,6 +39,7 @@ from tidemill_local.sagemaker.hosting.summaries import (
     tell_live,
     variant_summary,
 )
+from tidemill_local.sagemaker.hosting.vigil import AbortedError, StoppedError
 from tidemill_local.sagemaker.operations import on_start, on_stop
 from tidemill_local.sagemaker.store import MissingRecordError
 

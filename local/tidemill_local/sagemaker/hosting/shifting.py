@@ -10,7 +10,6 @@ and may fail, which leaves a mix of both.
 import logging
 import math
 import threading
-import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -26,22 +25,13 @@ from tidemill_local.sagemaker.hosting.summaries import (
     tell_live,
     tell_pending,
 )
+from tidemill_local.sagemaker.hosting.vigil import AbortedError, StoppedError, Vigil
 
 logger = logging.getLogger(__name__)
-
-LOOK_SECONDS = 1.0  # between two looks at the alarms
-
-
-class AbortedError(Exception):
-    """The update was rolled back; the sentence becomes the endpoint's FailureReason."""
 
 
 class MixedError(Exception):
     """Neither the update nor its rollback came to an end: both fleets serve."""
-
-
-class StoppedError(Exception):
-    """The service is stopped; its next start settles the update."""
 
 
 class Shift:
@@ -65,8 +55,13 @@ class Shift:
         self._plan = plan
         self._new = new
         self._stopping = stopping
-        self._guard = Guard(context.part(CloudWatch), plan.alarms)
-        self._deadline = time.monotonic() + plan.timeout
+        self._vigil = Vigil(
+            Guard(context.part(CloudWatch), plan.alarms),
+            stopping,
+            plan.timeout,
+            f"The deployment took longer than {plan.timeout} seconds, its "
+            "MaximumExecutionTimeoutInSeconds.",
+        )
 
     def run(self) -> None:
         """
@@ -89,14 +84,14 @@ class Shift:
 
     def _blue_green(self) -> None:
         try:
-            self._check()
+            self._vigil.check()
             self._new.start()
             for step in self._plan.steps:
                 self._activate(step)
                 self._bake(step)
         except (AbortedError, ServingError) as error:
             self._discard()
-            self._unless_stopped()
+            self._vigil.unless_stopped()
             raise AbortedError(str(error)) from error
         self._tell_live("Deleting", "Terminating the instance(s) of the previous configuration.")
 
@@ -105,7 +100,7 @@ class Shift:
         shadows = {name: variant.count for name, variant in self._new.shadows.items()}
         done: Mapping[str, int] = {}
         try:
-            self._check()
+            self._vigil.check()
             for step in self._plan.steps:
                 batch = sum(step.instances.values()) - sum(done.values())
                 self._tell_pending("Creating", f"Launching {batch} instance(s).", done)
@@ -118,7 +113,7 @@ class Shift:
                 self._tell_live("Deleting", f"Terminating {going} instance(s).", left)
                 old.scale(left)
         except (AbortedError, ServingError) as error:
-            self._unless_stopped()
+            self._vigil.unless_stopped()
             self._roll_back(old, before, str(error))
             raise AbortedError(str(error)) from error
 
@@ -134,7 +129,7 @@ class Shift:
             try:
                 old.scale(back)
             except ServingError as error:
-                self._unless_stopped()
+                self._vigil.unless_stopped()
                 old.portion, self._new.portion = 1.0 - share, share
                 raise MixedError(f"{reason} The rollback failed, too: {error}") from error
             share = min(share, 1.0 - part)
@@ -150,7 +145,7 @@ class Shift:
         self._discard()
 
     def _activate(self, step: Step) -> None:
-        self._check()
+        self._vigil.check()
         words = f"Activating traffic on {step.words}."
         self._tell_pending("ActivatingTraffic", words, step.instances)
         self._router.shift(self._endpoint, self._new, step.share)
@@ -163,28 +158,7 @@ class Shift:
                 f"on {step.words}."
             )
             self._tell_pending("Baking", words, step.instances)
-        end = time.monotonic() + step.bake_seconds
-        while True:
-            self._check()
-            left = end - time.monotonic()
-            if left <= 0:
-                return
-            self._stopping.wait(min(left, LOOK_SECONDS))
-
-    def _check(self) -> None:
-        self._unless_stopped()
-        if time.monotonic() > self._deadline:
-            raise AbortedError(
-                f"The deployment took longer than {self._plan.timeout} seconds, its "
-                "MaximumExecutionTimeoutInSeconds."
-            )
-        objection = self._guard.objection()
-        if objection is not None:
-            raise AbortedError(objection)
-
-    def _unless_stopped(self) -> None:
-        if self._stopping.is_set():
-            raise StoppedError
+        self._vigil.wait(step.bake_seconds)
 
     def _discard(self) -> None:
         """Take all traffic from the new fleet, and stop it."""
