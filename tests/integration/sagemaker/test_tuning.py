@@ -1,108 +1,21 @@
 """Tuning jobs: real training jobs, launched with values that a search chose."""
 
-import json
 import uuid
 
 import pytest
 
 from tidemill_local.sagemaker.context import Limits
 
-from .conftest import PATIENCE, ROLE, Cloud, eventually
+from .conftest import PATIENCE, Cloud, eventually
 from .model_servers import refused
-
-# The better the nearer x is to 3; some hyperparameters make it misbehave.
-TRAIN = """
-    import json, os, pathlib, sys, time
-    base = pathlib.Path(os.environ["SAGEMAKER_BASE_DIR"])
-    given = json.loads((base / "input/config/hyperparameters.json").read_text())
-    if given.get("mode") == "fail":
-        sys.exit("no such mode")
-    if given.get("mode") == "wait":
-        time.sleep(600)
-    if given.get("mode") != "silent":
-        x = float(given.get("x", 0)) + len(given.get("c", ""))
-        print(f"score={-(x - 3) ** 2:.6f};", flush=True)
-    (base / "model" / "given.json").write_text(json.dumps(given))
-"""
-SCORE = {"Name": "score", "Regex": "score=([-0-9.]+);"}
-OBJECTIVE = {"Type": "Maximize", "MetricName": "score"}
-
-
-def numbers(low, high, name="x"):
-    return {"IntegerParameterRanges": [{"Name": name, "MinValue": str(low), "MaxValue": str(high)}]}
-
-
-def choices(**values):
-    ranges = [{"Name": name, "Values": list(given)} for name, given in values.items()]
-    return {"CategoricalParameterRanges": ranges}
-
-
-class Tuning:
-    """Tunes on one cloud, with as few words as possible."""
-
-    def __init__(self, cloud, bucket):
-        self.cloud = cloud
-        self.bucket = bucket
-        self.sagemaker = cloud.sagemaker
-        self.image = cloud.image(TRAIN)
-
-    def definition(self, **changes):
-        algorithm = {"TrainingImage": self.image, "TrainingInputMode": "File"}
-        return {
-            "StaticHyperParameters": {"mode": "train"},
-            "AlgorithmSpecification": algorithm | {"MetricDefinitions": [SCORE]},
-            "RoleArn": ROLE,
-            "OutputDataConfig": {"S3OutputPath": f"s3://{self.bucket}/models"},
-            "ResourceConfig": {
-                "InstanceType": "ml.m5.large",
-                "InstanceCount": 1,
-                "VolumeSizeInGB": 1,
-            },
-            "StoppingCondition": {"MaxRuntimeInSeconds": 60},
-        } | changes
-
-    def start(self, ranges=None, jobs=2, at_once=2, **request):
-        name = request.pop("HyperParameterTuningJobName", f"tune-{uuid.uuid4().hex[:8]}")
-        limits = {"MaxParallelTrainingJobs": at_once} | (
-            {} if jobs is None else {"MaxNumberOfTrainingJobs": jobs}
-        )
-        config = {
-            "Strategy": "Random",
-            "HyperParameterTuningJobObjective": OBJECTIVE,
-            "ResourceLimits": limits,
-            "ParameterRanges": ranges or numbers(1, 5),
-            "RandomSeed": 7,
-        } | request.pop("config", {})
-        if "TrainingJobDefinitions" not in request:
-            request.setdefault("TrainingJobDefinition", self.definition())
-        self.sagemaker.create_hyper_parameter_tuning_job(
-            HyperParameterTuningJobName=name, HyperParameterTuningJobConfig=config, **request
-        )
-        return name
-
-    def ended(self, name):
-        store = self.cloud.service.context.store
-        end = "HyperParameterTuningEndTime"
-        body = store.wait_for("HyperParameterTuningJob", name, lambda b: end in b, PATIENCE)
-        assert end in body, body
-        return self.sagemaker.describe_hyper_parameter_tuning_job(HyperParameterTuningJobName=name)
-
-    def run(self, *args, **request):
-        return self.ended(self.start(*args, **request))
-
-    def jobs(self, name, **request):
-        return self.sagemaker.list_training_jobs_for_hyper_parameter_tuning_job(
-            HyperParameterTuningJobName=name, **request
-        )["TrainingJobSummaries"]
+from .tuning_jobs import HYPERBAND, OBJECTIVE, SCORE, Tuning, choices, numbers
 
 
 @pytest.fixture(scope="module")
-def tuning(aws, s3, tmp_path_factory):
-    bucket = f"lake-{uuid.uuid4().hex[:12]}"
-    s3.create_bucket(Bucket=bucket)
+def tuning(aws, shared_bucket, tmp_path_factory):
     limits = Limits(stop_grace_seconds=1.0, jobs=2)
     cloud = Cloud(tmp_path_factory.mktemp("tuning"), aws, limits).start()
-    yield Tuning(cloud, bucket)
+    yield Tuning(cloud, shared_bucket)
     cloud.stop()
     assert not cloud.misfits
 
@@ -413,100 +326,3 @@ def test_a_tuning_job_goes_on_after_a_crash(make_cloud, bucket, tmp_path):
     jobs = second.jobs(name)
     again = [j for j in jobs if j["TunedHyperParameters"] == before["TunedHyperParameters"]]
     assert [j["TrainingJobStatus"] for j in again] == ["Failed", "Completed"]
-
-
-def test_names_are_used_once_and_unknown_ones_are_not_found(tuning, tuned):
-    name = tuned["HyperParameterTuningJobName"]
-    with pytest.raises(tuning.sagemaker.exceptions.ResourceInUse, match="already exists"):
-        tuning.start(HyperParameterTuningJobName=name)
-    for ask in (
-        tuning.sagemaker.describe_hyper_parameter_tuning_job,
-        tuning.sagemaker.stop_hyper_parameter_tuning_job,
-        tuning.sagemaker.list_training_jobs_for_hyper_parameter_tuning_job,
-    ):
-        refused(
-            ask,
-            "Amazon SageMaker can't find a tuning job called nobody. Type another name.",
-            "ResourceNotFound",
-            HyperParameterTuningJobName="nobody",
-        )
-
-
-HYPERBAND = {"HyperbandStrategyConfig": {"MinResource": 1, "MaxResource": 3}}
-IMAGE = {"TrainingImage": "any", "TrainingInputMode": "File", "MetricDefinitions": [SCORE]}
-WARM = {
-    "ParentHyperParameterTuningJobs": [{"HyperParameterTuningJobName": "{tuned}"}],
-    "WarmStartType": "IdenticalDataAndAlgorithm",
-}
-
-
-@pytest.mark.parametrize(
-    ("request_", "says"),
-    [
-        ({"config": {"Strategy": "Hyperband"}}, "MaxResource is neither given nor told"),
-        ({"config": {"StrategyConfig": HYPERBAND}}, "goes with the Hyperband strategy"),
-        (
-            {
-                "config": {
-                    "Strategy": "Hyperband",
-                    "StrategyConfig": HYPERBAND,
-                    "TrainingJobEarlyStoppingType": "Auto",
-                }
-            },
-            "TrainingJobEarlyStoppingType must be Off",
-        ),
-        ({"config": {"Strategy": "Grid"}}, "categorical hyperparameters only"),
-        (
-            {"ranges": choices(c=["a", "b", "c"]), "config": {"Strategy": "Grid"}},
-            "equals the number of combinations, 3",
-        ),
-        ({"jobs": 6}, "the provided ranges [5.0] must be equal or greater"),
-        ({"jobs": None}, "needs MaxNumberOfTrainingJobs or MaxRuntimeInSeconds"),
-        ({"ranges": numbers(5, 1)}, "the range of x is empty"),
-        ({"ranges": numbers(1, 2, "mode")}, "static or tuned, not both: mode"),
-        (
-            {
-                "config": {
-                    "HyperParameterTuningJobObjective": OBJECTIVE | {"MetricName": "other"},
-                }
-            },
-            "A metric is required for this hyperparameter tuning job objective",
-        ),
-        (
-            {
-                "config": {
-                    "TuningJobCompletionCriteria": {
-                        "ConvergenceDetected": {"CompleteOnConvergence": "Enabled"}
-                    }
-                }
-            },
-            "ConvergenceDetected is not supported",
-        ),
-        ({"Autotune": {"Mode": "Enabled"}}, "Autotune is not supported"),
-        ({"definition": {"ResourceConfig": None}}, "one of ResourceConfig and"),
-        ({"definition": {"EnableManagedSpotTraining": True}}, "Invalid MaxWaitTimeInSeconds"),
-        (
-            {"WarmStartConfig": WARM, "definition": {"AlgorithmSpecification": IMAGE}},
-            "TrainingImage must be the parent tuning job's",
-        ),
-        (
-            {"WarmStartConfig": WARM, "definition": {"StaticHyperParameters": {}}},
-            "static plus tunable hyperparameters must remain the same",
-        ),
-        (
-            {
-                "WarmStartConfig": WARM,
-                "config": {"HyperParameterTuningJobObjective": OBJECTIVE | {"Type": "Minimize"}},
-            },
-            "The objective metric must be the same",
-        ),
-    ],
-)
-def test_what_cannot_be_done_is_refused_at_once(tuning, tuned, request_, says):
-    request = json.loads(
-        json.dumps(request_).replace("{tuned}", tuned["HyperParameterTuningJobName"])
-    )
-    changes = request.pop("definition", {})
-    definition = {k: v for k, v in tuning.definition(**changes).items() if v is not None}
-
-    refused(tuning.start, says, TrainingJobDefinition=definition, **request)
