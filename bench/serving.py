@@ -74,7 +74,7 @@ def _figures(samples: Samples) -> Iterator[Figure]:
     ):
         latency = (
             f"p50 {of(f'{name} p50'):.2f} ms, p99 {of(f'{name} p99'):.2f} ms; "
-            f"{of(f'{name} cpu'):.0f} us of CPU each; {note}"
+            f"{of(f'{name} cpu'):.0f} us of CPU each, and {of(f'{name} asker'):.0f} to ask; {note}"
         )
         yield Figure(f"{name}: requests", of(f"{name} rate"), "/s", note=latency)
     yield Figure(

@@ -10,6 +10,7 @@ import io
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from http import HTTPStatus
 from typing import Any, Final, Literal, Protocol
 
@@ -68,6 +69,7 @@ class Request:
     shape: Literal["object", "list", "instances"]
 
 
+@lru_cache(maxsize=16)
 def negotiate(content_type: str, accept: str) -> tuple[str, str]:
     """
     Return what the body is and what the answer will be.

@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import socket
 from http import HTTPStatus
-from typing import Final, Protocol
+from typing import Final, Protocol, cast
 
 from tidemill_jobs.serving.http1 import (
     CONTINUE,
@@ -34,6 +34,7 @@ class Host(Protocol):
     payload_bytes: int
     draining: bool
     connections: set["Connection"]
+    heard: memoryview  # what a connection reads into, for as long as it takes to copy it
 
     def ask(self, connection: "Connection", head: Head, body: bytes) -> None:
         """Begin to answer; `connection.say` ends it, now or later."""
@@ -42,7 +43,7 @@ class Host(Protocol):
         """Note that a connection is closed."""
 
 
-class Connection(asyncio.Protocol):
+class Connection(asyncio.BufferedProtocol):
     """Reads one request at a time and writes its answer, until one side has enough."""
 
     def __init__(self, host: Host) -> None:
@@ -51,6 +52,7 @@ class Connection(asyncio.Protocol):
         self._unread = bytearray()
         self._searched = 0  # of it, for the end of a head
         self._head: Head | None = None  # of the request whose body is coming
+        self._last: tuple[bytes, Head] | None = None  # as it came, and read
         self._works = False  # a request is being answered
         self._full = False  # the caller does not read its answers
         self._ended = False  # the caller sends no more
@@ -59,8 +61,7 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin to wait for the first request."""
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101  # the server speaks TCP
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)  # the server speaks TCP
         self._host.connections.add(self)
         self._timer = self._loop.call_later(IDLE_SECONDS, self._watch)
         if self._host.draining:  # it was accepted a moment too late
@@ -72,12 +73,16 @@ class Connection(asyncio.Protocol):
         self._timer.cancel()
         self._host.left(self)
 
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002  # asyncio knows no size
+        """Say where to read to: all connections to one place, one after the other."""
+        return self._host.heard
+
+    def buffer_updated(self, nbytes: int) -> None:
         """Take what came, and begin its request when it is whole."""
         if self._leaving:
             return
         self._heard = self._loop.time()
-        self._unread += data
+        self._unread += self._host.heard[:nbytes]
         self._read()
 
     def eof_received(self) -> bool:
@@ -141,13 +146,9 @@ class Connection(asyncio.Protocol):
     def _request(self) -> tuple[Head, bytes] | None:
         head = self._head
         if head is None:
-            end = head_end(self._unread, self._searched)
-            if not end:
-                self._searched = max(0, len(self._unread) - 2)
+            head = self._head = self._next_head()
+            if head is None:
                 return None
-            self._searched = 0
-            head = self._head = read_head(self._unread[:end])
-            del self._unread[:end]
             if head.length > self._host.payload_bytes:
                 raise RefusedError(
                     HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
@@ -161,6 +162,23 @@ class Connection(asyncio.Protocol):
         body = bytes(self._unread[: head.length])
         del self._unread[: head.length]
         return head, body
+
+    def _next_head(self) -> Head | None:
+        """Take a head from what came; callers mostly send the same again and again."""
+        if self._last is not None and self._unread.startswith(self._last[0]):
+            del self._unread[: len(self._last[0])]
+            self._searched = 0
+            return self._last[1]
+        end = head_end(self._unread, self._searched)
+        if not end:
+            self._searched = max(0, len(self._unread) - 2)
+            return None
+        self._searched = 0
+        raw = bytes(self._unread[:end])
+        del self._unread[:end]
+        head = read_head(raw)
+        self._last = (raw, head)
+        return head
 
     def _leave(self) -> None:
         """

@@ -24,6 +24,7 @@ from tidemill_jobs.serving.invocation import Invocation, predict_together
 QUICK_BYTES: Final = 16_384  # of a body that the loop reads itself
 QUICK_SECONDS: Final = 0.001  # of a prediction that it makes itself
 BACKLOG: Final = 256
+READ_BYTES: Final = 262_144  # of a caller's, at once
 
 _READY: Final = Answer(HTTPStatus.OK, JSON, b"{}")
 
@@ -47,6 +48,7 @@ class Server:
         self.payload_bytes = payload_bytes
         self.draining = False
         self.connections: set[Connection] = set()
+        self.heard = memoryview(bytearray(READ_BYTES))
         self._together: list[tuple[Connection, Invocation]] = []
         self._pool = ThreadPoolExecutor(workers, "predict")
         self._loop = asyncio.new_event_loop()

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tidemill_jobs import features as module
@@ -27,12 +27,13 @@ def frame(**columns):
     return RawFile(pl.DataFrame(columns), str, typed=False)
 
 
-TRAINING = frame(
-    wind=["1.5", "NA", "3", "16777217"],
-    night=["true", "false", "", "true"],
-    left=["2026-11-20T10:30Z", "2026-11-21T10:30Z", "", "2026-12-24T23:59Z"],
-    origin=["Oslo", "Rome", "Oslo", ""],
-)
+RAW = {
+    "wind": ["1.5", "NA", "3", "16777217"],
+    "night": ["true", "false", "", "true"],
+    "left": ["2026-11-20T10:30Z", "2026-11-21T10:30Z", "", "2026-12-24T23:59Z"],
+    "origin": ["Oslo", "Rome", "Oslo", ""],
+}
+TRAINING = frame(**RAW)
 
 
 def fitted(raw=TRAINING, kinds=KINDS, **changes):
@@ -220,6 +221,43 @@ def test_serving_transforms_a_row_as_prepare_does(rows):
 
     np.testing.assert_array_equal(in_prepare.numeric, in_serving.numeric)
     assert in_prepare.categories.tolist() == in_serving.categories.tolist()
+
+
+OTHER_NUMBERS = [None, True, "7", 3.4028234663852886e38, 1e39, -1e39, 10**400, -(10**30), 16777217]
+typed_rows = st.lists(
+    st.fixed_dictionaries(
+        {
+            "wind": st.one_of(st.floats(), st.integers(), st.sampled_from(OTHER_NUMBERS)),
+            "gust": st.one_of(st.floats(width=32), st.sampled_from([math.nan, -1e39, 0])),
+            "night": st.sampled_from([True, False, None, "maybe"]),
+            "left": st.sampled_from(["2026-11-20", None, "2026-11-22T10:30Z"]),
+            "origin": st.sampled_from(["Oslo", "Rome", "", None, "new", " ", 7, ["Oslo"]]),
+        }
+    ),
+    min_size=1,
+    max_size=4,
+)
+
+
+@pytest.mark.parametrize("kinds", [KINDS | {"gust": "number"}, {"wind": "number"}, KINDS])
+def test_rows_read_at_once_are_read_as_each_value_alone(kinds):
+    features = fitted(frame(**{name: RAW.get(name, ["1", "2", "3", ""]) for name in kinds}), kinds)
+
+    def attempt(transform, rows):
+        try:
+            found = transform(features, rows)
+        except ValueRefusedError as exc:
+            return str(exc)
+        return found.numeric.dtype, found.numeric.tobytes(), found.categories.tolist()
+
+    @settings(max_examples=40)
+    @given(typed_rows)
+    def same(rows):
+        assert attempt(transform_rows, rows) == attempt(module._careful, rows)
+
+    same()
+    row = {"wind": 1, "gust": 2.5, "night": True, "left": None, "origin": "Oslo"}
+    assert module._plain(features, [row]) is not None
 
 
 def test_the_state_is_plain_json():
