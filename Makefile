@@ -14,7 +14,7 @@ help:  ## list the targets
 
 LAYERS := data rows tidemill
 .PHONY: install
-install: .venv/.installed .tools/sam/.installed .tools/aws/.installed $(LAYERS:%=.tools/layers/%/.installed)  ## make .venv and .tools from the lock files
+install: .venv/.installed kernel .tools/sam/.installed .tools/aws/.installed $(LAYERS:%=.tools/layers/%/.installed)  ## make .venv and .tools from the lock files
 
 .tools/uv/.installed: requirements/uv.lock
 	@echo "· uv"
@@ -50,11 +50,20 @@ install: .venv/.installed .tools/sam/.installed .tools/aws/.installed $(LAYERS:%
 		--target .tools/layers/$*/local -r $<
 	@touch $@
 
+# The compiler comes from PyPI and builds for Lambda and images, too; there is no other here to rely on.
+KERNEL := jobs/tidemill_jobs/kernel
+.PHONY: kernel
+kernel: $(KERNEL)/.built  ## compile the profile's C for Lambda, the jobs image and this machine
+$(KERNEL)/.built: jobs/build_kernel.py $(wildcard $(KERNEL)/*.[ch]) .tools/zig/.installed
+	@echo "· $(KERNEL)"
+	@.tools/zig/bin/python jobs/build_kernel.py
+	@touch $@
+
 LOCK := $(UV) pip compile -q --universal --python-version 3.11 --generate-hashes --no-header
 .PHONY: lock
 lock: .tools/uv/.installed  ## resolve the lock files anew (after a changed pin)
 	@$(LOCK) --all-extras pyproject.toml -o requirements/dev.lock
-	@for tool in uv sam aws oracles evidently nannyml toolkits peers servers sdk; do $(LOCK) requirements/$$tool.in -o requirements/$$tool.lock; done
+	@for tool in uv sam aws oracles evidently nannyml toolkits peers servers sdk zig; do $(LOCK) requirements/$$tool.in -o requirements/$$tool.lock; done
 	@$(LOCK) --no-deps requirements/data.in -o requirements/data.lock
 	@$(LOCK) -c requirements/dev.lock jobs/requirements.in -o jobs/requirements.lock
 	@for layer in $(LAYERS); do \

@@ -14,6 +14,10 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from tidemill_jobs import kernel
+from tidemill_jobs.kernel import Look
+from tidemill_jobs.values import LARGEST
+
 BINS: Final = 16_384  # whole numbers within so wide a range are counted, not sorted
 BUCKETS: Final = 65_536
 _BUCKET: Final = np.uint64(BUCKETS - 1)
@@ -50,12 +54,14 @@ class Batch:
         low: The least; without a meaning where there is none.
         high: The greatest.
         counts: How often each value occurs; None: once for each place in `values`.
+        seen: What a look at all of them has found; None where they are counted.
     """
 
     values: NDArray[Any]
     low: float = 0
     high: float = 0
     counts: NDArray[np.int64] | None = None
+    seen: Look | None = None
 
     @classmethod
     def none(cls, dtype: Any = np.float64) -> Self:
@@ -67,9 +73,11 @@ class Batch:
         """Return whole numbers; those within a narrow range are counted."""
         if not len(values):
             return cls(values)
-        low, high = int(values.min()), int(values.max())
+        values = np.ascontiguousarray(values, np.int64)
+        seen = kernel.look_at_wholes(values)
+        low, high = int(seen.low), int(seen.high)
         if high - low >= min(BINS, _SPARSE * len(values)):
-            return cls(values, low, high)
+            return cls(values, low, high, seen=seen)
         places = borrow("work", len(values), np.int64)
         np.subtract(values, low, out=places)
         counts = np.bincount(places)
@@ -78,10 +86,12 @@ class Batch:
 
     @classmethod
     def of_floats(cls, values: NDArray[np.float64]) -> Self:
-        """Return floats: none is NaN."""
+        """Return floats; `seen` tells of NaN, and of those that models cannot hold."""
         if not len(values):
             return cls(values)
-        return cls(values, float(values.min()), float(values.max()))
+        values = np.ascontiguousarray(values, np.float64)
+        seen = kernel.look(values, LARGEST)
+        return cls(values, seen.low, seen.high, seen=seen)
 
     @classmethod
     def of_counted(cls, values: pl.Series, counts: pl.Series) -> Self:
@@ -100,6 +110,11 @@ class Batch:
     def rows(self) -> int:
         """How many numbers there are."""
         return len(self.values) if self.counts is None else int(self.counts.sum())
+
+    @property
+    def times(self) -> NDArray[np.int64]:
+        """How often each value occurs."""
+        return np.ones(len(self.values), np.int64) if self.counts is None else self.counts
 
     def counted(self) -> "Batch":
         """Return the different values, ascending, with their counts."""

@@ -179,7 +179,7 @@ def _of_integers(rows: int, blank: int, values: pl.Series) -> Cells:
 
 def _of_floats(rows: int, blank: int, values: NDArray[np.float64]) -> Cells:
     batch, nans, infinities = Batch.of_floats(values), 0, 0
-    if not (batch.low >= -LARGEST and batch.high <= LARGEST):  # NaN is neither
+    if batch.seen is not None and batch.seen.strange:
         numbers = values[~np.isnan(values)]
         finite = numbers[np.abs(numbers) <= LARGEST]
         nans, infinities = len(values) - len(numbers), len(numbers) - len(finite)

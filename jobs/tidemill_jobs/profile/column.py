@@ -8,6 +8,7 @@ parts merge: no part has decided anything.
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from typing import Any, Final, Literal, Self, TypeVar
 
 import numpy as np
@@ -21,10 +22,9 @@ from tidemill_jobs.profile.distinct import (
     TIMES,
     Distinct,
     Hashes,
-    hash_floats,
+    hash_batch,
     hash_numbers,
     hash_texts,
-    hash_wholes,
 )
 from tidemill_jobs.profile.extents import Lengths, Times
 from tidemill_jobs.profile.numbers import Numbers, plain
@@ -203,12 +203,12 @@ class Column:
             numbers = (numbers or Numbers()).add(wholes, floats, cells.infinities)
         if len(minutes.values):
             times = (times or Times()).add(minutes)
-        return self._merged(part, numbers, times, lambda: _hashes(batches, cells.texts, part))
+        return self._merged(part, numbers, times, partial(_hashes, batches, cells.texts, part))
 
     def merge(self, other: "Column") -> Self:
         """Return both together; a kind declared for one of them is that of both."""
         numbers, times = _merged(self.numbers, other.numbers), _merged(self.times, other.times)
-        merged = self._merged(other, numbers, times, lambda: [other.known_hashes()])
+        merged = self._merged(other, numbers, times, lambda _: [other.known_hashes()])
         return replace(merged, declared=self.declared or other.declared)
 
     def document(self) -> dict[str, Any]:
@@ -258,7 +258,7 @@ class Column:
         other: "Column",
         numbers: Numbers | None,
         times: Times | None,
-        hashes_of_other: Callable[[], Iterable[Hashes]],
+        hashes_of_other: Callable[[np.uint64], Iterable[Hashes]],
     ) -> Self:
         merged = replace(
             self,
@@ -280,7 +280,7 @@ class Column:
         hashed = self.hashed or Distinct().add(self.known_hashes())
         if other.hashed:
             hashed = hashed.merge(other.hashed)
-        for hashes in hashes_of_other():
+        for hashes in hashes_of_other(hashed.limit):
             hashed = hashed.add(hashes)
         return replace(merged, hashed=hashed)
 
@@ -335,15 +335,13 @@ def _as_texts(numbers: Batch) -> Frequent:
     return Frequent.of(numbers.rows, counts)
 
 
-def _hashes(batches: tuple[Batch, Batch, Batch], texts: Texts, part: Column) -> Iterator[Hashes]:
-    """Yield the hashes of a batch, each array valid until the next one."""
-    wholes, floats, minutes = batches
-    if len(wholes.values):
-        yield hash_wholes(wholes)
-    if len(floats.values):
-        yield hash_floats(floats)
-    if len(minutes.values):
-        yield hash_wholes(minutes, TIMES)
+def _hashes(
+    batches: tuple[Batch, Batch, Batch], texts: Texts, part: Column, limit: np.uint64
+) -> Iterator[Hashes]:
+    """Yield the hashes of a batch up to a limit, each array valid until the next one."""
+    for numbers, salt in zip(batches, (0, 0, TIMES), strict=True):
+        if len(numbers.values):
+            yield hash_batch(numbers, salt, limit)
     if texts.frequent.rows:
         yield texts.hashes()
     if part.trues or part.falses:

@@ -18,16 +18,16 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from tidemill_jobs import kernel
 from tidemill_jobs.profile.batch import Batch, borrow, unknown
 
 K: Final = 2048
 _MANY: Final = 8  # times K
-EXACT: Final = 2**53  # a double holds every whole number up to here
 TIMES: Final = 0x5BD1E9955BD1E995  # a minute is no number: the same value hashes otherwise
 #: Which hash function made the sketch; polars may change its own with a release.
 HASHED_BY: Final = "splitmix64 upper, polars2.1"
 _ALL: Final = 2**64
-_HIGHEST: Final = np.uint64(_ALL - 1)
+HIGHEST: Final = np.uint64(_ALL - 1)  # no hash is above
 _LITTLE: Final = np.dtype("<u8")
 
 Hashes = NDArray[np.uint64]
@@ -43,7 +43,7 @@ class Distinct:
     @property
     def limit(self) -> np.uint64:
         """Hashes above change nothing."""
-        return self.hashes[-1] if len(self.hashes) >= K else _HIGHEST
+        return self.hashes[-1] if len(self.hashes) >= K else HIGHEST
 
     @property
     def count(self) -> int:
@@ -98,27 +98,10 @@ def hash_texts(texts: pl.Series) -> Hashes:
     return texts.hash().to_numpy()
 
 
-def hash_floats(numbers: Batch, salt: int = 0) -> Hashes:
-    """Return the hash of each number, in a borrowed array."""
-    values = numbers.values.view(np.uint64)
-    out = borrow("bits", len(values), np.uint64)
-    if numbers.low <= 0 <= numbers.high:
-        np.add(numbers.values, 0.0, out=out.view(np.float64))  # minus zero becomes zero
-        values = out
-    return mix(values, salt, out)
-
-
-def hash_wholes(numbers: Batch, salt: int = 0) -> Hashes:
-    """Return the hash of each whole number; the same as of the double, where there is one."""
-    values = numbers.values
-    bits = borrow("bits", len(values), np.uint64)
-    np.copyto(bits.view(np.float64), values)
-    hashes = mix(bits, salt, bits)
-    if max(-numbers.low, numbers.high) > EXACT:
-        large = (values > EXACT) | (values < -EXACT)
-        hashes = hashes.copy()
-        hashes[large] = mix(values[large].view(np.uint64), salt ^ 1)
-    return hashes
+def hash_batch(numbers: Batch, salt: int = 0, limit: np.uint64 = HIGHEST) -> Hashes:
+    """Return the hashes of a batch, those above *limit* left out, in a borrowed array."""
+    out = borrow("bits", len(numbers.values), np.uint64)
+    return kernel.hashes(numbers.values, salt, limit, out)
 
 
 def hash_numbers(values: Iterable[float], salt: int = 0) -> Hashes:
@@ -130,31 +113,10 @@ def hash_numbers(values: Iterable[float], salt: int = 0) -> Hashes:
         (wholes if fits else others).append(value)  # type: ignore[arg-type]  # as just asked
     return np.concatenate(
         (
-            hash_wholes(Batch.of_wholes(np.array(wholes, np.int64)), salt).copy(),
-            hash_floats(Batch.of_floats(np.array(others, np.float64)), salt),
+            hash_batch(Batch.of_wholes(np.array(wholes, np.int64)), salt).copy(),
+            hash_batch(Batch.of_floats(np.array(others, np.float64)), salt),
         )
     )
-
-
-def mix(bits: Hashes, salt: int = 0, out: Hashes | None = None) -> Hashes:
-    """
-    Mix bits, so that the upper ones depend on all: the order is random.
-
-    Source:
-        SplitMix64: Steele, Lea and Flood, *Fast splittable pseudorandom number generators*
-        (OOPSLA 2014), without its last step, which improves the lower bits only.
-    """
-    mixed = np.empty_like(bits) if out is None else out
-    shifted = borrow("more bits", len(bits), np.uint64)
-    if salt:
-        bits = np.bitwise_xor(bits, np.uint64(salt), out=mixed)
-    np.right_shift(bits, np.uint64(30), out=shifted)
-    np.bitwise_xor(bits, shifted, out=mixed)
-    mixed *= np.uint64(0xBF58476D1CE4E5B9)
-    np.right_shift(mixed, np.uint64(27), out=shifted)
-    mixed ^= shifted
-    mixed *= np.uint64(0x94D049BB133111EB)
-    return mixed
 
 
 def mixed(number: int) -> int:

@@ -6,17 +6,14 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
-from tidemill_jobs.profile.batch import Batch, borrow
+from tidemill_jobs import kernel
+from tidemill_jobs.profile.batch import Batch
 from tidemill_jobs.profile.kll import Kll
 
 EXACT: Final = 2**53  # a double holds every whole number up to here
-_HALF: Final = 32
-_LOW: Final = 0xFFFFFFFF
 _LONGEST: Final = 2**63
 _CANCELLED: Final = 64  # times the result: six of a double's 53 bits may be lost
-_BLAS_ROW: Final = 8192  # OpenBLAS starts threads for a product of more than 10,000 numbers
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,23 +108,20 @@ def _together(one: Numbers, other: Numbers, sketch: Kll) -> Numbers:
 
 def _of_wholes(numbers: Batch) -> Numbers:
     rows, low, high = numbers.rows, int(numbers.low), int(numbers.high)
-    total = _whole_sum(numbers, rows, low, high)
+    total = int(numbers.seen.total) if numbers.seen else _whole_sum(numbers)
     deviations = _deviations(numbers, float(total), rows)
     return Numbers(rows, rows, total, 0.0, total / rows, deviations, low, high)
 
 
 def _of_floats(numbers: Batch) -> Numbers:
-    values, counts, rows = numbers.values, numbers.counts, numbers.rows
+    values, rows = numbers.values, numbers.rows
     low, high = numbers.low, numbers.high
-    work = borrow("work", len(values), np.float64)
-    whole = borrow("bits", len(values), np.bool_)[: len(values)]
-    np.equal(np.rint(values, out=work), values, out=whole)
-    if low <= -_LONGEST or high >= _LONGEST:
-        whole &= np.abs(values) < _LONGEST
-    wholes = int(np.count_nonzero(whole) if counts is None else counts[whole].sum())
+    wholes = numbers.seen.wholes if numbers.seen else _wholes(numbers)
     if wholes == rows:
-        return _of_wholes(Batch(values.astype(np.int64), low, high, counts))
-    total = float(values.sum() if counts is None else (values * counts).sum())
+        same = values.astype(np.int64)
+        seen = kernel.look_at_wholes(same) if numbers.seen else None
+        return _of_wholes(Batch(same, low, high, numbers.counts, seen))
+    total = numbers.seen.total if numbers.seen else float((values * numbers.times).sum())
     deviations = _deviations(numbers, total, rows)
     return Numbers(rows, wholes, 0, total, total / rows, deviations, plain(low), plain(high))
 
@@ -135,37 +129,29 @@ def _of_floats(numbers: Batch) -> Numbers:
 def _deviations(numbers: Batch, total: float, rows: int) -> float:
     """Return the sum of squared distances from the mean, *total* / *rows*."""
     values, mean = numbers.values, total / rows
-    if numbers.counts is not None:
+    if numbers.seen is None:
         away = values - mean
-        return float((away * away * numbers.counts).sum())
-    if values.dtype != np.float64:
-        work = borrow("work", len(values), np.float64)
-        np.copyto(work, values)
-        values = work
-    squares = _squares(values)
+        return float((away * away * numbers.times).sum())
+    squares = numbers.seen.squares
     deviations = squares - total * mean
     if deviations * _CANCELLED >= squares:
         return deviations
-    return _squares(np.subtract(values, mean, out=borrow("work", len(values), np.float64)))
+    return kernel.deviations(values.astype(np.float64, copy=False), mean)
 
 
-def _squares(values: NDArray[np.float64]) -> float:
-    """Return the sum of the squares: in rows so short that BLAS starts no threads for them."""
-    whole = len(values) // _BLAS_ROW * _BLAS_ROW
-    rows, rest = values[:whole].reshape(-1, _BLAS_ROW), values[whole:]
-    return float(np.vecdot(rows, rows).sum() + np.vecdot(rest, rest))
+def _wholes(numbers: Batch) -> int:
+    """Return how many of counted floats are whole and fit 64 bits."""
+    values = numbers.values
+    whole = (np.rint(values) == values) & (np.abs(values) < _LONGEST)
+    return int(numbers.times[whole].sum())
 
 
-def _whole_sum(numbers: Batch, rows: int, low: int, high: int) -> int:
-    """Return the exact sum; int64 would overflow without a word."""
-    values, counts = numbers.values, numbers.counts
-    if max(-low, high) * rows < _LONGEST:
-        return int(values.sum() if counts is None else np.dot(values, counts))
-    if counts is not None:
-        return sum(
-            value * count for value, count in zip(values.tolist(), counts.tolist(), strict=True)
-        )
-    return (int((values >> _HALF).sum()) << _HALF) + int((values & _LOW).sum())
+def _whole_sum(numbers: Batch) -> int:
+    """Return the exact sum of counted numbers; int64 would overflow without a word."""
+    if max(-int(numbers.low), int(numbers.high)) * numbers.rows < _LONGEST:
+        return int(np.dot(numbers.values, numbers.times))
+    each = zip(numbers.values.tolist(), numbers.times.tolist(), strict=True)
+    return sum(value * rows for value, rows in each)
 
 
 def plain(value: float) -> float:

@@ -2,11 +2,8 @@
 A sample of a batch for the quantile sketch: every 2^L-th number in about ascending order.
 
 To take every w-th of n sorted numbers errs by at most w ranks, but sorting them is what a sketch
-costs. So there are three stages, each of which leaves fewer numbers to the next:
-
-1. of two neighbours chance takes one, which sorts nothing: a variance of n / 4 ranks;
-2. short rows, which a processor sorts in its registers, of which every fourth or eighth stays;
-3. longer rows of those, of which every so manyth stays that L is reached.
+costs. So there are two stages: short rows, which a processor sorts in its registers, of which every
+fourth or eighth stays; then longer rows of those, of which every so manyth stays that L is reached.
 
 Of rows of B, each number of which stands for v of the n, every s-th stays; where in a row the first
 one is taken goes evenly through all places, from row to row and from batch to batch. Then the
@@ -20,21 +17,20 @@ Source:
     places: Weyl, *Über die Gleichverteilung von Zahlen mod. Eins* (1916).
 """
 
-from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tidemill_jobs import kernel
+from tidemill_jobs.kernel import SIDE
 from tidemill_jobs.profile.batch import Batch, borrow
-from tidemill_jobs.profile.distinct import mix, mixed
 
-#: The standard deviation that stages may add, in units of 1 / k; a sketch's error is about 1.1.
-_FIRST_TWO: Final = 0.3
-_THIRD: Final = 0.15
+#: The standard deviation that a stage may add, in units of 1 / k; a sketch's error is about 1.1.
+_SHORT: Final = 0.3
+_LONG: Final = 0.15
 _LEAST_ROW: Final = 256
-_PAIRS: Final = 65_536  # chosen from at a time
 _BITS: Final = 64
 _ALL: Final = 2**_BITS
 _GOLDEN: Final = 0x9E3779B97F4A7C15
@@ -47,33 +43,8 @@ Floats = NDArray[np.float64]
 Places = NDArray[np.int64]
 
 
-@dataclass(frozen=True, slots=True)
-class _Plan:
-    """How the first two stages thin: one of two at random, or not; then `step` of each `row`."""
-
-    paired: bool
-    row: int
-    step: int
-
-    @property
-    def weight(self) -> int:
-        """How many numbers one stands for that is left."""
-        return self.step << self.paired
-
-    @property
-    def variance(self) -> float:
-        """What they add to the variance of a rank, for each number."""
-        return 0.25 * self.paired + (1 + self.paired) * self.step**2 / (12 * self.row)
-
-
-#: The fastest first.
-_PLANS: Final = (
-    _Plan(paired=True, row=64, step=8),
-    _Plan(paired=True, row=64, step=4),
-    _Plan(paired=False, row=64, step=8),
-    _Plan(paired=False, row=64, step=4),
-    _Plan(paired=False, row=512, step=4),
-)
+#: Short rows and the step in each, the fastest first.
+_PLANS: Final = ((64, 8), (64, 4), (256, 4), (512, 4))
 
 
 def sampled(numbers: Batch, level: int, total: int, k: int, turn: int) -> dict[int, Floats]:
@@ -89,63 +60,36 @@ def sampled(numbers: Batch, level: int, total: int, k: int, turn: int) -> dict[i
     """
     if numbers.counts is not None:
         return _of_counted(numbers.values, numbers.counts, level, turn)
-    given = numbers.values
-    values = borrow("sorted", len(given), np.float64)
+    values = borrow("sorted", len(numbers.values), np.float64)
+    np.copyto(values, numbers.values)
     if level == 0:
-        np.copyto(values, given)
         return {0: values.copy()}
     found: dict[int, Floats] = {}
     weight, wanted = 1, 1 << level
-    plan = _plan(len(given), wanted, total, k)
-    if plan is not None and plan.paired:
-        values = values[: _one_of_two(given, turn, values)]
-        found[0] = given[2 * len(values) :].astype(np.float64)
-        weight = 2
-    else:
-        np.copyto(values, given)
+    plan = _plan(len(values), wanted, total, k)
     if plan is not None:
-        values, found[weight.bit_length() - 1] = _thinned(
-            values, plan.row, plan.step, turn * _PER_BATCH
+        (row, weight), start = plan, turn * _PER_BATCH
+        whole = len(values) // (SIDE * row) * SIDE * row
+        out = borrow("bits", whole // weight, np.float64)
+        kept = kernel.thin(
+            values[:whole], row, weight, start=_ALL // 2 + start, per_row=_PER_ROW, out=out
         )
-        weight = plan.weight
-    needed = int(wanted**2 * k**2 / (12 * weight * _THIRD**2 * total))
+        rest, found[0] = _thinned(values[whole:], row, weight, start)
+        values = np.concatenate((kept, rest))
+    needed = int(wanted**2 * k**2 / (12 * weight * _LONG**2 * total))
     step = wanted // weight
     row = max(_LEAST_ROW, step, 1 << needed.bit_length())
     found[level], found[weight.bit_length() - 1] = _thinned(values, row, step, turn * _GOLDEN)
     return found
 
 
-def _plan(size: int, wanted: int, total: int, k: int) -> _Plan | None:
-    """Return the fastest first two stages that add no more to the error than they may."""
-    allowed = _FIRST_TWO**2 * total / k**2
-    for plan in _PLANS:
-        if plan.variance <= allowed and plan.weight < wanted and size >= plan.row << plan.paired:
-            return plan
+def _plan(size: int, wanted: int, total: int, k: int) -> tuple[int, int] | None:
+    """Return the fastest short rows that add no more to the error than they may."""
+    allowed = _SHORT**2 * total / k**2
+    for row, step in _PLANS:
+        if step**2 / (12 * row) <= allowed and step < wanted and size >= SIDE * row:
+            return row, step
     return None
-
-
-def _one_of_two(given: NDArray[Any], turn: int, out: Floats) -> int:
-    """Take one of each two neighbours by chance; return how many there are in *out* now."""
-    pairs = len(given) // 2
-    for number, at in enumerate(range(0, pairs, _PAIRS)):
-        size = min(_PAIRS, pairs - at)
-        # Another part of the same table each time: numbers may repeat from batch to batch.
-        start = mixed((turn << 16) + number) % _PAIRS
-        places = borrow("bits", size, np.int64)
-        np.subtract(_choices()[start : start + size], 2 * start, out=places)
-        of_pairs = given[2 * at : 2 * (at + size)]
-        if of_pairs.dtype == np.float64:
-            np.take(of_pairs, places, out=out[at : at + size], mode="clip")  # "raise" would copy
-        else:
-            out[at : at + size] = of_pairs.take(places)
-    return pairs
-
-
-@cache
-def _choices() -> Places:
-    """Return the place of one of each two numbers, (2 * _PAIRS,): 2 i or 2 i + 1 at place i."""
-    bits = mix(np.arange(1, 2 * _PAIRS + 1, dtype=np.uint64) * np.uint64(_GOLDEN))
-    return np.arange(0, 4 * _PAIRS, 2) + (bits >> np.uint64(_BITS - 1)).view(np.int64)
 
 
 def _thinned(values: Floats, row: int, step: int, start: int) -> tuple[Floats, Floats]:

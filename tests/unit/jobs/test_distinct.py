@@ -2,14 +2,14 @@ import numpy as np
 import pytest
 
 from tidemill_jobs.profile.batch import Batch
-from tidemill_jobs.profile.distinct import Distinct, K, hash_floats, hash_wholes
+from tidemill_jobs.profile.distinct import Distinct, K, hash_batch
 
 BATCH = 50_000
 
 
 def least(values: np.ndarray) -> list[int]:
     """Return the K least hashes, as one pass over all values finds them."""
-    return np.unique(hash_floats(Batch.of_floats(values)))[:K].tolist()
+    return np.unique(hash_batch(Batch.of_floats(values)))[:K].tolist()
 
 
 @pytest.mark.parametrize("different", [3_000, 9_000, 10**9])
@@ -19,7 +19,7 @@ def test_batches_leave_the_least_hashes_of_all(different):
     sketch = Distinct()
     for start in range(0, len(values), BATCH):
         batch = Batch.of_floats(values[start : start + BATCH])
-        sketch = sketch.add(hash_floats(batch))
+        sketch = sketch.add(hash_batch(batch))
 
     assert sketch.hashes.tolist() == least(values)
 
@@ -29,13 +29,13 @@ def test_a_number_hashes_alike_whatever_it_came_as():
     floats = np.array([-3.0, -0.0, 7.0, 2.0**53])
     above = np.array([7.0, 2.0**53])
 
-    hashed = hash_floats(Batch.of_floats(floats)).tolist()
-    assert hashed == hash_wholes(Batch(wholes, -3, 2**53)).tolist()
-    assert hashed[2:] == hash_floats(Batch.of_floats(above)).tolist()
+    hashed = hash_batch(Batch.of_floats(floats)).tolist()
+    assert hashed == hash_batch(Batch(wholes, -3, 2**53)).tolist()
+    assert hashed[2:] == hash_batch(Batch.of_floats(above)).tolist()
 
 
 def test_the_callers_numbers_are_left_as_they_are():
     values = np.array([1.0, 2.0, 3.0])
-    hash_floats(Batch.of_floats(values), salt=5)
+    hash_batch(Batch.of_floats(values), salt=5)
 
     assert values.tolist() == [1.0, 2.0, 3.0]
