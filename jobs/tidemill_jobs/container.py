@@ -6,7 +6,9 @@ that a job runs without a container too.
 """
 
 import json
+import math
 import os
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +21,11 @@ MESSAGE_BYTES = 1_024  # SageMaker shows the first 1 KB of message and failure
 PORT = 8080
 MIB = 1_048_576
 PAYLOAD_MIB = 6  # InvokeEndpoint carries 6,291,456 bytes
+WORKERS = "SAGEMAKER_MODEL_SERVER_WORKERS"
+MOST_WORKERS = 256
+CGROUP = Path("/sys/fs/cgroup")
+#: Where the kernel tells the share of the processors: quota and period, of its two versions.
+SHARES = (("cpu.max",), ("cpu/cpu.cfs_quota_us", "cpu/cpu.cfs_period_us"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,10 +104,30 @@ class Container:
 
     @property
     def cpus(self) -> int:
-        """Processors that this process may use."""
+        """Processors that this container may use, a part of one counted as one."""
+        known = os.cpu_count() or 1
         if hasattr(os, "sched_getaffinity"):
-            return len(os.sched_getaffinity(0))
-        return os.cpu_count() or 1
+            known = len(os.sched_getaffinity(0))
+        return min(known, _share_of_cpus())
+
+    @property
+    def workers(self) -> int:
+        """
+        How many processes serve: as many as told, or one per processor.
+
+        Raises:
+            JobError: What was told is no such number.
+        """
+        told = self.environment.get(WORKERS, "").strip()
+        if not told:
+            return min(self.cpus, MOST_WORKERS)
+        is_number = told.isascii() and told.isdecimal()
+        if not (is_number and 1 <= int(told[:9]) <= MOST_WORKERS):
+            raise JobError(
+                f"{WORKERS} is '{told[:60]}'; give the model a whole number from 1 to "
+                f"{MOST_WORKERS}, or nothing for one process per processor."
+            )
+        return int(told)
 
     def channel(self, name: str) -> Path:
         """Return the folder of a training channel."""
@@ -169,3 +196,15 @@ def _text(path: Path) -> str:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as exc:
         raise JobError(f"{path} cannot be read: {exc}. Check the job's inputs.") from exc
+
+
+def _share_of_cpus() -> int:
+    """Return how many processors the container's limit is worth; many when it has none."""
+    for names in SHARES:
+        try:
+            quota, period = " ".join((CGROUP / name).read_text() for name in names).split()
+            if int(quota) > 0:
+                return math.ceil(int(quota) / int(period))
+        except (OSError, ValueError):  # not this version, no limit ("max"), or not Linux
+            continue
+    return sys.maxsize

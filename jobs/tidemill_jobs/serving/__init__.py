@@ -1,6 +1,7 @@
 """
-An endpoint over HTTP: one event loop, and threads for what would hold it up.
+An endpoint over HTTP: a process per core, each an event loop, and threads for what is slow.
 
 `http1` reads and writes what HTTP/1.1 says, `connection` minds one caller, `invocation` answers
-one request's rows, `server` accepts, routes and drains.
+one request's rows, `server` routes and drains, `door` lets callers in, `life` is a whole process,
+and `workers` the parent of several.
 """

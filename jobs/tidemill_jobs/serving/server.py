@@ -8,7 +8,6 @@ of them.
 """
 
 import asyncio
-import socket
 import threading
 from asyncio import Future
 from concurrent.futures import ThreadPoolExecutor
@@ -18,12 +17,12 @@ from typing import Final
 from tidemill_jobs.capture.writer import CaptureWriter
 from tidemill_jobs.predictor import Predictor
 from tidemill_jobs.serving.connection import Connection
+from tidemill_jobs.serving.door import Door
 from tidemill_jobs.serving.http1 import JSON, Answer, Head, refusal
 from tidemill_jobs.serving.invocation import Invocation, predict_together
 
 QUICK_BYTES: Final = 16_384  # of a body that the loop reads itself
 QUICK_SECONDS: Final = 0.001  # of a prediction that it makes itself
-BACKLOG: Final = 256
 READ_BYTES: Final = 262_144  # of a caller's, at once
 
 _READY: Final = Answer(HTTPStatus.OK, JSON, b"{}")
@@ -34,15 +33,13 @@ class Server:
     Answers 503 until `predictor` is set; `drain` lets requests under way finish.
 
     Args:
-        host: Where to listen; the port is open at once.
-        port: 0 for any, which `server_address` then tells.
+        door: Lets callers in.
         payload_bytes: The largest body that is read.
-        workers: Threads for predictions that take their time.
+        threads: For predictions that take their time.
     """
 
-    def __init__(self, host: str, port: int, payload_bytes: int, workers: int) -> None:
-        self._socket = socket.create_server((host, port), backlog=BACKLOG)
-        self.server_address: tuple[str, int] = self._socket.getsockname()
+    def __init__(self, door: Door, payload_bytes: int, threads: int) -> None:
+        self._door = door
         self.predictor: Predictor | None = None
         self.capture: CaptureWriter | None = None
         self.payload_bytes = payload_bytes
@@ -50,7 +47,7 @@ class Server:
         self.connections: set[Connection] = set()
         self.heard = memoryview(bytearray(READ_BYTES))
         self._together: list[tuple[Connection, Invocation]] = []
-        self._pool = ThreadPoolExecutor(workers, "predict")
+        self._pool = ThreadPoolExecutor(threads, "predict")
         self._loop = asyncio.new_event_loop()
         self._drain, self._empty = asyncio.Event(), asyncio.Event()
         self._ended = threading.Event()
@@ -72,6 +69,7 @@ class Server:
     def left(self, connection: Connection) -> None:
         """Note that a connection is closed."""
         self.connections.discard(connection)
+        self._door.left()
         if self.draining and not self.connections:
             self._empty.set()
 
@@ -117,12 +115,10 @@ class Server:
             connection.say(answer)
 
     async def _serve(self) -> None:
-        listening = await self._loop.create_server(
-            lambda: Connection(self), sock=self._socket, backlog=BACKLOG
-        )
+        await self._door.open(lambda: Connection(self))
         await self._drain.wait()
         self.draining = True
-        listening.close()
+        await self._door.close()
         for connection in tuple(self.connections):
             connection.drain()
         if self.connections:

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 
 from tidemill_jobs.features import Column, Features, Target, transform_rows
 from tidemill_jobs.predictor import describe
+from tidemill_jobs.serving.door import Port
 from tidemill_jobs.serving.server import Server
 
 QUICK, SLOW = 0.0, 1.0  # what a row costs: the loop predicts it, or a thread
@@ -43,8 +44,10 @@ class Echo:
 
 
 @contextmanager
-def serving(predictor, payload_bytes=1_000, workers=4):
-    running = Server("127.0.0.1", 0, payload_bytes, workers)
+def serving(predictor, payload_bytes=1_000, threads=4):
+    door = Port("127.0.0.1", 0)
+    running = Server(door, payload_bytes, threads)
+    running.door, running.server_address = door, door.address
     thread = threading.Thread(target=running.serve_forever)
     thread.start()
     running.predictor = predictor

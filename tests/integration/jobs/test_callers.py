@@ -104,7 +104,7 @@ def test_a_caller_that_sends_no_more_is_still_answered(dial):
 
 def test_a_caller_that_does_not_read_holds_nobody_up(server):
     many, small = 2_000, 4_096
-    server._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, small)  # of what it accepts
+    server.door.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, small)  # of what it accepts
     with socket.socket() as caller:
         caller.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, small)
         caller.connect(server.server_address)
@@ -131,7 +131,7 @@ class Held(Echo):
 def test_a_large_request_leaves_the_loop_to_small_ones():
     model = Held()
     model.go.clear()
-    with serving(model, payload_bytes=1_000_000, workers=1) as server:
+    with serving(model, payload_bytes=1_000_000, threads=1) as server:
         large = socket.create_connection(server.server_address, timeout=10)
         large.sendall(request(GOOD * 10_000))
         assert model.entered.wait(5)

@@ -111,7 +111,8 @@ def test_the_wheel_turns_once(s3, tmp_path):
     assert named == ["left", "wind", "origin", "prediction"]
 
     port = free_port()
-    serve = processes(container.base, "serve", SAGEMAKER_BIND_TO_PORT=str(port))
+    alone = {"SAGEMAKER_MODEL_SERVER_WORKERS": "1"}
+    serve = processes(container.base, "serve", SAGEMAKER_BIND_TO_PORT=str(port), **alone)
     try:
         wait_until_it_pings(port, serve)
         status, body = ask(port, "POST", "/invocations", json.dumps(smoke["rows"]))
@@ -157,14 +158,19 @@ def test_a_gone_version_fails_the_job_instead_of_training_on_less(s3, tmp_path):
 
 
 def test_an_endpoint_without_a_model_ends_with_a_sentence(tmp_path):
-    serve = processes(tmp_path, "serve", SAGEMAKER_BIND_TO_PORT=str(free_port()))
+    several = {"SAGEMAKER_MODEL_SERVER_WORKERS": "2"}
+    serve = processes(tmp_path, "serve", SAGEMAKER_BIND_TO_PORT=str(free_port()), **several)
     assert serve.wait(30) == 1
     assert "is not complete" in (tmp_path / "output" / "failure").read_text()
 
 
 def test_serving_loads_neither_the_trainer_nor_a_data_frame_library():
     heavy = {"polars", "xgboost", "boto3", "onnx", "scipy"}
-    for command, unwanted in (("serve", heavy), ("evaluate", heavy - {"polars"})):
+    for command, unwanted in (
+        ("serve", heavy | {"numpy", "onnxruntime"}),  # the parent of the workers
+        ("serving.life", heavy),
+        ("evaluate", heavy - {"polars"}),
+    ):
         code = f"import sys, tidemill_jobs.{command}; print(*{unwanted} & set(sys.modules))"
         loaded = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
         assert loaded.stdout.split() == []

@@ -11,6 +11,7 @@ import pytest
 
 from tidemill_jobs.capture.writer import Answered
 from tidemill_jobs.serving import connection as module
+from tidemill_jobs.serving.door import Port
 from tidemill_jobs.serving.invocation import ATTRIBUTES, INFERENCE_ID
 from tidemill_jobs.serving.server import Server
 
@@ -216,14 +217,15 @@ def test_requests_are_answered_at_the_same_time(server):
 
 
 def test_draining_finishes_what_is_under_way_and_closes_idle_connections():
-    running = Server("127.0.0.1", 0, 1_000, workers=1)
+    door = Port("127.0.0.1", 0)
+    running = Server(door, 1_000, threads=1)
     accepting = threading.Thread(target=running.serve_forever)
     accepting.start()
     slow = Echo(SLOW)
     slow.go.clear()
     running.predictor = slow
-    idle = socket.create_connection(running.server_address, timeout=5)
-    busy = http.client.HTTPConnection(*running.server_address, timeout=10)
+    idle = socket.create_connection(door.address, timeout=5)
+    busy = http.client.HTTPConnection(*door.address, timeout=10)
     busy.request("POST", "/invocations", b"7,Oslo\n", {"Content-Type": "text/csv"})
     assert slow.entered.wait(5)
 
@@ -243,4 +245,4 @@ def test_draining_finishes_what_is_under_way_and_closes_idle_connections():
     busy.close()
     assert not draining.is_alive()
     with pytest.raises(ConnectionRefusedError):
-        socket.create_connection(running.server_address, timeout=1)
+        socket.create_connection(door.address, timeout=1)

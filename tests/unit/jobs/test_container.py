@@ -3,8 +3,9 @@ import json
 import pytest
 
 from tidemill_jobs import __main__ as entry
+from tidemill_jobs import container as module
 from tidemill_jobs import prepare
-from tidemill_jobs.container import MESSAGE_BYTES, Container, find, read_document
+from tidemill_jobs.container import MESSAGE_BYTES, WORKERS, Container, find, read_document
 from tidemill_jobs.errors import JobError, RefusedError
 from tidemill_jobs.lake import Lake, ObjectVersion, read_dataset
 from tidemill_jobs.spec import Spec
@@ -47,6 +48,37 @@ def test_settings_come_from_the_environment(tmp_path):
     assert container.cpus >= 1
     with pytest.raises(JobError, match="PREPARED_URI is ''"):
         _ = Container(tmp_path, {}).prepared_uri
+
+
+@pytest.mark.parametrize(
+    ("files", "known", "most"),
+    [
+        ({"cpu.max": "max 100000\n"}, 8, 8),
+        ({"cpu.max": "150000 100000\n"}, 8, 2),
+        ({"cpu.max": "50000 100000\n"}, 8, 1),
+        ({"cpu.max": "900000 100000\n"}, 8, 8),
+        ({"cpu/cpu.cfs_quota_us": "-1\n", "cpu/cpu.cfs_period_us": "100000\n"}, 8, 8),
+        ({"cpu/cpu.cfs_quota_us": "300000\n", "cpu/cpu.cfs_period_us": "100000\n"}, 8, 3),
+        ({}, 8, 8),
+        ({"cpu.max": ""}, 2, 2),
+    ],
+)
+def test_a_containers_limit_counts_as_its_processors(monkeypatch, tmp_path, files, known, most):
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    monkeypatch.setattr(module, "CGROUP", tmp_path)
+    monkeypatch.setattr(module.os, "sched_getaffinity", lambda _: range(known), raising=False)
+
+    assert Container(tmp_path, {}).cpus == most
+    assert Container(tmp_path, {}).workers == most
+    assert Container(tmp_path, {WORKERS: " 3 "}).workers == 3
+
+
+@pytest.mark.parametrize("told", ["0", "-1", "two", "1.5", "257", "9" * 5_000, "²"])
+def test_a_number_of_workers_that_is_none_is_refused(tmp_path, told):
+    with pytest.raises(JobError, match=f"{WORKERS} is '.*from 1 to 256"):
+        _ = Container(tmp_path, {WORKERS: told}).workers
 
 
 def test_a_long_message_is_cut_between_characters(tmp_path):

@@ -11,7 +11,7 @@ from tidemill.pipeline.hosting import VARIANT, requests
 from tidemill.pipeline.own_capture import hash_key, is_own
 from tidemill.spec.compiled import Capture, Serverless
 from tidemill_jobs.capture.rule import Rule
-from tidemill_jobs.container import Container
+from tidemill_jobs.container import WORKERS, Container
 
 IMAGE = "000000000000.dkr.ecr.us-east-1.amazonaws.com/tidemill-jobs:local"
 PACKAGE = {
@@ -51,6 +51,7 @@ def ask(spec):
         environment = made["create_model"]["PrimaryContainer"]["Environment"]
         assert environment.pop("GIVEN") == "1"
         assert all(len(value) <= 1_024 for value in environment.values())
+        assert environment.get(WORKERS) == ("1" if serverless else None)
         told = Container(None, environment).capture
         return made["create_config"], json.loads(told) if told else None
 

@@ -15,6 +15,8 @@ from tidemill.spec.compiled import Spec
 VARIANT = "champion"
 CSV_TYPES = ("text/csv",)
 JSON_TYPES = ("application/json", "application/jsonlines")
+#: A serverless endpoint has little memory, and a cold start waits for every process.
+ONE_WORKER = {"SAGEMAKER_MODEL_SERVER_WORKERS": "1"}
 
 
 def requests(
@@ -49,13 +51,26 @@ def requests(
         artifact_bucket=artifact_bucket,
     )
     return {
-        "create_model": sagemaker_model(name, package, role_arn=role_arn, capture=told, tags=tags),
+        "create_model": sagemaker_model(
+            name,
+            package,
+            role_arn=role_arn,
+            capture=told,
+            alone=spec.deploy.serverless is not None,
+            tags=tags,
+        ),
         "create_config": endpoint_config(name, spec, lake_bucket=lake_bucket, tags=tags),
     }
 
 
 def sagemaker_model(
-    name: str, package: Mapping[str, Any], *, role_arn: str, capture: str, tags: Mapping[str, Text]
+    name: str,
+    package: Mapping[str, Any],
+    *,
+    role_arn: str,
+    capture: str,
+    alone: bool,
+    tags: Mapping[str, Text],
 ) -> dict[str, Any]:
     """
     Return the CreateModel request for a described model package.
@@ -65,6 +80,7 @@ def sagemaker_model(
         package: DescribeModelPackage's answer.
         role_arn: What the container runs as.
         capture: What it is told of its own capture, `own_capture.rule`; empty when it writes none.
+        alone: Whether one process serves unless the version says otherwise.
         tags: The resources' tags.
     """
     container = package["InferenceSpecification"]["Containers"][0]
@@ -73,7 +89,11 @@ def sagemaker_model(
         "PrimaryContainer": {
             "Image": container["Image"],
             "ModelDataUrl": container["ModelDataUrl"],
-            "Environment": {**container.get("Environment", {}), **environment(capture)},
+            "Environment": {
+                **(ONE_WORKER if alone else {}),
+                **container.get("Environment", {}),
+                **environment(capture),
+            },
         },
         "ExecutionRoleArn": role_arn,
         "Tags": tag_list(tags),

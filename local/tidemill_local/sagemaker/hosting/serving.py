@@ -41,6 +41,8 @@ _PING_PAUSE = (0.02, 0.25)  # first and longest pause between two looks
 _RESTART_PAUSE = (0.25, 30.0)
 _STEADY_SECONDS = 60.0  # a process that lived this long starts again at once
 _COMPLETE = ".complete"
+#: A machine of SageMaker's has one container; here many share the processors.
+_ALONE = {"SAGEMAKER_MODEL_SERVER_WORKERS": "1"}
 
 _handing_out = threading.Lock()
 _given_out: deque[int] = deque(maxlen=128)
@@ -196,7 +198,7 @@ class ServingProcess:
         """Start the container on a free port and wait for its health."""
         port = _free_port()
         given = self.workload.environment.items()
-        env = {name: self._workspace.translate(value) for name, value in given}
+        env = _ALONE | {name: self._workspace.translate(value) for name, value in given}
         env |= self._workspace.environment(self._context)  # a caller's values give way to these
         env["SAGEMAKER_BIND_TO_PORT"] = str(port)
         try:
