@@ -14,6 +14,8 @@ from .template_model import ROOT, load_template, of_type, property_of, reference
 LIMIT = 262_144_000  # bytes: a function's own code and all its layers
 ROOM = 8_000_000  # for what the next release of a wheel, and the functions, may grow by
 
+AARCH64 = 183  # ELF's number of the processor
+
 SOURCE = load_template()
 LAYERS = of_type(SOURCE, "AWS::Serverless::LayerVersion")
 
@@ -93,3 +95,9 @@ def test_builds_for_lambda_and_for_this_machine_never_meet():
     assert {place for local, place in places if local}.isdisjoint(
         {place for local, place in places if not local}
     )
+
+
+def test_the_layers_carry_the_kernel_of_lambdas_processor():
+    assert SOURCE["Globals"]["Function"]["Architectures"] == ["arm64"]
+    library = (folder_of("DataLayer") / "tidemill_jobs/kernel/linux-aarch64.so").read_bytes()
+    assert int.from_bytes(library[18:20], "little") == AARCH64

@@ -9,7 +9,6 @@ interpreter's lock is released meanwhile.
 import ctypes
 import platform
 from ctypes import POINTER, byref, c_double, c_int, c_int64, c_uint64, c_void_p
-from functools import cache
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -20,8 +19,8 @@ Floats = NDArray[np.float64]
 Wholes = NDArray[np.int64]
 Hashes = NDArray[np.uint64]
 
-SIDE: Final = 4  # rows that `thin` sorts side by side
-LONGEST_ROW: Final = 512
+ROW: Final = 64  # numbers that `thin` sorts at once
+SIDE: Final = 4  # rows that it sorts side by side
 _HALF: Final = 32
 _BITS: Final = 64
 _MACHINES: Final = {"arm64": "aarch64", "amd64": "x86_64"}
@@ -76,14 +75,46 @@ _FUNCTIONS: Final[dict[str, tuple[Any, tuple[Any, ...]]]] = {
     "deviations": (c_double, (c_void_p, c_int64, c_double)),
     "hash_floats": _HASH,
     "hash_wholes": _HASH,
-    "thin": (c_int64, (c_void_p, c_int64, c_int, c_int, c_uint64, c_uint64, c_void_p)),
+    "thin": (c_int64, (c_void_p, c_int64, c_int, c_uint64, c_uint64, c_void_p)),
 }
+
+
+def _load(name: str) -> Any:
+    """Return the compiled functions of a library."""
+    path = Path(__file__).with_name(name)
+    try:
+        library = ctypes.CDLL(str(path))
+    except OSError as exc:
+        raise ImportError(
+            f"the profile's compiled part cannot be loaded ({exc}); `make kernel` compiles it"
+        ) from exc
+    for called, (result, arguments) in _FUNCTIONS.items():
+        function = getattr(library, called)
+        function.restype, function.argtypes = result, arguments
+    return library
+
+
+def _name() -> str:
+    """Return the library that this machine can run."""
+    machine = platform.machine().lower()
+    machine = _MACHINES.get(machine, machine)
+    if machine == "x86_64" and platform.system() == "Linux" and _has_avx2():
+        machine += "-avx2"
+    return f"{platform.system().lower()}-{machine}.so"
+
+
+def _has_avx2() -> bool:
+    flags = Path("/proc/cpuinfo")
+    return flags.exists() and {"avx2", "bmi2", "fma", "movbe"} <= set(flags.read_text().split())
+
+
+_LIBRARY: Final = _load(_name())
 
 
 def look(values: Floats, largest: float) -> Look:
     """Look at numbers, at least one; `strange` are NaN and those beyond ±*largest*."""
     found = _Look()
-    library().look(values.ctypes.data, len(values), largest, byref(found))
+    _LIBRARY.look(values.ctypes.data, len(values), largest, byref(found))
     names = (name for name, _ in _Look._fields_)
     return Look(*(getattr(found, name) for name in names))
 
@@ -91,14 +122,14 @@ def look(values: Floats, largest: float) -> Look:
 def look_at_wholes(values: Wholes) -> Look:
     """Look at whole numbers, at least one and at most 2^31."""
     found = _WholeLook()
-    library().look_at_wholes(values.ctypes.data, len(values), byref(found))
+    _LIBRARY.look_at_wholes(values.ctypes.data, len(values), byref(found))
     total = (found.sum_high << _HALF) + found.sum_low
     return Look(found.low, found.high, total, found.squares, len(values), 0)
 
 
 def deviations(values: Floats, mean: float) -> float:
     """Return the sum of squared distances from *mean*."""
-    found: float = library().deviations(values.ctypes.data, len(values), mean)
+    found: float = _LIBRARY.deviations(values.ctypes.data, len(values), mean)
     return found
 
 
@@ -112,59 +143,24 @@ def hashes(values: Floats | Wholes, salt: int, limit: np.uint64, out: Hashes) ->
     """
     if values.dtype not in (np.float64, np.int64) or not values.flags.c_contiguous:
         raise TypeError(f"{values.dtype} numbers are not hashed, nor those that lie apart")
-    hash_them = library().hash_floats if values.dtype == np.float64 else library().hash_wholes
+    hash_them = _LIBRARY.hash_floats if values.dtype == np.float64 else _LIBRARY.hash_wholes
     count = hash_them(values.ctypes.data, len(values), salt, int(limit), out.ctypes.data)
     return out[:count]
 
 
-def thin(values: Floats, row: int, step: int, *, start: int, per_row: int, out: Floats) -> Floats:
+def thin(values: Floats, step: int, *, start: int, per_row: int, out: Floats) -> Floats:
     """
-    Sort rows of *row* numbers and return every *step*-th of each.
+    Sort rows of `ROW` numbers and return every *step*-th of each.
 
     Args:
-        values: A multiple of `SIDE` times *row*; none is NaN.
-        row: A power of two from 16 to `LONGEST_ROW`.
-        step: A smaller power of two, 2 or more.
+        values: A multiple of `SIDE` rows; none is NaN.
+        step: A power of two, from 2 to `ROW`.
         start: Of 2^64, the share of a step after which the first row's first number is taken.
         per_row: By how much that grows from row to row.
-        out: Where they are written.
+        out: Where they are written, which may be where *values* begin.
     """
-    count = library().thin(
-        values.ctypes.data, len(values), row, step.bit_length() - 1, start % 2**_BITS, per_row,
+    count = _LIBRARY.thin(
+        values.ctypes.data, len(values), step.bit_length() - 1, start % 2**_BITS, per_row,
         out.ctypes.data,
     )  # fmt: skip
     return out[:count]
-
-
-@cache
-def library() -> Any:
-    """
-    Return the compiled functions for this machine.
-
-    Raises:
-        ImportError: They were not compiled for it.
-    """
-    path = Path(__file__).with_name(_name())
-    try:
-        library = ctypes.CDLL(str(path))
-    except OSError as exc:
-        raise ImportError(
-            f"the profile's compiled part cannot be loaded ({exc}); `make kernel` compiles it"
-        ) from exc
-    for name, (result, arguments) in _FUNCTIONS.items():
-        function = getattr(library, name)
-        function.restype, function.argtypes = result, arguments
-    return library
-
-
-def _name() -> str:
-    machine = platform.machine().lower()
-    machine = _MACHINES.get(machine, machine)
-    if machine == "x86_64" and platform.system() == "Linux" and _has_avx2():
-        machine += "-avx2"
-    return f"{platform.system().lower()}-{machine}.so"
-
-
-def _has_avx2() -> bool:
-    flags = Path("/proc/cpuinfo")
-    return flags.exists() and {"avx2", "bmi2", "fma", "movbe"} <= set(flags.read_text().split())

@@ -2,13 +2,13 @@
  * Thin a batch for the quantile sketch (profile/sampled.py): rows are sorted side by side, one in
  * each lane of the processor's registers, and every so manyth number of each stays.
  *
- * Sixteen numbers of a row are sorted without touching memory. Longer rows are merged from those by
- * bitonic merging: Batcher, *Sorting networks and their applications* (AFIPS 1968).
+ * Sixteen numbers of a row are sorted without touching memory, and merged to a row by bitonic
+ * merging. Both: Batcher, *Sorting networks and their applications* (AFIPS 1968).
  */
 #include "kernel.h"
 
 #define SIDE 4 /* rows side by side: sixteen registers hold sixteen numbers of each */
-#define LONGEST_ROW 512
+#define ROW 64
 #define RUN 16
 
 typedef double rank __attribute__((ext_vector_type(SIDE)));
@@ -60,41 +60,36 @@ ALWAYS void merge_pair(rank *low, rank *high, int turned) {
     UNROLLED for (int at = 0; at < RUN; at++) high[at] = kept[at];
 }
 
-/* Sort `size` ranks, a power of two, RUN or more. */
-static void sort_rows(rank *rows, int size) {
-    for (int run = 0; run < size; run += RUN) sort_run(rows + run);
-    for (int run = 0; run + RUN < size; run += 2 * RUN) merge_pair(rows + run, rows + run + RUN, 1);
-    for (int half = 2 * RUN; half < size; half *= 2)
-        for (int block = 0; block < size; block += 2 * half) {
+/* Sort the ranks of rows. */
+static void sort_rows(rank *rows) {
+    for (int run = 0; run < ROW; run += RUN) sort_run(rows + run);
+    for (int run = 0; run < ROW; run += 2 * RUN) merge_pair(rows + run, rows + run + RUN, 1);
+    for (int half = 2 * RUN; half < ROW; half *= 2)
+        for (int block = 0; block < ROW; block += 2 * half) {
             rank *merged = rows + block;
             for (int at = 0; at < half; at++) exchange(&merged[at], &merged[2 * half - 1 - at]);
-            for (int apart = half / 2; apart > RUN; apart /= 2)
-                for (int part = 0; part < 2 * half; part += 2 * apart)
-                    for (int at = part; at < part + apart; at++)
-                        exchange(&merged[at], &merged[at + apart]);
             for (int run = 0; run < 2 * half; run += 2 * RUN)
                 merge_pair(merged + run, merged + run + RUN, 0);
         }
 }
 
 /*
- * Keep every 2^`shift`-th number of rows of `row`, in ascending order each; return how many.
+ * Keep every 2^`shift`-th number of each row, in ascending order; return how many.
  * Which one is the first goes on by `per_row` of 2^64 from row to row, from `start` on.
- * `size` is a multiple of SIDE * `row`; none is NaN.
+ * `size` is a multiple of SIDE * ROW; none is NaN. `out` may be `values`.
  */
 EXPORTED int64_t thin(
-    const double *values, int64_t size, int row, int shift, uint64_t start, uint64_t per_row,
-    double *out
+    const double *values, int64_t size, int shift, uint64_t start, uint64_t per_row, double *out
 ) {
-    rank rows[LONGEST_ROW];
+    rank rows[ROW];
     int64_t count = 0;
-    for (int64_t at = 0; at < size; at += SIDE * (int64_t)row) {
-        for (int place = 0; place < row; place++)
+    for (int64_t at = 0; at < size; at += SIDE * ROW) {
+        UNROLLED for (int place = 0; place < ROW; place++)
             rows[place] = *(const unaligned_rank *)(values + at + SIDE * place);
-        sort_rows(rows, row);
+        sort_rows(rows);
         for (int lane = 0; lane < SIDE; lane++, start += per_row) {
             const double *kept = (const double *)rows + lane;
-            for (int place = (int)(start >> (64 - shift)); place < row; place += 1 << shift)
+            for (int place = (int)(start >> (64 - shift)); place < ROW; place += 1 << shift)
                 out[count++] = kept[SIDE * place];
         }
     }

@@ -2,8 +2,9 @@
 A sample of a batch for the quantile sketch: every 2^L-th number in about ascending order.
 
 To take every w-th of n sorted numbers errs by at most w ranks, but sorting them is what a sketch
-costs. So there are two stages: short rows, which a processor sorts in its registers, of which every
-fourth or eighth stays; then longer rows of those, of which every so manyth stays that L is reached.
+costs. So there are stages, each of which leaves fewer numbers to the next: of short rows, which a
+processor sorts in its registers, every second or fourth stays; only what is left by those is sorted
+as a whole, and of that every so manyth stays that L is reached.
 
 Of rows of B, each number of which stands for v of the n, every s-th stays; where in a row the first
 one is taken goes evenly through all places, from row to row and from batch to batch. Then the
@@ -17,22 +18,22 @@ Source:
     places: Weyl, *Über die Gleichverteilung von Zahlen mod. Eins* (1916).
 """
 
-from functools import cache
+import math
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tidemill_jobs import kernel
-from tidemill_jobs.kernel import SIDE
+from tidemill_jobs.kernel import ROW, SIDE
 from tidemill_jobs.profile.batch import Batch, borrow
 
-#: The standard deviation that a stage may add, in units of 1 / k; a sketch's error is about 1.1.
-_SHORT: Final = 0.3
-_LONG: Final = 0.15
-_LEAST_ROW: Final = 256
-_BITS: Final = 64
-_ALL: Final = 2**_BITS
+#: The standard deviation that short rows may add, in units of 1 / k; a sketch's error is about 1.1.
+_ADDED: Final = 0.4
+#: Every so manyth number that stays, stage by stage; the fastest first.
+_PLANS: Final = ((4, 4), (4, 2), (4,), (2, 2), (2,))
+_TOGETHER: Final = SIDE * ROW
+_ALL: Final = 2**64
 _GOLDEN: Final = 0x9E3779B97F4A7C15
 #: Of 2^64, the two numbers whose multiples fill a square most evenly: 1 / p and 1 / p^2, where
 #: p^3 = p + 1 (Roberts, *The unreasonable effectiveness of quasirandom sequences*, 2018).
@@ -40,11 +41,7 @@ _PER_ROW: Final = 0xC13FA9A902A6328F
 _PER_BATCH: Final = 0x91E10DA5C79E7B1D
 
 Floats = NDArray[np.float64]
-Places = NDArray[np.int64]
-
-
-#: Short rows and the step in each, the fastest first.
-_PLANS: Final = ((64, 8), (64, 4), (256, 4), (512, 4))
+Plan = tuple[int, ...]
 
 
 def sampled(numbers: Batch, level: int, total: int, k: int, turn: int) -> dict[int, Floats]:
@@ -60,64 +57,55 @@ def sampled(numbers: Batch, level: int, total: int, k: int, turn: int) -> dict[i
     """
     if numbers.counts is not None:
         return _of_counted(numbers.values, numbers.counts, level, turn)
-    values = borrow("sorted", len(numbers.values), np.float64)
-    np.copyto(values, numbers.values)
     if level == 0:
-        return {0: values.copy()}
+        return {0: numbers.values.astype(np.float64)}
+    values = numbers.values.astype(np.float64, copy=False)
+    kept = borrow("sorted", len(values), np.float64)
     found: dict[int, Floats] = {}
     weight, wanted = 1, 1 << level
-    plan = _plan(len(values), wanted, total, k)
-    if plan is not None:
-        (row, weight), start = plan, turn * _PER_BATCH
-        whole = len(values) // (SIDE * row) * SIDE * row
-        out = borrow("bits", whole // weight, np.float64)
-        kept = kernel.thin(
-            values[:whole], row, weight, start=_ALL // 2 + start, per_row=_PER_ROW, out=out
-        )
-        rest, found[0] = _thinned(values[whole:], row, weight, start)
-        values = np.concatenate((kept, rest))
-    needed = int(wanted**2 * k**2 / (12 * weight * _LONG**2 * total))
+    for step in _plan(len(values), wanted, total, k):
+        whole = len(values) // _TOGETHER * _TOGETHER
+        found[weight.bit_length() - 1] = values[whole:].copy()
+        start = _place(turn * weight * _PER_BATCH)
+        values = kernel.thin(values[:whole], step, start=start, per_row=_PER_ROW, out=kept)
+        weight *= step
+    if weight == 1:
+        np.copyto(kept, values)
+        values = kept
+    values.sort()
     step = wanted // weight
-    row = max(_LEAST_ROW, step, 1 << needed.bit_length())
-    found[level], found[weight.bit_length() - 1] = _thinned(values, row, step, turn * _GOLDEN)
+    body = len(values) // step * step
+    # Wherever the few that are left over were taken from, each stands for itself.
+    found[weight.bit_length() - 1] = values[body:].copy()
+    found[level] = values[_first(step, turn) : body : step].copy()
     return found
 
 
-def _plan(size: int, wanted: int, total: int, k: int) -> tuple[int, int] | None:
-    """Return the fastest short rows that add no more to the error than they may."""
-    allowed = _SHORT**2 * total / k**2
-    for row, step in _PLANS:
-        if step**2 / (12 * row) <= allowed and step < wanted and size >= SIDE * row:
-            return row, step
-    return None
+def _plan(size: int, wanted: int, total: int, k: int) -> Plan:
+    """Return the fastest stages that add no more to the error than they may."""
+    if size < _TOGETHER * _PLANS[0][0]:
+        return ()
+    allowed = _ADDED**2 * total / k**2
+    return next((plan for plan in _PLANS if _added(plan, wanted) <= allowed), ())
 
 
-def _thinned(values: Floats, row: int, step: int, start: int) -> tuple[Floats, Floats]:
-    """Sort in rows and take every *step*-th; return them, and the few that fill no step."""
-    whole = len(values) // row * row
-    firsts = _firsts(whole // row + 1, step, start)
-    values[:whole].reshape(-1, row).sort(axis=1)
-    places = np.arange(0, whole, step).reshape(-1, row // step)
-    places += firsts[:-1, None]
-    last = values[whole:]
-    last.sort()
-    body = len(last) // step * step
-    taken = (values.take(places.ravel()), last[firsts[-1] : body : step])
-    # Wherever the few that are left over were taken from, each stands for itself.
-    return np.concatenate(taken), last[body:].copy()
+def _added(plan: Plan, wanted: int) -> float:
+    """Return what stages add to the variance of a rank, for each number."""
+    weight, variance = 1, 0.0
+    for step in plan:
+        variance += weight * step**2 / (12 * ROW)
+        weight *= step
+    return variance if weight < wanted else math.inf
 
 
-def _firsts(rows: int, step: int, start: int) -> Places:
-    """Return which of the first *step* (a power of two) numbers of each row is taken."""
-    centred = np.uint64((_ALL // 2 + start) % _ALL)
-    shares = _shares(1 << rows.bit_length())[:rows] + centred
-    return (shares >> np.uint64(_BITS + 1 - step.bit_length())).view(np.int64)
+def _place(turns: int) -> int:
+    """Return the share of 2^64 from which a batch's rows start: the first in the middle."""
+    return (_ALL // 2 + turns) % _ALL
 
 
-@cache
-def _shares(size: int) -> NDArray[np.uint64]:
-    """Return shares of 2^64 that fill it evenly, however many of them are used."""
-    return np.arange(size, dtype=np.uint64) * np.uint64(_PER_ROW)
+def _first(step: int, turn: int) -> int:
+    """Return which of the first *step* numbers of a batch is taken."""
+    return _place(turn * _GOLDEN) * step // _ALL
 
 
 def _of_counted(
@@ -127,11 +115,11 @@ def _of_counted(
     rows, step = int(ends[-1]), 1 << level
     body = rows // step * step
 
-    def at(places: Places) -> Floats:
+    def at(places: NDArray[np.int64]) -> Floats:
         found: Floats = values[np.searchsorted(ends, places, side="right")].astype(np.float64)
         return found
 
     if level == 0:
         return {0: at(np.arange(rows))}
-    first = int(_firsts(1, step, turn * _PER_BATCH)[0])
+    first = _first(step, turn)
     return {0: at(np.arange(body, rows)), level: at(np.arange(first, body, step))}

@@ -117,8 +117,8 @@ def test_a_period_as_long_as_the_rows_that_are_sorted_is_no_worse(period):
 
 @pytest.mark.parametrize("period", [2, 3, 64, 128, 262_139])
 @pytest.mark.parametrize("dtype", [np.float64, np.int64])
-def test_of_many_numbers_one_of_two_is_taken_fairly(period, dtype):
-    """From some fourteen million on, batches are thinned before anything is sorted."""
+def test_of_many_numbers_a_sample_is_taken_fairly(period, dtype):
+    """Once millions are known, rows are thinned twice before anything is sorted as a whole."""
     pattern = np.random.default_rng(9).integers(0, 10**9, period).astype(dtype)
     values = np.resize(pattern, 131_073)
     levels: dict[int, list[np.ndarray]] = {}
