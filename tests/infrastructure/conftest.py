@@ -1,6 +1,6 @@
 import pytest
 
-from .template_model import load_template, translate
+from .template_model import load_template, load_translated
 
 
 @pytest.fixture(scope="session")
@@ -10,6 +10,6 @@ def template():
 
 
 @pytest.fixture(scope="session")
-def translated(template):
+def translated():
     """What CloudFormation gets after the SAM transform. Not to be changed by a test."""
-    return translate(template)
+    return load_translated()

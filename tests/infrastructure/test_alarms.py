@@ -2,9 +2,9 @@
 
 import pytest
 
-from .template_model import load_template, of_type, references, translate
+from .template_model import load_translated, of_type, references
 
-EXPANDED = translate(load_template())
+EXPANDED = load_translated()
 QUEUES = of_type(EXPANDED, "AWS::SQS::Queue")
 FUNCTIONS = of_type(EXPANDED, "AWS::Lambda::Function")
 MACHINES = of_type(EXPANDED, "AWS::StepFunctions::StateMachine")

@@ -10,7 +10,7 @@ import json
 import pytest
 from moto.events.models import EventPattern  # pinned; EventBridge's own matcher is not at hand
 
-from .template_model import OPAQUE, ROOT, load_template, of_type, resolve, translate
+from .template_model import OPAQUE, ROOT, load_template, load_translated, of_type, resolve
 
 SAMPLES = {path.stem: json.loads(path.read_text()) for path in (ROOT / "events").glob("*.json")}
 
@@ -44,7 +44,7 @@ def loosened(pattern, template):
 
 def patterns():
     template = load_template()
-    rules = of_type(translate(template), "AWS::Events::Rule") if template["Resources"] else {}
+    rules = of_type(load_translated(), "AWS::Events::Rule")
     return {
         name: loosened(rule["Properties"]["EventPattern"], template)
         for name, rule in rules.items()

@@ -6,7 +6,7 @@ cfn-lint checks `AWS::Serverless::*` only loosely, so it reads the expanded temp
 
 import pytest
 
-from .template_model import lint, load_template, of_type, references, translate
+from .template_model import lint, load_translated, of_type, references
 
 MOST_RESOURCES = 500  # CloudFormation's own limit
 IGNORED = {
@@ -17,7 +17,7 @@ QUEUE_FACTOR = 6
 
 DEFAULT_BATCH = 10
 
-EXPANDED = translate(load_template()) if load_template()["Resources"] else {"Resources": {}}
+EXPANDED = load_translated()
 
 
 def targets():
