@@ -10,8 +10,11 @@ import importlib
 import json
 import os
 import sys
+import threading
 import time
 import traceback
+from importlib import machinery
+from types import CodeType
 from typing import Any
 
 
@@ -25,6 +28,7 @@ def main() -> None:
     setup = json.loads(requests.readline())
     sys.path[:0] = setup["code"]
     sys.path += setup["runtime"]
+    keep_bytecode(setup["bytecode"], tuple(f"{folder}/" for folder in setup["archives"]))
     os.chdir(setup["directory"])
     handler, failure = load(setup["handler"])
     print(json.dumps({"ready": True}), file=answers, flush=True)
@@ -37,6 +41,29 @@ def main() -> None:
         print(answer, file=answers, flush=True)
         if failure:
             return  # AWS starts a new environment, too
+
+
+def keep_bytecode(folder: str, archives: tuple[str, ...]) -> None:
+    """
+    Keep what is compiled of *archives* in *folder*: on AWS their own folders are read-only.
+
+    Packages of this machine (boto3, those that a layer names) have it beside them as everywhere, so
+    it is there already, and not compiled anew for each state directory.
+    """
+    lock = threading.Lock()
+
+    class Loader(machinery.SourceFileLoader):
+        def get_code(self, fullname: str) -> CodeType | None:
+            with lock:  # the interpreter has but one
+                sys.pycache_prefix = folder if self.path.startswith(archives) else None
+                return super().get_code(fullname)
+
+    sys.path_hooks[-1] = machinery.FileFinder.path_hook(
+        (machinery.ExtensionFileLoader, machinery.EXTENSION_SUFFIXES),
+        (Loader, machinery.SOURCE_SUFFIXES),
+        (machinery.SourcelessFileLoader, machinery.BYTECODE_SUFFIXES),
+    )
+    sys.path_importer_cache.clear()
 
 
 def load(name: str) -> tuple[Any, str]:

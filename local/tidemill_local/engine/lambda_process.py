@@ -40,7 +40,7 @@ class Function:
         environment: The whole environment of the process.
         timeout: Seconds an invocation may take.
         memory: MB, told to the handler; what takes more is killed (Linux only).
-        bytecode: Where compiled modules are kept between processes.
+        bytecode: Where what is compiled of its code and layers is kept between processes.
     """
 
     name: str
@@ -101,8 +101,7 @@ class LambdaProcess:
         self._unread = {"answers": b"", "log": b""}
         variables = dict(function.environment)
         self._process = subprocess.Popen(
-            [sys.executable, "-I", "-S", "-X", "utf8",
-             "-X", f"pycache_prefix={function.bytecode}", str(_BOOTSTRAP)],
+            [sys.executable, "-I", "-S", "-X", "utf8", str(_BOOTSTRAP)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
             env=variables, cwd=function.directory, bufsize=0,
         )  # fmt: skip
@@ -112,6 +111,8 @@ class LambdaProcess:
         self._send({
             "code": function.search_path(),
             "runtime": [str(folder) for folder in function.runtime],
+            "archives": [str(folder) for folder in (function.directory, *function.layers)],
+            "bytecode": str(function.bytecode),
             "directory": str(function.directory),
             "handler": function.handler,
             "function_name": function.name,

@@ -179,3 +179,21 @@ def test_compiled_modules_are_kept_beside_not_inside(start, tmp_path):
     assert call(process).result == 1
     assert not list(process.function.directory.rglob("__pycache__"))
     assert list((tmp_path / "bytecode").rglob("app.*.pyc"))
+
+
+def test_packages_of_this_machine_are_not_compiled_for_each_state(start, tmp_path):
+    layer, packages = tmp_path / "layer", tmp_path / "packages"
+    (layer / "python").mkdir(parents=True)
+    (layer / "python/ours.py").write_text("")
+    (layer / "local-packages").write_text(str(packages))
+    (packages / "theirs").mkdir(parents=True)
+    (packages / "theirs/__init__.py").write_text("")
+    process = start(
+        "import ours, theirs\ndef handler(event, context):\n    return 1", layers=[layer]
+    )
+
+    assert call(process).result == 1
+    assert [file.parent for file in packages.rglob("*.pyc")] == [packages / "theirs/__pycache__"]
+    kept = {file.name.partition(".")[0] for file in (tmp_path / "bytecode").rglob("*.pyc")}
+    assert kept == {"app", "ours"}
+    assert not list(layer.rglob("__pycache__"))
