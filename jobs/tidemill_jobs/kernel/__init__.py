@@ -7,13 +7,13 @@ interpreter's lock is released meanwhile.
 """
 
 import ctypes
-import platform
 from ctypes import POINTER, byref, c_double, c_int, c_int64, c_uint64, c_void_p
-from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+from tidemill_jobs.kernel.library import Functions, load
 
 Floats = NDArray[np.float64]
 Wholes = NDArray[np.int64]
@@ -23,7 +23,6 @@ ROW: Final = 64  # numbers that `thin` sorts at once
 SIDE: Final = 4  # rows that it sorts side by side
 _HALF: Final = 32
 _BITS: Final = 64
-_MACHINES: Final = {"arm64": "aarch64", "amd64": "x86_64"}
 
 
 class Look(NamedTuple):
@@ -69,7 +68,7 @@ class _WholeLook(ctypes.Structure):
 
 
 _HASH: Final = (c_int64, (c_void_p, c_int64, c_uint64, c_uint64, c_void_p))
-_FUNCTIONS: Final[dict[str, tuple[Any, tuple[Any, ...]]]] = {
+_FUNCTIONS: Final[Functions] = {
     "look": (None, (c_void_p, c_int64, c_double, POINTER(_Look))),
     "look_at_wholes": (None, (c_void_p, c_int64, POINTER(_WholeLook))),
     "deviations": (c_double, (c_void_p, c_int64, c_double)),
@@ -77,38 +76,7 @@ _FUNCTIONS: Final[dict[str, tuple[Any, tuple[Any, ...]]]] = {
     "hash_wholes": _HASH,
     "thin": (c_int64, (c_void_p, c_int64, c_int, c_uint64, c_uint64, c_void_p)),
 }
-
-
-def _load(name: str) -> Any:
-    """Return the compiled functions of a library."""
-    path = Path(__file__).with_name(name)
-    try:
-        library = ctypes.CDLL(str(path))
-    except OSError as exc:
-        raise ImportError(
-            f"the profile's compiled part cannot be loaded ({exc}); `make kernel` compiles it"
-        ) from exc
-    for called, (result, arguments) in _FUNCTIONS.items():
-        function = getattr(library, called)
-        function.restype, function.argtypes = result, arguments
-    return library
-
-
-def _name() -> str:
-    """Return the library that this machine can run."""
-    machine = platform.machine().lower()
-    machine = _MACHINES.get(machine, machine)
-    if machine == "x86_64" and platform.system() == "Linux" and _has_avx2():
-        machine += "-avx2"
-    return f"{platform.system().lower()}-{machine}.so"
-
-
-def _has_avx2() -> bool:
-    flags = Path("/proc/cpuinfo")
-    return flags.exists() and {"avx2", "bmi2", "fma", "movbe"} <= set(flags.read_text().split())
-
-
-_LIBRARY: Final = _load(_name())
+_LIBRARY: Final = load(_FUNCTIONS)
 
 
 def look(values: Floats, largest: float) -> Look:

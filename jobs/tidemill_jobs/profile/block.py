@@ -1,7 +1,7 @@
 """
 Look at the bytes of a block of CSV: is every row whole, and would parsing lose `007`?
 
-`may_hold_codes` is what nearly every block needs; `scan` counts exactly and costs five times that.
+Asked of blocks that the kernel left to polars (`tidemill_jobs.kernel.separated`).
 """
 
 from dataclasses import dataclass
@@ -15,8 +15,6 @@ from tidemill_jobs.values import BLANK
 
 STEP: Final = 131_072  # bytes; what is worked on stays in the processor's cache
 _ZERO: Final = 48
-_BEFORE_DIGITS: Final = 47
-_STARTS_END: Final = 45  # separators, line ends and quotes are below, as few other bytes are
 _SPACE: Final = 32
 _TAB: Final = 9
 _TEN: Final = 10
@@ -32,38 +30,6 @@ class Found:
     separators: int
     rows: int
     codes: int  # cells that begin with a zero and another digit; never too low
-
-
-def how_many(block: bytes, byte: int) -> int:
-    """Count a byte; `bytes.count` takes three times as long where it is frequent."""
-    data = np.frombuffer(block, np.uint8)
-    steps = range(0, len(data), STEP)
-    return sum(int(np.count_nonzero(data[at : at + STEP] == byte)) for at in steps)
-
-
-def may_hold_codes(block: bytes) -> bool:
-    """Return whether a cell may begin with a zero and a digit; False is sure, True is not."""
-    data = np.frombuffer(block, np.uint8)
-    size = min(STEP, len(data)) + _AROUND
-    starts, found, space = (np.empty(size, np.bool_) for _ in range(3))
-    for at in range(0, len(data), STEP):
-        part = data[at : at + STEP + _AROUND]
-        size = len(part) - _AROUND
-        if size <= 0:
-            break
-        np.less(part, _STARTS_END, out=starts[: len(part)])
-        np.equal(part, _SPACE, out=space[: len(part)])
-        np.greater(starts[:size], space[:size], out=starts[:size])  # which are and no space
-        np.logical_and(starts[:size], space[1 : size + 1], out=found[:size])
-        if found[:size].any() and _zero_follows(part[_AROUND:][found[:size]]):
-            return True
-        np.equal(part, _ZERO, out=found[: len(part)])
-        np.logical_and(starts[:size], found[1 : size + 1], out=starts[:size])
-        np.greater(part, _BEFORE_DIGITS, out=found[: len(part)])
-        np.logical_and(starts[:size], found[_AROUND : len(part)], out=starts[:size])
-        if starts[:size].any():
-            return True
-    return bool(_at_the_start(block))
 
 
 def _zero_follows(after: Bytes) -> bool:

@@ -1,33 +1,47 @@
 """
 Stream a CSV or TSV file: blocks of whole rows, parsed once, with the types that cells allow.
 
-Reading everything as text and looking at each cell costs three times as much as parsing numbers
-at once, so columns whose first rows are all numbers (booleans) are parsed as such. That is never
-a guess about the others: what the parser refuses, or would change (`007`, digits that a double
-does not hold), is read again as text.
+Columns whose first rows are all numbers (booleans) are read as such, the others as texts. The
+compiled reader takes nearly every block: it reads plain cells and refuses what it would change.
+Then polars parses, which takes twice as long, and what it refuses or would change (`007`, digits
+that a double does not hold) is read as text from there on.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import Final
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from tidemill_jobs import csv_structure
-from tidemill_jobs.csv_structure import NEWLINE, QUOTE, SEPARATOR, Separated
+from tidemill_jobs.csv_structure import SEPARATOR, Separated
 from tidemill_jobs.errors import ReadError
-from tidemill_jobs.profile.block import how_many, may_hold_codes, scan
+from tidemill_jobs.kernel.separated import BEHIND, EXACT, Kind, Rows, read_rows
+from tidemill_jobs.profile.block import scan
 from tidemill_jobs.values import BLANK
 
 BLOCK: Final = 16 * 1_048_576  # bytes; memory is about five times as much
+ROWS: Final = 262_144  # read at once
 SAMPLE: Final = 65_536  # bytes from which types are learned
+LONG_ROW: Final = 1_048_576
+SPARE: Final = 1.1  # room for rows beside what is expected
+FEW: Final = 64
 ROW_LIMIT: Final = 64 * 1_048_576
-EXACT: Final = 2**53  # a double holds every whole number up to here
 RETRIES: Final = 4
 _AT_COLUMN: Final = re.compile(r"\(column number (\d+)\)")
 _CODE: Final = rf"^[{BLANK}]*0[0-9]"
-_TYPES: Final = (pl.Int64, pl.Float64, pl.Boolean)  # others are read as text
+#: Others are read as text.
+_KINDS: Final[Mapping[type[pl.DataType], Kind]] = {
+    pl.String: "text",
+    pl.Int64: "whole",
+    pl.Float64: "float",
+    pl.Boolean: "flag",
+}
 
 
 def read(path: Path, form: Separated) -> Iterator[pl.DataFrame]:
@@ -43,8 +57,23 @@ def read(path: Path, form: Separated) -> Iterator[pl.DataFrame]:
     with path.open("rb") as file:
         file.seek(start)
         file.readline()
-        for block in _blocks(path, file, form, parser.header):
-            yield parser.parse(block)
+        for block in _blocks(path, file, form):
+            yield from parser.parse(block)
+
+
+@dataclass(slots=True)
+class _Block:
+    """Bytes of a file that begin with a row; `start` is where the first begins that is not read."""
+
+    content: NDArray[np.uint8]  # and `BEHIND` bytes that are none of the file
+    start: int = 0
+
+    @property
+    def end(self) -> int:
+        return len(self.content) - BEHIND
+
+    def rest(self, end: int | None = None) -> bytes:
+        return self.content[self.start : self.end if end is None else end].tobytes()
 
 
 class _Parser:
@@ -54,28 +83,39 @@ class _Parser:
         self._types: dict[str, pl.DataType] = dict.fromkeys(names, pl.String())
         self._open = set(names)  # of these no cell has been seen
         self._separator = ord(SEPARATOR[form])
+        self._row = 1.0  # bytes, about
         # A header of our own: without one, polars counts the cells of a first row wrongly when a
         # line feed stands inside its quotes.
-        self.header = f"{SEPARATOR[form].join(map(str, range(len(names))))}\n".encode()
+        self._header = f"{SEPARATOR[form].join(map(str, range(len(names))))}\n".encode()
 
-    def parse(self, block: bytes) -> pl.DataFrame:
-        """Return the rows of a block: our header, and then whole rows."""
+    def parse(self, block: _Block) -> Iterator[pl.DataFrame]:
+        """Yield the whole rows of a block."""
         self._learn(block)
+        while (read := self._plain(block)) and read.rows:
+            self._row = (read.end - block.start) / read.rows
+            block.start = read.end
+            yield pl.Series(read.table).struct.unnest()
+        if read is None:
+            rest = block.rest()
+            end = _last_row(rest)
+            if end:
+                block.start += end
+                yield self._careful(self._header + rest[:end])
+
+    def _plain(self, block: _Block) -> Rows | None:
+        expected = (block.end - block.start) / self._row
+        return read_rows(
+            block.content,
+            block.start,
+            block.end,
+            separator=SEPARATOR[self._form],
+            columns={name: _KINDS[type(kind)] for name, kind in self._types.items()},
+            room=min(ROWS, int(expected * SPARE) + FEW),
+        )
+
+    def _careful(self, block: bytes) -> pl.DataFrame:
+        """Return the rows of a block, our header and then whole rows, whatever their cells are."""
         frame = self._typed(block)
-        if self._is_whole(frame, block) and not may_hold_codes(block):
-            return frame
-        return self._inspected(frame, block)
-
-    def _is_whole(self, frame: pl.DataFrame, block: bytes) -> bool:
-        """
-        Return True where every line is a row with all its cells; False tells nothing.
-
-        A row that is too long is refused, and one that is too short lacks its last cell.
-        """
-        lines = how_many(block, NEWLINE) - block.endswith(b"\n")
-        return frame.height == lines and not frame.to_series(-1).null_count()
-
-    def _inspected(self, frame: pl.DataFrame, block: bytes) -> pl.DataFrame:
         found = scan(block, self._separator)
         width = len(self._types)
         whole = found.separators == found.rows * (width - 1)
@@ -89,17 +129,22 @@ class _Parser:
             raise _unparsable(f"{frame.height:,} rows were read where {rows:,} are")
         return frame
 
-    def _learn(self, block: bytes) -> None:
+    def _learn(self, block: _Block) -> None:
         if not self._open:
             return
-        end = block.find(b"\n", SAMPLE)
-        head = block if end < 0 else block[: _last_row(block[: end + 1]) or len(block)]
-        sample = self._untyped(head)
+        head = block.rest(min(block.end, block.start + SAMPLE + LONG_ROW))
+        line = head.find(b"\n", SAMPLE) + 1
+        end = (_last_row(head[:line]) if line else 0) or _last_row(head)
+        if not end:
+            head = block.rest()
+            end = _last_row(head)
+        sample = self._untyped(self._header + head[:end])
+        self._row = max(self._row, end / max(1, sample.height))
         for name in list(self._open):
             column = sample[name]
             if column.null_count() < len(column):
                 self._open.discard(name)
-                if column.dtype in _TYPES:
+                if type(column.dtype) in _KINDS:
                     self._types[name] = column.dtype
 
     def _lost_codes(self, frame: pl.DataFrame, block: bytes, codes: int) -> bool:
@@ -164,16 +209,18 @@ class _Parser:
         return _unparsable(str(exc).strip().splitlines()[0])
 
 
-def _blocks(path: Path, file: BinaryIO, form: Separated, header: bytes) -> Iterator[bytes]:
-    """Yield whole rows under a header; a line feed inside quotes ends none."""
+def _blocks(path: Path, file: BufferedReader, form: Separated) -> Iterator[_Block]:
+    """Yield what follows, each block with what was not read of the one before."""
     rest = b""
-    while more := file.read(BLOCK):
-        end = _last_row(more, rest.count(b'"'))
-        if end:
-            yield b"".join((header, rest, memoryview(more)[:end]))
-            rest = more[end:]
-        else:
-            rest += more
+    while True:
+        block = _Block(np.empty(len(rest) + BLOCK + BEHIND, np.uint8))
+        block.content[: len(rest)] = np.frombuffer(rest, np.uint8)
+        more = file.readinto(block.content[len(rest) : -BEHIND].data)
+        if not more:
+            break
+        block.content = block.content[: len(rest) + more + BEHIND]
+        yield block
+        rest = block.rest()
         if len(rest) > ROW_LIMIT:
             csv_structure.inspect(path, form)
             raise ReadError(
@@ -185,12 +232,12 @@ def _blocks(path: Path, file: BinaryIO, form: Separated, header: bytes) -> Itera
     if rest.count(b'"') % 2:
         csv_structure.inspect(path, form)
     if rest:
-        yield header + rest
+        yield _Block(np.frombuffer(rest + b"\n" + bytes(BEHIND), np.uint8))
 
 
-def _last_row(block: bytes, before: int = 0) -> int:
-    """Return where the last whole row ends; *before* the block are so many quotes. 0: nowhere."""
-    total = before + how_many(block, QUOTE)
+def _last_row(block: bytes) -> int:
+    """Return where the last whole row ends, 0 where none does."""
+    total = block.count(b'"')
     end, after = len(block), 0
     while (at := block.rfind(b"\n", 0, end)) >= 0:
         after += block.count(b'"', at, end)

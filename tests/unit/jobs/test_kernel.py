@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from tidemill_jobs import kernel
+from tidemill_jobs.kernel import library
 from tidemill_jobs.profile.distinct import HIGHEST
 
 LARGEST = 3.4e38
@@ -140,12 +141,12 @@ def test_processors_with_and_without_avx2_find_the_same_bits(monkeypatch, size):
         )
 
     own = found()
-    name = kernel._name()
+    name = library.own_name()
     for other in Path(kernel.__file__).parent.glob(f"{name.removesuffix('.so')[:12]}*.so"):
-        monkeypatch.setattr(kernel, "_LIBRARY", kernel._load(other.name))
+        monkeypatch.setattr(kernel, "_LIBRARY", library.load(kernel._FUNCTIONS, other.name))
         assert found() == own, other.name
 
 
 def test_a_machine_that_it_was_not_compiled_for_says_so():
     with pytest.raises(ImportError, match=r"plan9-mips\.so.*`make kernel` compiles it"):
-        kernel._load("plan9-mips.so")
+        library.load(kernel._FUNCTIONS, "plan9-mips.so")
