@@ -5,14 +5,14 @@ A row without names has the columns either as the uploads have them (without tar
 ones) or as the model reads them; the number of cells tells which.
 """
 
+import codecs
 import csv
 import io
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from http import HTTPStatus
-from typing import Any, Final, Literal, Protocol
+from typing import Any, Final, Literal, NamedTuple, Protocol
 
 from tidemill_jobs.errors import JobError, ValueRefusedError
 from tidemill_jobs.features import class_name
@@ -61,8 +61,7 @@ class Columns(Protocol):
         """The uploads' columns, without target and excluded ones."""
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(NamedTuple):
     """The rows of a request; `shape` is how they were sent, and how JSON is answered."""
 
     rows: list[Row]
@@ -112,10 +111,11 @@ def parse(kind: str, body: bytes, features: Columns) -> Request:
         ValueRefusedError: Says which row or character is wrong, and what would do.
     """
     try:
-        text = body.decode("utf-8-sig")
+        text = body.removeprefix(codecs.BOM_UTF8).decode()
     except UnicodeDecodeError as exc:
         raise SyntaxRefusedError(
-            f"The body is not UTF-8: byte 0x{body[exc.start]:02x} at offset {exc.start}."
+            f"The body is not UTF-8: byte 0x{exc.object[exc.start]:02x} at offset "
+            f"{exc.start + len(body) - len(exc.object)}."
         ) from exc
     request = _PARSERS[kind](text, features)
     if not request.rows:
@@ -208,6 +208,12 @@ def _parse_json_lines(text: str, features: Columns) -> Request:
 
 def _load(text: str, what: str) -> Any:
     try:
+        found, end = _decode(text)  # most are nothing but a value
+        if end == len(text):
+            return found
+    except (ValueError, RecursionError):
+        pass
+    try:
         return json.loads(text)
     except (ValueError, RecursionError) as exc:
         raise SyntaxRefusedError(f"{what} is not JSON: {exc}.") from exc
@@ -238,6 +244,7 @@ def _named(cells: Any, number: int, features: Columns) -> Row:
 
 
 _dump = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode  # made once
+_decode = json.JSONDecoder().raw_decode
 
 _PARSERS: Final[dict[str, Callable[[str, Columns], Request]]] = {
     CSV: _parse_csv,

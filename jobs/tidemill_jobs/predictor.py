@@ -96,13 +96,17 @@ def describe(features: Features, scores: Scores) -> list[dict[str, Any]]:
     """
     classes = features.target.classes
     # The shortest text that is the same 32-bit float: 0.1 rather than 0.10000000149011612.
-    shortest = [[float(text) for text in row] for row in scores.astype(str)]
+    shortest = [float(str(score)) for score in scores.ravel()]
+    width = scores.shape[1]
     if not classes:
-        return [{"score": row[0]} for row in shortest]
-    if scores.shape[1] == 1:
-        return [{"score": row[0], "label": classes[row[0] >= THRESHOLD]} for row in shortest]
+        return [{"score": score} for score in shortest]
+    if width == 1:
+        return [{"score": score, "label": classes[score >= THRESHOLD]} for score in shortest]
     names = [class_name(value) for value in classes]
     return [
-        {"label": classes[int(best)], "probabilities": dict(zip(names, row, strict=True))}
-        for best, row in zip(scores.argmax(axis=1), shortest, strict=True)
+        {
+            "label": classes[int(best)],
+            "probabilities": dict(zip(names, shortest[at : at + width], strict=True)),
+        }
+        for best, at in zip(scores.argmax(axis=1), range(0, len(shortest), width), strict=True)
     ]

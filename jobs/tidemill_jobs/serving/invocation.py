@@ -32,6 +32,7 @@ Done = TypeVar("Done")
 log = logging.getLogger(__name__)
 
 INFERENCE_ID = "x-amzn-sagemaker-inference-id"
+NOTHING = Request([], "list")
 ATTRIBUTES = "x-amzn-sagemaker-custom-attributes"
 
 
@@ -50,7 +51,7 @@ class Invocation:
         self._headers = headers
         self.body = body
         self._asked = time.time()
-        self._request = Request([], "list")
+        self._request = NOTHING
         self._kind = self._accepted = ""
 
     @property

@@ -2,7 +2,7 @@
 The HTTP side of an endpoint: GET /ping and POST /invocations over keep-alive connections.
 
 One event loop reads every caller. What is quick it predicts itself, since handing a row to a thread
-costs more than predicting it, and all at once that has come in one turn of the loop. What takes
+costs more than predicting it, and all at once that has come in two turns of the loop. What takes
 longer goes to a few threads: the loop, and with it /ping and the next caller's row, waits for none
 of them.
 """
@@ -97,8 +97,8 @@ class Server:
                 connection.say(refused)
                 return
             if invocation.seconds <= QUICK_SECONDS:
-                if not self._together:
-                    self._loop.call_soon(self._predict_together)
+                if not self._together:  # in the turn after the next one: more are on their way
+                    self._loop.call_soon(self._loop.call_soon, self._predict_together)
                 self._together.append((connection, invocation))
                 return
             step = invocation.predict
