@@ -103,16 +103,9 @@ def read_head(data: bytes | bytearray) -> Head:
 def write(answer: Answer, *, closes: bool) -> bytes:
     """Return an answer as it goes over the wire, head and body in one piece."""
     status, kind, body = answer
-    connection = "Connection: close\r\n" if closes else ""
-    head = (
-        f"HTTP/1.1 {status.value} {status.phrase}\r\n"
-        "Server: tidemill\r\n"
-        f"Date: {_date(int(time.time()))}\r\n"
-        f"Content-Type: {kind}; charset=utf-8\r\n"
-        f"Content-Length: {len(body)}\r\n"
-        f"{connection}\r\n"
-    )
-    return head.encode("latin-1") + body
+    connection = b"Connection: close\r\n" if closes else b""
+    head = _head(status, kind, int(time.time()))
+    return b"%b%d\r\n%b\r\n%b" % (head, len(body), connection, body)
 
 
 def _headers(lines: list[str]) -> dict[str, str]:
@@ -142,6 +135,13 @@ def _length(headers: dict[str, str], method: str) -> int:
 _TOO_LARGE: Final = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
 
 
-@lru_cache(maxsize=1)
-def _date(seconds: int) -> str:
-    return formatdate(seconds, usegmt=True)
+@lru_cache(maxsize=8)
+def _head(status: HTTPStatus, kind: str, seconds: int) -> bytes:
+    """Return what answers of one second have in common, up to their length."""
+    return (
+        f"HTTP/1.1 {status.value} {status.phrase}\r\n"
+        "Server: tidemill\r\n"
+        f"Date: {formatdate(seconds, usegmt=True)}\r\n"
+        f"Content-Type: {kind}; charset=utf-8\r\n"
+        "Content-Length: "
+    ).encode("latin-1")
