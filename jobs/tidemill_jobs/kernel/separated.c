@@ -49,7 +49,7 @@ struct block {
     int64_t rows;         /* room for so many; afterwards: how many were read */
     int64_t separator, width;
     struct column *columns;
-    uint8_t *unescaped;   /* as long as the text */
+    uint8_t *unescaped;   /* as long as the text, and as much behind */
     int64_t unescaped_size;
     struct hard *hard;
     int64_t hards;        /* room for so many; afterwards: how many there are */

@@ -99,7 +99,7 @@ def read_rows(
     """
     arrays = {name: _room(kind, room) for name, kind in columns.items()}
     valid = {name: np.full(-(-room // _BITS), 0xFF, np.uint8) for name in columns}
-    unescaped: Bytes = np.empty(end - start, np.uint8)
+    unescaped: Bytes = np.empty(end - start + BEHIND, np.uint8)  # a view is read in words
     each = (_Column * len(columns))(
         *(
             _Column(_KINDS[kind][0], arrays[name].ctypes.data, valid[name].ctypes.data, 0)
