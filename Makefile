@@ -7,6 +7,8 @@ BIN := .venv/bin
 UV := .tools/uv/bin/uv
 COMPILE := --compile-bytecode
 PORT ?= 4566
+# What one process has compiled the next need not.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help
 help:  ## list the targets
@@ -28,6 +30,7 @@ install: .venv/.installed kernel .tools/sam/.installed .tools/aws/.installed $(L
 	@test -x $(BIN)/python || $(UV) venv -q --python $(PYTHON) .venv
 	@$(UV) pip sync -q --python $(BIN)/python --compile-bytecode --require-hashes requirements/dev.lock
 	@$(UV) pip install -q --python $(BIN)/python --no-deps --no-build-isolation -e .
+	@$(BIN)/python -m compileall -q -j 0 cli functions jobs layers/tidemill/tidemill local
 	@touch $@
 
 .tools/%/.installed: requirements/%.lock .tools/uv/.installed

@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -40,14 +41,48 @@ _BY_FILE = ("tests/integration/sagemaker", "tests/integration/engine")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Sort tests by what they take: groups that deploy, files with servers, all others."""
+    """
+    Sort tests by what they take: groups that deploy, files with servers, all others.
+
+    Then by their files' names, since workers read those in different orders.
+    """
     order = [*dict.fromkeys(_TOGETHER.values())]
 
-    def place(item: pytest.Item) -> tuple[int, bool]:
+    def place(item: pytest.Item) -> tuple[int, bool, Path]:
         group = _group(item.nodeid)
-        return order.index(group) if group in order else len(order), group is None
+        rank = order.index(group) if group in order else len(order)
+        return rank, group is None, item.path
 
     items.sort(key=place)
+
+
+@pytest.hookimpl(wrapper=True, optionalhook=True)  # without xdist nobody asks
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> Iterator[None]:
+    """Let one more work than there are processors: who starts local clouds often waits."""
+    processors = yield
+    return processors + 1
+
+
+class _FromElsewhere(pytest.Dir):
+    """
+    A folder that each worker begins to read at another place.
+
+    pytest compiles the tests when it first reads them, which takes longest; so each worker finds
+    what the others have compiled.
+    """
+
+    def collect(self) -> Iterator[pytest.Item | pytest.Collector]:
+        entries = list(super().collect())
+        given = self.config.workerinput  # type: ignore[attr-defined]  # xdist's
+        start = len(entries) * int(given["workerid"][2:]) // given["workercount"]
+        return iter(entries[start:] + entries[:start])
+
+
+def pytest_collect_directory(path: Path, parent: pytest.Collector) -> pytest.Dir | None:
+    """Have a worker's folders read from elsewhere."""
+    if not hasattr(parent.config, "workerinput"):
+        return None
+    return _FromElsewhere.from_parent(parent, path=path)
 
 
 @pytest.hookimpl(optionalhook=True)  # without xdist nobody asks
