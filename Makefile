@@ -5,9 +5,8 @@ SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 UV := .tools/uv/bin/uv
-COMPILE := --compile-bytecode
 PORT ?= 4566
-# What one process has compiled the next need not.
+# Python compiles what it first imports: of ten thousand modules we import a quarter, and once each.
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help
@@ -28,7 +27,7 @@ install: .venv/.installed kernel .tools/sam/.installed .tools/aws/.installed $(L
 .venv/.installed: requirements/dev.lock pyproject.toml .tools/uv/.installed
 	@echo "· .venv (code, tests, local cloud)"
 	@test -x $(BIN)/python || $(UV) venv -q --python $(PYTHON) .venv
-	@$(UV) pip sync -q --python $(BIN)/python --compile-bytecode --require-hashes requirements/dev.lock
+	@$(UV) pip sync -q --python $(BIN)/python --require-hashes requirements/dev.lock
 	@$(UV) pip install -q --python $(BIN)/python --no-deps --no-build-isolation -e .
 	@$(BIN)/python -m compileall -q -j 0 cli functions jobs layers/tidemill/tidemill local
 	@touch $@
@@ -36,11 +35,8 @@ install: .venv/.installed kernel .tools/sam/.installed .tools/aws/.installed $(L
 .tools/%/.installed: requirements/%.lock .tools/uv/.installed
 	@echo "· .tools/$*"
 	@test -x .tools/$*/bin/python || $(UV) venv -q --python $(PYTHON) .tools/$*
-	@$(UV) pip sync -q --python .tools/$*/bin/python $(COMPILE) --require-hashes $<
+	@$(UV) pip sync -q --python .tools/$*/bin/python --require-hashes $<
 	@touch $@
-
-# Ten thousand modules, of which tests import a fifth: Python compiles those when it first does.
-.tools/sdk/.installed: COMPILE :=
 
 # What the layers are built from, fetched once: for Lambda (tests add up its size) and for this machine.
 # The longer pattern wins over .tools/%, as GNU make takes the shortest stem.
