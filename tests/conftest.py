@@ -35,7 +35,8 @@ _TOGETHER = {
     "tests/workflows/test_triggers.py": "workflows-1",
     "tests/workflows/test_ledger.py": "workflows-1",
     "tests/workflows": "workflows-2",
-    "tests/e2e": "e2e",
+    "tests/e2e/test_kill.py": "e2e-1",
+    "tests/e2e": "e2e-2",
 }
 _BY_FILE = ("tests/integration/sagemaker", "tests/integration/engine")
 

@@ -1,6 +1,7 @@
 """The real stack on a real local cloud, for tests/workflows and tests/e2e."""
 
 import csv
+import fcntl
 import io
 import json
 import os
@@ -55,6 +56,16 @@ class Deployed:
 
     def _deploy(self) -> None:
         """Run `sam build` and `sam deploy --config-env local` on the unmodified template."""
+        state = self.cloud.state
+        shared = state.parents[2 if "PYTEST_XDIST_WORKER" in os.environ else 1]  # by the whole run
+        with (shared / "built.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not (shared / "built").exists():
+                self._sam("build", "--no-cached", "--build-dir", str(shared / "building"))
+                (shared / "building").rename(shared / "built")
+        self._sam("deploy", "--template-file", str(shared / "built" / "template.yaml"))
+
+    def _sam(self, *arguments: str) -> None:
         tools = ROOT / ".tools"
         environment = {
             **os.environ,
@@ -62,17 +73,12 @@ class Deployed:
             "SAM_CLI_TELEMETRY": "0",
             "LOCAL_PACKAGES": str(tools / "layers"),  # `make install` has filled it
         }
-        config = str(ROOT / "samconfig.toml")
-        sam, built = str(tools / "sam/bin/sam"), str(self.cloud.state.parent / "built")
-        for arguments in (
-            ["build", "--no-cached", "--build-dir", built],
-            ["deploy", "--template-file", f"{built}/template.yaml"],
-        ):
-            done = subprocess.run(
-                [sam, *arguments, "--config-file", config, "--config-env", "local"],
-                cwd=ROOT, env=environment, capture_output=True, text=True, check=False,
-            )  # fmt: skip
-            assert done.returncode == 0, done.stdout + done.stderr
+        config = ["--config-file", str(ROOT / "samconfig.toml"), "--config-env", "local"]
+        done = subprocess.run(
+            [str(tools / "sam/bin/sam"), *arguments, *config],
+            cwd=ROOT, env=environment, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stdout + done.stderr
 
     def invoke(self, output: str, payload: dict[str, Any]) -> Any:
         """Invoke one of the functions that people call; a function's error is raised by name."""
