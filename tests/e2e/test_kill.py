@@ -40,7 +40,7 @@ def test_a_kill_in_the_middle_of_training_loses_nothing(stack):
     run = stack.ended_run(ref, number=2)
     assert run["status"] == "failed"
     assert "the local cloud stopped" in run["reason"]
-    assert stack.stores.leases.read(ref, "run").holder != run["run"]
+    wait_until(lambda: stack.stores.leases.read(ref, "run").holder != run["run"], 60)
     for name, version in late:
         wait_until(
             lambda name=name, version=version: stack.stores.ledger.upload(
@@ -60,7 +60,7 @@ def test_a_kill_in_the_middle_of_training_loses_nothing(stack):
 
 def test_a_trigger_that_waits_outlives_the_local_cloud(stack):
     """Its delayed message may die with the cloud; the sweep at the next start finds the trigger."""
-    ref = stack.apply("surviving", triggers={"cooldown": "45s", "schedule": [soon(20)]})
+    ref = stack.apply("surviving", triggers={"cooldown": "45s", "schedule": [soon(30)]})
     stack.start(ref, "the first")
     ended = stack.ended_run(ref)
     stack.entry(ref, "trigger", verdict="defer")
