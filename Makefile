@@ -106,7 +106,7 @@ demo: install .tools/data/.installed  ## the whole loop on real data, on this ma
 	@$(BIN)/python examples/flights/demo.py --port $(PORT)
 
 .PHONY: demo-drift
-demo-drift: install .tools/data/.installed  ## nine months of flights, watched for drift (five took 26 minutes); leaves the local cloud running
+demo-drift: install .tools/data/.installed  ## nine months of flights, watched for drift (half an hour); leaves the local cloud running
 	@$(BIN)/python examples/flights/drift_demo.py --port $(PORT)
 
 .PHONY: down

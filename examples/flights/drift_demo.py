@@ -91,7 +91,7 @@ def replay(lines: list[Line], parts: list[Part], shuffled: list[Part], commands:
         for line, _ in asked:
             print(f"      {line.model:<22} {said(line.replayed[-1])}", flush=True)
         for line, _ in asked:
-            if line.replayed[-1].finding and line.model != KEPT:
+            if line.replayed[-1].retrains and line.model != KEPT:
                 commands.follow(line.model)
         before = asked
 
@@ -134,7 +134,7 @@ def written(model: str, part: Part) -> Path:
 def said(one: Replayed) -> str:
     """Return one look as a line."""
     far = ", ".join(f"{name} {distance:.2f}" for name, distance in one.farthest[:3]) or "nothing"
-    told = f"  finding {one.finding}" if one.finding else ""
+    told = f"  finding {one.finding} ({one.kind})" if one.finding else ""
     return f"{one.part}: version {one.version}, AUC {one.auc:.3f}, {one.says} ({far}){told}"
 
 
@@ -149,16 +149,17 @@ def table(replayed: list[Replayed]) -> str:
 
 def sentences(learns: Line, kept: Line, shuffled: Line) -> list[str]:
     """Return what came of it all."""
-    findings = [one for one in learns.replayed if one.finding]
+    shifts = [one for one in learns.replayed if one.retrains]
+    broken = [one for one in learns.replayed if one.finding and not one.retrains]
     alarms = [one for one in shuffled.replayed if one.finding]
-    told = [f"Drift was found {len(findings)} times, and each time a run followed:"]
-    for one in findings:
-        first, distance = one.farthest[0]
-        more = f" and {len(one.farthest) - 1} more features" if one.farthest[1:] else ""
-        told.append(f"{one.part}: {first} (by {distance:.2f}){more}.")
-    if not findings:
+    told = [f"Drift was found {len(shifts)} times, and each time a run followed:"]
+    told += [farthest(one) for one in shifts]
+    if not shifts:
         told = ["No drift was found."]
-    since = next((n for n, one in enumerate(learns.replayed) if one.finding), None)
+    if broken:
+        told.append(f"The data looked broken {len(broken)} times, and nothing was learned from it:")
+        told += [farthest(one) for one in broken]
+    since = next((n for n, one in enumerate(learns.replayed) if one.retrains), None)
     if since is not None and since + 1 < len(learns.replayed):
         after = slice(since + 1, None)
         told.append(
@@ -170,6 +171,13 @@ def sentences(learns: Line, kept: Line, shuffled: Line) -> list[str]:
         f"{len(alarms)} false alarms."
     )
     return told
+
+
+def farthest(one: Replayed) -> str:
+    """Return which feature is farthest from the baseline in a part."""
+    first, distance = one.farthest[0]
+    more = f" and {len(one.farthest) - 1} more features" if one.farthest[1:] else ""
+    return f"{one.part}: {first} (by {distance:.2f}){more}."
 
 
 def mean(replayed: list[Replayed]) -> float:

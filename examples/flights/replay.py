@@ -31,7 +31,12 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Replayed:
-    """What came of one part for one model: *farthest* are the drifted features with distances."""
+    """
+    What came of one part for one model.
+
+    *farthest* are the drifted features with their distances; *kind* is the finding's: of a `shift`
+    the model learns again, a `broken_upstream` is told and waited out.
+    """
 
     part: str
     version: int
@@ -39,6 +44,12 @@ class Replayed:
     says: str
     farthest: list[tuple[str, float]]
     finding: str | None
+    kind: str | None
+
+    @property
+    def retrains(self) -> bool:
+        """Whether a run follows."""
+        return self.kind == "shift"
 
 
 class Line:
@@ -74,8 +85,10 @@ class Line:
         told = [one for one in looked["findings"] if one["window"] == window["window"]]
         farthest = sorted(window["drifted"].items(), key=lambda item: -item[1])
         says = "found" if told else "drifted" if farthest else "same"
-        finding = told[0]["finding"] if told else None
-        self.replayed.append(Replayed(part.name, looked["version"], auc, says, farthest, finding))
+        finding, kind = (told[0]["finding"], told[0]["kind"]) if told else (None, None)
+        self.replayed.append(
+            Replayed(part.name, looked["version"], auc, says, farthest, finding, kind)
+        )
 
     def tell_truth(self, part: Part) -> None:
         """Send what became of a part's flights: as truth, and as rows to learn from."""
