@@ -17,18 +17,18 @@ def load(functions: Functions, name: str = "") -> Any:
     Return the library of this name with these functions; without one, that of this machine.
 
     Raises:
-        ImportError: There is none.
+        ImportError: There is none, or it is older than its source.
     """
     path = Path(__file__).with_name(name or own_name())
     try:
         library = ctypes.CDLL(str(path))
-    except OSError as exc:
+        for called, (result, arguments) in functions.items():
+            function = getattr(library, called)
+            function.restype, function.argtypes = result, arguments
+    except (OSError, AttributeError) as exc:  # it lacks a function
         raise ImportError(
             f"the profile's compiled part cannot be loaded ({exc}); `make kernel` compiles it"
         ) from exc
-    for called, (result, arguments) in functions.items():
-        function = getattr(library, called)
-        function.restype, function.argtypes = result, arguments
     return library
 
 

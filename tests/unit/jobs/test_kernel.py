@@ -150,3 +150,8 @@ def test_processors_with_and_without_avx2_find_the_same_bits(monkeypatch, size):
 def test_a_machine_that_it_was_not_compiled_for_says_so():
     with pytest.raises(ImportError, match=r"plan9-mips\.so.*`make kernel` compiles it"):
         library.load(kernel._FUNCTIONS, "plan9-mips.so")
+
+
+def test_a_library_older_than_its_source_says_so():
+    with pytest.raises(ImportError, match=r"tomorrow.*`make kernel` compiles it"):
+        library.load({"tomorrow": (None, ())})
