@@ -2,8 +2,8 @@
 What an answer costs: our serving process beside Flask under gunicorn, and the router before it.
 
 The servers answer the same question with the same model and take turns; both are asked over eight
-kept-alive connections. gunicorn gets as many workers as there are cores; ours is one process. Who
-asks takes a core for itself in either case; CPU per request is the servers' own.
+kept-alive connections. Both have a worker per core, and share the cores with who asks; CPU per
+request is the servers' own.
 """
 
 import json
@@ -69,7 +69,7 @@ def _figures(samples: Samples) -> Iterator[Figure]:
         return median(samples[name])
 
     for name, note in (
-        ("ours", "one process, one event loop"),
+        ("ours", f"{os.cpu_count()} workers, an event loop each"),
         ("gunicorn", f"Flask, {os.cpu_count()} workers of {CONNECTIONS} threads"),
     ):
         latency = (
@@ -106,7 +106,11 @@ class _Server:
 @contextmanager
 def _ours(folder: Path) -> Iterator[_Server]:
     port = free_port()
-    own = {"SAGEMAKER_BASE_DIR": str(folder.parent), "SAGEMAKER_BIND_TO_PORT": str(port)}
+    own = {
+        "SAGEMAKER_BASE_DIR": str(folder.parent),
+        "SAGEMAKER_BIND_TO_PORT": str(port),
+        "SAGEMAKER_MODEL_SERVER_WORKERS": str(os.cpu_count()),
+    }
     with _server([sys.executable, "-m", "tidemill_jobs", "serve"], own, port) as server:
         yield server
 

@@ -97,8 +97,9 @@ class Server:
                 connection.say(refused)
                 return
             if invocation.seconds <= QUICK_SECONDS:
-                if not self._together:  # in the turn after the next one: more are on their way
-                    self._loop.call_soon(self._loop.call_soon, self._predict_together)
+                if not self._together:
+                    # As a timer that is due: those run after what comes in the loop's next turn.
+                    self._loop.call_at(0, self._predict_together)
                 self._together.append((connection, invocation))
                 return
             step = invocation.predict
