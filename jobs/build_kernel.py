@@ -10,8 +10,10 @@ import argparse
 import platform
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
+COMPILER = (sys.executable, "-m", "ziglang", "cc")
 SOURCE = Path(__file__).parent / "tidemill_jobs" / "kernel"
 #: Exactly rounded and in the order as written, so that all machines find the same numbers.
 FLAGS = ("-std=c17", "-O3", "-ffp-contract=off", "-fno-sanitize=all", "-Wall", "-Wextra", "-Werror")
@@ -31,17 +33,27 @@ def main() -> None:
     """Compile for Linux, which Lambda and images are, and for this machine."""
     parser = argparse.ArgumentParser(description="Compile the kernel of the jobs' profile")
     parser.add_argument("target", nargs="*", choices=[*TARGETS, []], help="default: what is needed")
+    parser.add_argument("--check", action="store_true", help="compile for all, and keep nothing")
+    chosen = parser.parse_args()
     own = f"{platform.system().lower()}-"
     needed = [name for name in TARGETS if name.startswith(("linux-", own))]
-    for name in parser.parse_args().target or needed:
-        build(name)
+    for name in chosen.target or (TARGETS if chosen.check else needed):
+        (check if chosen.check else build)(name)
+
+
+def check(name: str) -> None:
+    """Compile for a target, and keep nothing."""
+    with tempfile.TemporaryDirectory() as folder:
+        for source in sorted(SOURCE.glob("*.c")):
+            made = ("-c", str(source), "-o", str(Path(folder, "made.o")))
+            subprocess.run([*COMPILER, *TARGETS[name][:2], *FLAGS, *made], check=True)
 
 
 def build(name: str) -> None:
     """Compile all of the kernel into one library; an unfinished one takes no one's place."""
     part = SOURCE / f"{name}.part"
     sources = map(str, sorted(SOURCE.glob("*.c")))
-    command = [sys.executable, "-m", "ziglang", "cc", *TARGETS[name], *FLAGS, "-o", str(part)]
+    command = [*COMPILER, *TARGETS[name], *FLAGS, "-o", str(part)]
     subprocess.run([*command, *sources], check=True)
     part.rename(SOURCE / name)
 

@@ -142,7 +142,7 @@ static inline bits mixed(bits number) {
 
 /* Write those of `size` hashes that are at most `limit` behind `count` others; return how many. */
 static inline int64_t kept(bits hashes, int size, uint64_t limit, uint64_t *out, int64_t count) {
-    wholes below = hashes <= limit;
+    wholes below = (wholes)(hashes <= limit); /* macOS calls those lanes otherwise */
     if (size == LANES && !__builtin_reduce_or(below)) return count;
     for (int lane = 0; lane < size; lane++) {
         out[count] = hashes[lane];
@@ -157,7 +157,7 @@ static inline bits hash_of_floats(doubles x, uint64_t salt) {
 
 static inline bits hash_of_wholes(wholes x, uint64_t salt) {
     doubles same = __builtin_convertvector(x, doubles);
-    wholes exact = x <= EXACT & x >= -EXACT;
+    wholes exact = (wholes)(x <= EXACT & x >= -EXACT);
     bits number = exact ? __builtin_bit_cast(bits, same) ^ salt : __builtin_bit_cast(bits, x) ^ salt ^ 1;
     return mixed(number);
 }
