@@ -29,11 +29,13 @@ from tidemill_local.sagemaker.hosting.router import Router
 from tidemill_local.sagemaker.service import Service
 
 PYTHON = ROOT / ".tools" / "servers" / "bin" / "python"  # gunicorn's own
+COMPILER = (str(ROOT / ".tools" / "zig" / "bin" / "python"), "-m", "ziglang", "cc")
+ASKING = Path(__file__).with_name("asking.c")
 CONNECTIONS, SECONDS, ROUNDS = 8, 5.0, 5
 CALLS, QUICK_CALLS = 3000, 300
 RATE_GOAL = 1 / 5
 ROUTER_GOAL = 0.5  # ms
-START_SECONDS = 60.0
+START_SECONDS, COMPILE_SECONDS = 60.0, 300.0
 IMAGE = "000000000000.dkr.ecr.us-east-1.amazonaws.com/served"
 #: An image whose model is there already: the bench has no S3.
 PROGRAM = """
@@ -51,13 +53,16 @@ def measure(workspace: Workspace) -> Result:
     """Ask the servers in turns, then the router and its container in turns."""
     if not PYTHON.exists():
         raise BenchError("gunicorn and Flask are not there; run: make servers")
+    if not Path(COMPILER[0]).exists():
+        raise BenchError("the compiler of who asks is not there; run: make install")
     folder = workspace.directory / "ml" / "model"
     served_model.write(folder)
+    asking = _compiled(ASKING, workspace.directory / "asking")
     samples: Samples = defaultdict(list)
     with _ours(folder) as ours, _theirs(folder) as theirs:
         for _ in range(1 if workspace.quick else ROUNDS):
             for name, server in (("ours", ours), ("gunicorn", theirs)):
-                found = _asked(server, 1.0 if workspace.quick else SECONDS)
+                found = _asked(asking, server, 1.0 if workspace.quick else SECONDS)
                 for what, value in found.items():
                     samples[f"{name} {what}"].append(value)
     _ask_the_router(workspace, folder, samples)
@@ -144,10 +149,16 @@ def _server(command: list[str], own: dict[str, str], port: int) -> Iterator[_Ser
         process.wait(START_SECONDS)
 
 
-def _asked(server: _Server, seconds: float) -> dict[str, float]:
-    program, before = str(Path(__file__).with_name("asking.py")), server.cpu_seconds()
+def _compiled(source: Path, program: Path) -> Path:
+    command = [*COMPILER, "-O2", "-fno-sanitize=all", "-o", str(program), str(source)]
+    subprocess.run(command, check=True, timeout=COMPILE_SECONDS)
+    return program
+
+
+def _asked(asking: Path, server: _Server, seconds: float) -> dict[str, float]:
+    before = server.cpu_seconds()
     done = subprocess.run(
-        [sys.executable, program, str(server.port), "/invocations", str(CONNECTIONS), str(seconds)],
+        [str(asking), str(server.port), "/invocations", str(CONNECTIONS), str(seconds)],
         input=served_model.question(), capture_output=True, check=False,
         timeout=seconds + START_SECONDS,
     )  # fmt: skip
