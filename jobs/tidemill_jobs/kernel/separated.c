@@ -1,6 +1,6 @@
 /*
  * Rows of separated text, read in one pass: cells become numbers, flags and views of texts, laid out
- * as Arrow has them. What is not plain (`+7`, `007`, a ragged row, a stray quote, no UTF-8) is not
+ * as Arrow has them. What is not plain (`007`, NaN, a ragged row, a stray quote, no UTF-8) is not
  * judged here: NOT_PLAIN sends the block to a parser that knows more (profile/separated.py).
  *
  * Sources:
@@ -38,7 +38,7 @@ struct column {
     int64_t missing; /* not 0 where some cell is empty */
 };
 
-/* A number of more digits than are told apart here. */
+/* A number that more digits decide than are looked at here. */
 struct hard {
     int64_t column, row, from, to;
 };
@@ -107,10 +107,10 @@ static inline int append(const uint8_t *at, int64_t count, uint64_t *number) {
 }
 
 static inline int read_whole(const uint8_t *at, int64_t size, int64_t *value) {
-    int minus = *at == '-';
-    at += minus;
-    size -= minus;
-    if (size < 1 || size > DIGITS || (*at == '0' && size + minus > 1)) return 0;
+    int minus = *at == '-', sign = minus | (*at == '+');
+    at += sign;
+    size -= sign;
+    if (size < 1 || size > DIGITS || (*at == '0' && size > 1 && !sign)) return 0; /* 007 */
     uint64_t number = 0;
     if (!append(at, size, &number) || number > INT64_MAX) return 0;
     *value = minus ? -(int64_t)number : (int64_t)number;
@@ -152,7 +152,7 @@ static int nearest(uint64_t number, int64_t power, const uint64_t *powers, doubl
 
 static inline int is_digit(uint8_t byte) { return (uint8_t)(byte - '0') < 10; }
 
-/* The parts of a number, one byte after the other: -1 no plain number, 0 of too many digits, 1. */
+/* The parts of a number, byte after byte: -1 no plain number, 0 there are more digits, 1 it is all. */
 static int taken_apart(const uint8_t *at, const uint8_t *end, uint64_t *number, int64_t *power) {
     int64_t digits = 0, fraction = 0, seen = 0, exponent = 0;
     for (int after = 0;; at++) {
@@ -176,32 +176,39 @@ static int taken_apart(const uint8_t *at, const uint8_t *end, uint64_t *number, 
         for (; at < end && is_digit(*at); at++) exponent = exponent * 10 + (*at - '0');
         if (minus) exponent = -exponent;
     }
-    *power = exponent - fraction;
-    return at < end ? -1 : digits <= DIGITS;
+    int64_t more = digits > DIGITS ? digits - DIGITS : 0;
+    *power = exponent - fraction + more;
+    return at < end ? -1 : !more;
 }
 
-/* Return 1 with the value, 0 where more digits than 19 decide, -1 for no plain number. */
+/* Return 1 with the value, 0 where digits behind the 19th decide, -1 for no plain number. */
 static inline int read_float(
     const uint8_t *at, int64_t size, const uint64_t *powers, double *value
 ) {
-    int minus = *at == '-';
-    at += minus;
-    size -= minus;
-    if (size < 1 || size > LONGEST_NUMBER || (*at == '0' && size > 1 && is_digit(at[1]))) return -1;
+    int minus = *at == '-', sign = minus | (*at == '+');
+    at += sign;
+    size -= sign;
+    if (size < 1 || size > LONGEST_NUMBER) return -1;
+    if (*at == '0' && size > 1 && is_digit(at[1]) && !sign) return -1; /* 007 */
     half_flags points = __builtin_convertvector(*(const half_bytes *)at == '.', half_flags);
     uint64_t point = __builtin_bit_cast(uint32_t, points) & below(size);
     int64_t whole = point ? __builtin_ctzll(point) : size;
     int64_t fraction = point ? size - whole - 1 : 0;
     uint64_t number = 0;
     int64_t power = -fraction;
-    int plain = size - !!point <= DIGITS && whole && append(at, whole, &number)
+    int all = 1, plain = size - !!point <= DIGITS && whole && append(at, whole, &number)
         && append(at + whole + 1, fraction, &number);
     if (!plain) {
         number = 0;
-        int found = taken_apart(at, at + size, &number, &power);
-        if (found < 1) return found;
+        all = taken_apart(at, at + size, &number, &power);
+        if (all < 0) return -1;
     }
-    if (number == 0) {
+    if (!all) {
+        double above;
+        if (!nearest(number, power, powers, value) || !nearest(number + 1, power, powers, &above))
+            return 0;
+        if (*value != above) return 0;
+    } else if (number == 0) {
         *value = 0;
     } else if (number <= 1ull << 53 && power <= 0 && power >= -EXACT_POWER) {
         *value = (double)number / POWERS[-power];

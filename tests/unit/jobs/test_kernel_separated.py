@@ -66,6 +66,7 @@ NUMBERS += (
 NUMBERS += ("1e5", "1E-5", "2.5e+3", "1e", "1e400", "1e-400", "4.9e-324", "0.1", "123.4e-7", "1_0")
 NUMBERS += ("0.10000000000000000555", "0.000012345678901234567", "9007199254740993", "nan", "inf")
 NUMBERS += ('"7"', '"7', '7"', '"', '""', '"1.5"', "1..5", "1.5.5", "12345678901234567890.5", "٣")
+NUMBERS += ("-00.5", "+0", "+007", "+-7", "-+7", "+", "+.5", "+1e5", '"+7"', "0" * 40, "1" * 25)
 FLAGS = ("", "true", "false", "True", "FALSE", "tRUE", "t", "1", '""', '"true"', "falsely")
 CELLS = {"text": TEXTS, "whole": NUMBERS, "float": NUMBERS, "flag": FLAGS}
 
@@ -125,6 +126,23 @@ def test_doubles_of_every_size_and_many_digits():
     texts = [text for text in texts if float(text) < 2**53]
     read_back = rows("".join(f"{text}\n" for text in texts).encode(), "float")
     assert [value for (value,) in read_back] == [float(text) for text in texts]
+
+
+@pytest.mark.parametrize("places", [20, 24, 28])
+def test_more_digits_than_a_double_has_are_not_left_to_python(places, monkeypatch):
+    """There may be few of these in a block."""
+    monkeypatch.setattr(separated, "_HARD", 3)
+    chance = random.Random(places)
+    values = [chance.random() for _ in range(1_000)]
+    content = "".join(f"{value:.{places}f}\n" for value in values).encode()
+    assert [value for (value,) in rows(content, "float")] == [
+        float(f"{value:.{places}f}") for value in values
+    ]
+    # Half-way between two doubles, but for the last digit: three are asked of Python, no fourth.
+    half = b"0.500000000000000055511151231257\n"
+    above = float(half)
+    assert rows(half * 3, "float") == [(above,)] * 3
+    assert rows(half * 4, "float") is None
 
 
 @given(st.lists(st.integers(-(2**63) + 1, 2**63 - 1), min_size=1))
