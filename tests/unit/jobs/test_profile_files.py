@@ -59,7 +59,7 @@ def text(folder, content, name="rows.csv"):
 
 
 @pytest.mark.parametrize("form", ["csv", "tsv", "parquet", "jsonl"])
-@pytest.mark.parametrize("block", [separated.BLOCK, 100])
+@pytest.mark.parametrize("block", [separated.BLOCK, 400])
 def test_every_format_gives_the_same_profile(tmp_path, monkeypatch, form, block):
     monkeypatch.setattr(separated, "BLOCK", block)
     profiler = Profiler()
@@ -182,8 +182,8 @@ cell = st.sampled_from([cell for some in CELLS for cell in some])
     deadline=None, max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(
-    st.lists(st.tuples(cell, cell, st.sampled_from("123")), min_size=1, max_size=60),
-    st.integers(1, 200),
+    st.lists(st.tuples(cell, cell, st.sampled_from("123")), min_size=1, max_size=40),
+    st.integers(8, 200),
     st.sampled_from(["\n", "\r\n"]),
 )
 def test_typed_blocks_say_what_texts_say(tmp_path_factory, rows, size, end):
