@@ -152,12 +152,16 @@ def sentences(learns: Line, kept: Line, shuffled: Line) -> list[str]:
     shifts = [one for one in learns.replayed if one.retrains]
     broken = [one for one in learns.replayed if one.finding and not one.retrains]
     alarms = [one for one in shuffled.replayed if one.finding]
-    told = [f"Drift was found {len(shifts)} times, and each time a run followed:"]
+    told = [
+        f"Drift was found in {len(shifts)} of {len(learns.replayed)} half months; a run followed:"
+    ]
     told += [farthest(one) for one in shifts]
     if not shifts:
         told = ["No drift was found."]
     if broken:
-        told.append(f"The data looked broken {len(broken)} times, and nothing was learned from it:")
+        told.append(
+            f"The data looked broken in {len(broken)} of them; nothing was learned from it:"
+        )
         told += [farthest(one) for one in broken]
     since = next((n for n, one in enumerate(learns.replayed) if one.retrains), None)
     if since is not None and since + 1 < len(learns.replayed):
