@@ -1,7 +1,7 @@
 """
 What a cold start costs in CPU: importing each function's app.py, compared with `import boto3`.
 
-A fresh process sees what Lambda's would: the function's folder, the built layer, boto3 and nothing
+A fresh process sees what Lambda's would: the function's folder, the built layers, boto3 and nothing
 else (`python -I -S`), with the environment that the deployed function has. Bytecode is warm: the
 first round is not counted. The time is the process's CPU time around the import.
 """
@@ -123,6 +123,11 @@ def _places(cloud: Cloud, built: Path) -> list[Place]:
         for resource in page["StackResourceSummaries"]
         if resource["ResourceType"] == "AWS::Lambda::Function"
     }
+    layers = [
+        str(found)
+        for layer in sorted(built.glob("*Layer"))
+        for found in (layer / "python", (layer / "local-packages").read_text().strip())
+    ]  # docs/local-cloud.md#layers
     places = []
     for logical, physical in sorted(functions.items()):
         folder = re.sub(r"(?<!^)(?=[A-Z])", "_", logical.removesuffix("Function")).lower()
@@ -130,7 +135,7 @@ def _places(cloud: Cloud, built: Path) -> list[Place]:
         places.append(
             Place(
                 name=folder,
-                code=[str(ROOT / "functions" / folder), str(built / "TidemillLayer/python")],
+                code=[str(ROOT / "functions" / folder), *layers],
                 runtime=str(cloud.state / "functions/runtime"),
                 environment={
                     "PATH": "/usr/bin:/bin",
