@@ -98,9 +98,12 @@ _Made = TypeVar("_Made", _Schema, _Array)
 _NUMBERS: Final = itertools.count(1)
 _LENT: Final[dict[int, object]] = {}  # what structures point to, by the number that they carry
 _HELD: Final[dict[int, object]] = {}  # structures in capsules, by their addresses
-_capsule: Final = ctypes.pythonapi.PyCapsule_New
+#: Python's own functions, not as `ctypes.pythonapi` has them: whoever uses those declares their
+#: arguments for everybody in the process.
+_PYTHON: Final = ctypes.PyDLL(None)
+_capsule: Final = _PYTHON.PyCapsule_New
 _capsule.restype, _capsule.argtypes = ctypes.py_object, (c_void_p, c_char_p, c_void_p)
-_inside: Final = ctypes.pythonapi.PyCapsule_GetPointer
+_inside: Final = _PYTHON.PyCapsule_GetPointer
 _inside.restype, _inside.argtypes = c_void_p, (c_void_p, c_char_p)
 
 
@@ -126,7 +129,7 @@ def _released(kind: Any, name: bytes) -> tuple[c_void_p, c_void_p]:
     functions = CFUNCTYPE(None, pointer_to)(release), CFUNCTYPE(None, c_void_p)(forget)
     for function in functions:
         # For ever: they may be called while the interpreter ends and modules are gone.
-        ctypes.pythonapi.Py_IncRef(ctypes.py_object(function))
+        _PYTHON.Py_IncRef(ctypes.py_object(function))
     return cast(functions[0], c_void_p), cast(functions[1], c_void_p)
 
 

@@ -1,3 +1,4 @@
+import ctypes
 import gc
 import io
 import math
@@ -238,6 +239,16 @@ def test_capsules_that_nobody_takes_are_given_back():
     capsules = table.__arrow_c_array__()
     assert len(arrow._LENT) > before
     del capsules
+    gc.collect()
+    assert len(arrow._LENT) == before
+
+
+def test_other_users_of_pythons_functions_are_no_matter(monkeypatch):
+    """XGBoost and others declare the arguments of the one that all of the process share."""
+    shared = ctypes.pythonapi.PyCapsule_GetPointer
+    monkeypatch.setattr(shared, "argtypes", (ctypes.py_object, ctypes.c_char_p))
+    before = len(arrow._LENT)
+    assert rows(b"1,a\n", "whole", "text") == [(1, "a")]
     gc.collect()
     assert len(arrow._LENT) == before
 

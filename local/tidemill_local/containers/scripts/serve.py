@@ -55,8 +55,8 @@ def load(container: Container, defaults: Defaults) -> Invoke:
         sys.path.insert(0, str(installed))
     module = module_in(directory, program or _PROGRAM)
     if program and module is None:
-        found = ", ".join(sorted(path.name for path in directory.iterdir()))
-        raise UserError(f"{directory} has no {program}; it holds: {found or 'nothing'}")
+        found = sources.contents(directory)
+        raise UserError(f"{directory} has no {program}; it holds: {found}")
     accept = environment.get("SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT") or codecs.JSON
     try:
         return Handlers(module, container.model, defaults, accept).answer

@@ -121,3 +121,9 @@ def _download(uri: str, target: Path) -> None:
             boto3.client("s3").download_fileobj(bucket, key, file)
     except (BotoCoreError, ClientError, ValueError) as error:
         raise UserError(f"The source archive {uri} could not be fetched: {error}") from error
+
+
+def contents(directory: Path) -> str:
+    """Return what a folder holds, as a sentence's end; what Python compiled there is left out."""
+    found = sorted(path.name for path in directory.iterdir() if path.name != "__pycache__")
+    return ", ".join(found) or "nothing"

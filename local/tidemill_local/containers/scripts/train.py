@@ -39,7 +39,7 @@ def main(container: Container) -> None:
     sources.fetch(container, variables["SM_MODULE_DIR"], code)
     program = sources.checked_entry_point(variables["SM_USER_ENTRY_POINT"], code)
     if not (code / program).exists() and sources.kind_of(program, code) is not Kind.PACKAGE:
-        found = ", ".join(sorted(path.name for path in code.iterdir()))
+        found = sources.contents(code)
         raise UserError(f"The source directory has no {program}; it holds: {found}")
     installed = requirements.install(code, container.base / "site-packages")
     paths = [str(code), *([str(installed)] if installed else [])]
