@@ -11,11 +11,10 @@ from typing import Any, Final, Literal
 import polars as pl
 
 from tidemill_jobs.errors import ReadError
-from tidemill_jobs.values import BLANK, MISSING, NOT_AVAILABLE, show
+from tidemill_jobs.values import BLANK, EXACT, MISSING, NOT_AVAILABLE, show
 
 Kind = Literal["text", "number", "boolean"]
 LineOf = Callable[[int], int]
-EXACT: Final = 2**53  # a double holds every whole number up to here
 LONGEST: Final = 2**63  # 64 bits hold whole numbers below
 
 _KINDS: Final[dict[type, Kind]] = {str: "text", int: "number", float: "number", bool: "boolean"}

@@ -31,6 +31,7 @@ TIME = (
 )
 TIME_OFFSET = 6  # the group that holds the offset from UTC
 LARGEST = 3.4028234663852886e38  # of a 32-bit float
+EXACT = 2**53  # a double holds every whole number up to here
 
 _NUMBER, _BOOLEAN, _TIME = re.compile(NUMBER), re.compile(BOOLEAN), re.compile(TIME)
 _EPOCH = date(1970, 1, 1).toordinal()

@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 
 from tidemill_jobs.kernel.arrow import Format, Lent, Table
 from tidemill_jobs.kernel.library import load
+from tidemill_jobs.values import EXACT
 
 Bytes = NDArray[np.uint8]
 Kind = Literal["text", "whole", "float", "flag"]
 
 BEHIND: Final = 64  # bytes behind the text that must be readable
-EXACT: Final = 2**53  # a double holds every whole number up to here
 _HARD: Final = 4_096
 _BITS: Final = 8
 _FIRST_POWER: Final = -348

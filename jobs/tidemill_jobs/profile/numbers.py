@@ -10,8 +10,8 @@ import numpy as np
 from tidemill_jobs import kernel
 from tidemill_jobs.profile.batch import Batch
 from tidemill_jobs.profile.kll import Kll
+from tidemill_jobs.values import EXACT
 
-EXACT: Final = 2**53  # a double holds every whole number up to here
 _LONGEST: Final = 2**63
 _CANCELLED: Final = 64  # times the result: six of a double's 53 bits may be lost
 

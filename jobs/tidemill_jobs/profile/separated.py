@@ -21,9 +21,9 @@ from numpy.typing import NDArray
 from tidemill_jobs import csv_structure
 from tidemill_jobs.csv_structure import SEPARATOR, Separated
 from tidemill_jobs.errors import ReadError
-from tidemill_jobs.kernel.separated import BEHIND, EXACT, Kind, Rows, read_rows
+from tidemill_jobs.kernel.separated import BEHIND, Kind, Rows, read_rows
 from tidemill_jobs.profile.block import scan
-from tidemill_jobs.values import BLANK
+from tidemill_jobs.values import BLANK, EXACT
 
 BLOCK: Final = 16 * 1_048_576  # bytes; memory is about five times as much
 ROWS: Final = 262_144  # read at once
